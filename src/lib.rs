@@ -34,3 +34,5 @@
 
 pub mod clock;
 pub mod domain;
+pub mod journal;
+pub mod store;

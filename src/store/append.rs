@@ -1,0 +1,273 @@
+//! One transaction: records, notes, rows, head, all or nothing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use redb::WriteTransaction;
+
+use crate::domain::activation::Activation;
+use crate::domain::assignment::Assignment;
+use crate::domain::event::{Detail, Event};
+use crate::domain::id::{ActivationId, AssignmentId};
+use crate::domain::principal::{Party, Principal};
+use crate::domain::standing::Position;
+use crate::domain::time::Timestamp;
+use crate::journal::record::{Digest, IdempotencyDigest, VERSION};
+use crate::journal::{Note, Record, SigningKey, Tip, chain, upcast};
+use crate::store::fold::{UsedKey, fold, used_key};
+use crate::store::open::{Place, Trust, random};
+use crate::store::tables::{CURSORS, JOURNAL, META, NOTES, Rows};
+use crate::store::{Committed, Head, Header, Reader, Remembered, Shared, StoreError, rows};
+
+/// Appends; there is one, and the writer owns it.
+pub struct Appender {
+    shared: Arc<Shared>,
+    place: Place,
+}
+
+impl Appender {
+    pub(super) const fn new(shared: Arc<Shared>, place: Place) -> Self {
+        Self { shared, place }
+    }
+
+    /// A reader of the same store.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Begins the one write transaction; blocks while another runs.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`] while the store is not open; what the database says, after a failed commit.
+    pub fn begin(&mut self) -> Result<Transaction, StoreError> {
+        let transaction = self.shared.handle.write()?;
+        let head = rows::head(&transaction)?;
+        Ok(Transaction {
+            transaction,
+            shared: Arc::clone(&self.shared),
+            draft: Draft::new(head),
+            state: State::Sound,
+            cursors_moved: false,
+        })
+    }
+
+    /// After a failed commit: close, reopen, verify. Readers made earlier go on with what was reopened; in between they
+    /// answer [`StoreError::Closed`]. May be tried again when it failed.
+    ///
+    /// # Errors
+    /// As [`crate::store::open`].
+    pub fn reopen(&mut self) -> Result<(), StoreError> {
+        match self.shared.handle.close() {
+            // it stays open until that transaction is dropped, and two of them must never write
+            Err(StoreError::Database(error)) if matches!(*error, redb::Error::TransactionInProgress) => {
+                return Err(StoreError::Database(error));
+            }
+            // whatever else a broken store says when it is closed changes nothing: it is verified next
+            Ok(()) | Err(_) => {}
+        }
+        let Trust { key, realm } = &self.shared.trust;
+        let (database, found) = self.place.open_checked(key)?;
+        if found != *realm {
+            return Err(StoreError::Foreign(format!("it was {realm} and is {found}")));
+        }
+        self.shared.handle.set(database);
+        Ok(())
+    }
+}
+
+/// One write transaction: many commands, one commit. Dropping it undoes everything.
+pub struct Transaction {
+    pub(super) transaction: WriteTransaction,
+    pub(super) shared: Arc<Shared>,
+    draft: Draft,
+    state: State,
+    cursors_moved: bool,
+}
+
+/// Whether a transaction may go on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Sound,
+    Poisoned,
+}
+
+impl Transaction {
+    /// The newest record, those of this transaction included.
+    #[must_use]
+    pub const fn head(&self) -> Head {
+        self.draft.head()
+    }
+
+    /// What `principal` used `key` for in the last 24 hours.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn remembered(
+        &self,
+        principal: &Principal,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<Remembered>, StoreError> {
+        let place = used_key(principal, &Digest::of(&[key.as_bytes()]));
+        let row: Option<UsedKey> = rows::row(&self.transaction, Rows::Idempotency, &place)?;
+        Ok(row
+            .filter(|row| now < row.ends_at)
+            .map(|row| Remembered { digest: row.asked.0, records: (row.first, row.last) }))
+    }
+
+    /// Events of past records, for answering a repeated command.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn events(&self, records: (Position, Position)) -> Result<Vec<Event>, StoreError> {
+        (records.0.0..=records.1.0)
+            .map(|sequence| {
+                let sealed = rows::existing(rows::sealed(&self.transaction, Position(sequence))?)?;
+                Ok(upcast::read(&sealed.core)?.event)
+            })
+            .collect()
+    }
+
+    /// One case as it is now in this transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn activation(&self, id: ActivationId) -> Result<Option<Activation>, StoreError> {
+        Ok(rows::activation(&self.transaction, id.to_bytes())?.map(|placed| placed.item))
+    }
+
+    /// One assignment as it is now in this transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn assignment(&self, id: AssignmentId) -> Result<Option<Assignment>, StoreError> {
+        Ok(rows::assignment(&self.transaction, id.to_bytes())?.map(|placed| placed.item))
+    }
+
+    /// Seals and folds the events of one command. `detail` is kept beside the first record.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing more can be done with this transaction but drop it.
+    pub fn append(&mut self, header: &Header, events: &[Event], detail: &Detail) -> Result<(), StoreError> {
+        self.sound()?;
+        // poisoned until it is through: neither an early return nor a panic may leave half a command to be committed
+        self.state = State::Poisoned;
+        let Trust { key, realm } = &self.shared.trust;
+        self.draft.append(&self.transaction, key, realm, header, events, detail)?;
+        self.state = State::Sound;
+        Ok(())
+    }
+
+    /// Moves the cursor `name` of somebody who follows the journal.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn move_cursor(&mut self, name: &str, position: Position) -> Result<(), StoreError> {
+        self.sound()?;
+        self.transaction.open_table(CURSORS)?.insert(name, position.0)?;
+        self.cursors_moved = true;
+        Ok(())
+    }
+
+    /// Makes it durable. The parties whose standing changed must be published before anybody is answered.
+    ///
+    /// # Errors
+    /// [`StoreError`]; whether anything was written is then unknown until [`Appender::reopen`].
+    pub fn commit(self) -> Result<Committed, StoreError> {
+        self.sound()?;
+        let committed = Committed { head: self.draft.head(), touched: self.draft.touched.iter().cloned().collect() };
+        if self.draft.is_empty() && !self.cursors_moved {
+            self.transaction.abort()?;
+            return Ok(committed);
+        }
+        self.draft.write_head(&self.transaction)?;
+        self.transaction.commit()?;
+        Ok(committed)
+    }
+
+    fn sound(&self) -> Result<(), StoreError> {
+        match self.state {
+            State::Sound => Ok(()),
+            State::Poisoned => Err(StoreError::Poisoned),
+        }
+    }
+}
+
+/// What a transaction has added so far.
+pub(super) struct Draft {
+    before: u64,
+    tip: Tip,
+    touched: BTreeSet<Party>,
+}
+
+impl Draft {
+    /// Nothing yet, after `tip`.
+    pub(super) const fn new(tip: Tip) -> Self {
+        Self { before: tip.sequence, tip, touched: BTreeSet::new() }
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.tip.sequence == self.before
+    }
+
+    const fn head(&self) -> Head {
+        Head { position: Position(self.tip.sequence), hash: self.tip.hash, time: self.tip.time }
+    }
+
+    /// Seals and folds the events of one command.
+    pub(super) fn append(
+        &mut self,
+        transaction: &WriteTransaction,
+        key: &SigningKey,
+        realm: &str,
+        header: &Header,
+        events: &[Event],
+        detail: &Detail,
+    ) -> Result<(), StoreError> {
+        if header.time < self.tip.time {
+            return Err(StoreError::TimeBackwards { last: self.tip.time, given: header.time });
+        }
+        let mut note = Note::new(detail, random()?)?;
+        let idempotency = header
+            .idempotency
+            .as_ref()
+            .map(|given| IdempotencyDigest { key: Digest::of(&[given.key.as_bytes()]), asked: Digest(given.digest) });
+        for event in events {
+            let sequence = self.tip.sequence.saturating_add(1);
+            let note = note.take();
+            let record = Record {
+                version: VERSION,
+                time: header.time,
+                actor: header.actor.clone(),
+                command: header.command,
+                event: event.clone(),
+                detail: note.as_ref().map(Note::digest),
+                idempotency,
+            };
+            let sealed = chain::seal(key, realm, sequence, self.tip.hash, record.encode()?);
+            if transaction.open_table(JOURNAL)?.insert(sequence, rows::sealed_row(&sealed).as_slice())?.is_some() {
+                return Err(StoreError::Damaged(format!("record {sequence} is there already")));
+            }
+            if let Some(note) = note {
+                transaction.open_table(NOTES)?.insert(sequence, rows::note_row(&note).as_slice())?;
+            }
+            fold(transaction, Position(sequence), &record, &mut self.touched)?;
+            self.tip = Tip { sequence, hash: sealed.hash, time: record.time };
+        }
+        Ok(())
+    }
+
+    /// Writes head and newest record folded.
+    pub(super) fn write_head(&self, transaction: &WriteTransaction) -> Result<(), StoreError> {
+        write_head(transaction, &self.tip)
+    }
+}
+
+/// Writes head and newest record folded.
+pub(super) fn write_head(transaction: &WriteTransaction, tip: &Tip) -> Result<(), StoreError> {
+    let mut meta = transaction.open_table(META)?;
+    meta.insert("head", rows::head_row(tip).as_slice())?;
+    meta.insert("applied", tip.sequence.to_be_bytes().as_slice())?;
+    Ok(())
+}

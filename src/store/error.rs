@@ -1,0 +1,159 @@
+//! What can go wrong between hallpass and its disk.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::domain::activation::Unfoldable;
+use crate::domain::time::Timestamp;
+use crate::journal::sign::KeyError;
+use crate::journal::upcast::Unreadable;
+
+/// The world failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has the store open.
+    #[error("the store is open in another process")]
+    Locked,
+    /// What is on disk is not what was written.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// Written by another version of hallpass.
+    #[error("the store has format {found}; this hallpass knows format {known}")]
+    UnknownVersion {
+        /// The format found.
+        found: u32,
+        /// The format that is known.
+        known: u32,
+    },
+    /// The store belongs to another signing key or another chain.
+    #[error("the store belongs to another signing key: {0}")]
+    Foreign(String),
+    /// Others than the owner may read the signing key.
+    #[error("the signing key `{path}` has mode {mode:o}; it must be 600, for its owner alone")]
+    KeyPermissions {
+        /// The key file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// The store is there, but not its key.
+    #[error("the signing key `{0}` is missing, and the store was signed with it")]
+    KeyMissing(PathBuf),
+    /// The key file holds no key.
+    #[error("the signing key `{path}` cannot be used")]
+    Key {
+        /// The key file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+    /// A file or folder failed.
+    #[error("`{path}` cannot be used")]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Reading or writing failed.
+    #[error("reading or writing the store failed")]
+    Io(#[source] io::Error),
+    /// There is no room left.
+    #[error("there is no room left for the store")]
+    Full(#[source] io::Error),
+    /// The store is being reopened, or reopening it failed.
+    #[error("the store is closed")]
+    Closed,
+    /// A commit or a change inside a transaction failed before: nothing more may be done with it.
+    #[error("the transaction failed before and can only be dropped")]
+    Poisoned,
+    /// A record would lie before the last one.
+    #[error("the time of a record lies before that of the last one")]
+    TimeBackwards {
+        /// Time of the last record.
+        last: Timestamp,
+        /// Time of the new one.
+        given: Timestamp,
+    },
+    /// An event that cannot follow what is there: a bug, never a user's mistake.
+    #[error("an event does not follow what is there: {0}")]
+    Stray(String),
+    /// A record that cannot be read or written.
+    #[error("a record cannot be read or written")]
+    Record(#[from] Unreadable),
+    /// The system gave no randomness.
+    #[error("the system gave no randomness")]
+    Randomness,
+    /// Anything else the database says.
+    #[error("the database failed")]
+    Database(#[source] Box<redb::Error>),
+}
+
+impl StoreError {
+    /// One sentence for those who may not see how hallpass is built.
+    #[must_use]
+    pub const fn outward(&self) -> &'static str {
+        match self {
+            Self::Full(_) => "there is no room left to write the journal",
+            Self::Closed => "the journal is being reopened",
+            _ => "the journal is not available",
+        }
+    }
+
+    /// A file or folder failed.
+    pub(crate) fn file(path: &std::path::Path, source: io::Error) -> Self {
+        if is_full(&source) { Self::Full(source) } else { Self::File { path: path.to_owned(), source } }
+    }
+}
+
+impl From<Unfoldable> for StoreError {
+    fn from(unfoldable: Unfoldable) -> Self {
+        Self::Stray(unfoldable.to_string())
+    }
+}
+
+impl From<redb::Error> for StoreError {
+    fn from(error: redb::Error) -> Self {
+        match error {
+            redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => Self::Locked,
+            redb::Error::DatabaseClosed => Self::Closed,
+            redb::Error::TransactionPoisoned => Self::Poisoned,
+            redb::Error::Corrupted(what) => Self::Damaged(what),
+            redb::Error::UpgradeRequired(found) => {
+                Self::UnknownVersion { found: u32::from(found), known: crate::store::tables::FORMAT }
+            }
+            redb::Error::TableDoesNotExist(table) => Self::Damaged(format!("table `{table}` is missing")),
+            redb::Error::TableTypeMismatch { table, .. } => {
+                Self::Damaged(format!("table `{table}` is of another kind"))
+            }
+            redb::Error::Io(source) if is_full(&source) => Self::Full(source),
+            redb::Error::Io(source) => Self::Io(source),
+            other => Self::Database(Box::new(other)),
+        }
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+}
+
+macro_rules! through_redb_error {
+    ($($kind:ty),+) => {
+        $(impl From<$kind> for StoreError {
+            fn from(error: $kind) -> Self {
+                redb::Error::from(error).into()
+            }
+        })+
+    };
+}
+
+through_redb_error!(
+    redb::DatabaseError,
+    redb::TransactionError,
+    redb::TableError,
+    redb::StorageError,
+    redb::CommitError,
+    redb::SetDurabilityError
+);

@@ -1,0 +1,69 @@
+//! The open database, shared by all readers and the appender, and exchanged when it must be reopened.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{PoisonError, RwLock};
+
+use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
+
+use crate::store::StoreError;
+
+/// The database, or nothing while it is being reopened. The lock is held only to begin a transaction, never to run one.
+#[derive(Debug)]
+pub(super) struct Handle {
+    database: RwLock<Option<Database>>,
+}
+
+impl Handle {
+    /// Shares an open database.
+    pub(super) const fn new(database: Database) -> Self {
+        Self { database: RwLock::new(Some(database)) }
+    }
+
+    /// Runs `read` on one consistent state.
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let transaction = self.with(|database| Ok(database.begin_read()?))?;
+        guarded(|| read(&transaction))
+    }
+
+    /// Begins the one write transaction; blocks while another runs. What it writes is durable when it commits, in two
+    /// phases because stored text may be hostile, and a crash needs no long repair.
+    pub(super) fn write(&self) -> Result<WriteTransaction, StoreError> {
+        self.with(begin_write)
+    }
+
+    /// Closes the database: from now on there is none.
+    pub(super) fn close(&self) -> Result<(), StoreError> {
+        let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        match database {
+            Some(database) => guarded(|| Ok(database.close()?)),
+            None => Ok(()),
+        }
+    }
+
+    /// Shares another one.
+    pub(super) fn set(&self, database: Database) {
+        *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
+    }
+
+    fn with<T>(&self, begin: impl FnOnce(&Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        begin(database.as_ref().ok_or(StoreError::Closed)?)
+    }
+}
+
+/// A write transaction as all are: durable, in two phases, with quick repair.
+pub(super) fn begin_write(database: &Database) -> Result<WriteTransaction, StoreError> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_two_phase_commit(true);
+    transaction.set_quick_repair(true);
+    Ok(transaction)
+}
+
+/// Runs `work`; a panic over damaged pages becomes an error.
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(StoreError::Damaged("the database cannot make sense of its pages".to_owned())))
+}

@@ -1,0 +1,66 @@
+//! The signing key's file: made at first start for its owner alone, and refused when others may read it.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::journal::SigningKey;
+use crate::store::StoreError;
+
+/// The key in the file at `path`; none when there is no file.
+pub(super) fn load(path: &Path) -> Result<Option<SigningKey>, StoreError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::file(path, error)),
+    };
+    let failed = |error| StoreError::file(path, error);
+    let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(StoreError::KeyPermissions { path: path.to_owned(), mode });
+    }
+    let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_BYTES_MAX));
+    file.take(KEY_BYTES_MAX as u64).read_to_end(&mut bytes).map_err(failed)?;
+    let key = SigningKey::from_pkcs8(&bytes).map_err(|source| StoreError::Key { path: path.to_owned(), source })?;
+    Ok(Some(key))
+}
+
+/// The key in the file at `path`, made now when there is none.
+pub(super) fn load_or_make(path: &Path) -> Result<SigningKey, StoreError> {
+    if let Some(key) = load(path)? {
+        return Ok(key);
+    }
+    let failed = |error| StoreError::file(path, error);
+    let folder = folder_of(path)?;
+    let (_, bytes) = SigningKey::generate().map_err(|source| StoreError::Key { path: path.to_owned(), source })?;
+    let mut file = tempfile::Builder::new().prefix(".hallpass-key").tempfile_in(folder).map_err(failed)?;
+    file.write_all(&bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    // whoever came first wins: a key once made is never replaced
+    match file.persist_noclobber(path) {
+        Ok(_) => sync_folder(folder)?,
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(StoreError::file(path, error.error)),
+    }
+    load(path)?.ok_or_else(|| StoreError::KeyMissing(path.to_owned()))
+}
+
+/// The folder of `path`, made for its owner alone when it is not there.
+pub(super) fn folder_of(path: &Path) -> Result<&Path, StoreError> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| StoreError::file(folder, error))?;
+    Ok(folder)
+}
+
+/// Makes a new name in `folder` durable.
+pub(super) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| StoreError::file(folder, error))
+}
+
+const KEY_BYTES_MAX: usize = 4096;

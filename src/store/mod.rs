@@ -1,0 +1,237 @@
+//! The journal and its fold, in one redb file.
+//!
+//! [`open`] gives a [`Reader`], cloned freely, and the one [`Appender`]. Every change is one [`Transaction`]: records, notes
+//! and rows commit together or not at all. Rows are folded from events only, so they can be made again at any time.
+//!
+//! - `open`, `key`: first start, the checks of every start, the signing key's file
+//! - `append`, `case`: one transaction, and what a decision in it may read
+//! - `fold`: event → rows · `rows`: rows as they are read · `tables`: every table and key layout
+//! - `query`, `records`: questions · `rebuild`: all tables from the journal
+
+mod append;
+mod case;
+mod error;
+mod fold;
+mod handle;
+mod key;
+mod open;
+mod outside;
+mod query;
+mod rebuild;
+mod records;
+mod rows;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use redb::StorageBackend;
+
+use crate::domain::assignment::AssignmentKind;
+use crate::domain::event::{Actor, Detail, Event};
+use crate::domain::id::{ActivationId, CommandId};
+use crate::domain::principal::{Party, Principal};
+use crate::domain::role::RoleId;
+use crate::domain::standing::Position;
+use crate::domain::time::Timestamp;
+use crate::journal::{Exported, Note, Sealed, SigningKey};
+use crate::store::handle::Handle;
+use crate::store::open::{Place, Trust};
+
+pub use append::{Appender, Transaction};
+pub use error::StoreError;
+pub use outside::each_record;
+pub use query::Reader;
+pub use rebuild::TableDigest;
+
+/// No page of a list is longer, whatever was asked for.
+pub const PAGE_MAX: usize = 10_000;
+
+/// Where the store lives and what signs it.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The store file.
+    pub path: PathBuf,
+    /// The Ed25519 signing key, PKCS#8, mode 0600; made at first start.
+    pub key_path: PathBuf,
+}
+
+/// An open store.
+pub struct Opened {
+    /// Reads; cloned freely.
+    pub reader: Reader,
+    /// Writes; moved into the writer.
+    pub appender: Appender,
+}
+
+/// Opens or creates the store; refuses a second process, a foreign key, an unknown version, a broken tip.
+///
+/// # Errors
+/// [`StoreError`]; nothing that exists is ever replaced.
+pub fn open(settings: &Settings, now: Timestamp) -> Result<Opened, StoreError> {
+    let (place, database, trust) = open::open_files(settings, now)?;
+    Ok(opened(place, database, trust))
+}
+
+/// Opens the store in `backend`, or begins one when it holds no table at all. The backend must stay usable after it was
+/// closed: [`Appender::reopen`] opens it again.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_backend(backend: impl StorageBackend, key: SigningKey, now: Timestamp) -> Result<Opened, StoreError> {
+    let (place, database, trust) = open::open_storage(Arc::new(backend), key, now)?;
+    Ok(opened(place, database, trust))
+}
+
+fn opened(place: Place, database: redb::Database, trust: Trust) -> Opened {
+    let shared = Arc::new(Shared { handle: Handle::new(database), trust });
+    let reader = Reader { shared: Arc::clone(&shared) };
+    Opened { reader, appender: Appender::new(shared, place) }
+}
+
+/// What readers and the appender have in common.
+struct Shared {
+    handle: Handle,
+    trust: Trust,
+}
+
+/// The newest record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// Its position.
+    pub position: Position,
+    /// Its hash.
+    pub hash: [u8; 32],
+    /// Its time.
+    pub time: Timestamp,
+}
+
+/// One record as read back, for the audit API, notices and export.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Position.
+    pub position: Position,
+    /// Time of the record.
+    pub time: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// The command that caused it.
+    pub command: CommandId,
+    /// What.
+    pub event: Event,
+    /// Its free text, unless erased.
+    pub detail: Option<Detail>,
+    /// The same free text as it was kept, for export.
+    pub note: Option<Note>,
+    /// The sealed bytes (core, hashes, signature), for export.
+    pub sealed: Sealed,
+}
+
+impl Entry {
+    /// The record as it leaves the store.
+    #[must_use]
+    pub fn exported(&self) -> Exported {
+        Exported::new(self.position.0, self.sealed.clone(), self.note.clone(), self.time)
+    }
+}
+
+/// Which records. Empty is all.
+#[derive(Debug, Clone, Default)]
+pub struct RecordFilter {
+    /// Of this activation.
+    pub activation: Option<ActivationId>,
+    /// That concern this principal (as actor, holder, approver or party).
+    pub principal: Option<Principal>,
+    /// That concern this role.
+    pub role: Option<RoleId>,
+    /// Of this event type (`activation_started`).
+    pub event: Option<String>,
+    /// Not before.
+    pub from: Option<Timestamp>,
+    /// Before.
+    pub until: Option<Timestamp>,
+}
+
+/// Which activations.
+#[derive(Debug, Clone, Default)]
+pub struct ActivationFilter {
+    /// Of this holder.
+    pub principal: Option<Principal>,
+    /// For this role.
+    pub role: Option<RoleId>,
+    /// `pending`, `active` or `ended`.
+    pub phase: Option<PhaseName>,
+}
+
+/// The name of a phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PhaseName {
+    /// Waits.
+    Pending,
+    /// Held.
+    Active,
+    /// Over.
+    Ended,
+}
+
+/// Which assignments.
+#[derive(Debug, Clone, Default)]
+pub struct AssignmentFilter {
+    /// Eligible or active.
+    pub kind: Option<AssignmentKind>,
+    /// To this party.
+    pub party: Option<Party>,
+    /// Of this role.
+    pub role: Option<RoleId>,
+}
+
+/// An activation with the position of its first record, by which lists are ordered and continued.
+#[derive(Debug, Clone)]
+pub struct Listed<T> {
+    /// Position of the record that began it.
+    pub position: Position,
+    /// The thing.
+    pub item: T,
+}
+
+/// What every record of one command has in common.
+#[derive(Debug, Clone)]
+pub struct Header {
+    /// The command.
+    pub command: CommandId,
+    /// When it was decided; never before the last record's time.
+    pub time: Timestamp,
+    /// Who gave it.
+    pub actor: Actor,
+    /// Key under which the same answer is given again.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// A client's key for one command, with a digest of all it asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The key as sent, 1 to 255 visible ASCII characters.
+    pub key: String,
+    /// SHA-256 over the command asked for.
+    pub digest: [u8; 32],
+}
+
+/// What an idempotency key was used for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// Digest of the command then asked for.
+    pub digest: [u8; 32],
+    /// The records it caused: first and last.
+    pub records: (Position, Position),
+}
+
+/// What a commit changed.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// The newest record.
+    pub head: Head,
+    /// Parties whose standing changed.
+    pub touched: Vec<Party>,
+}

@@ -1,0 +1,291 @@
+//! Opening and creating: what is there is checked before anybody relies on it, and never replaced.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::{BackendError, Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
+use redb::{StorageBackend, WriteTransaction};
+
+use crate::domain::event::{Actor, Detail, Event};
+use crate::domain::id::CommandId;
+use crate::domain::standing::Position;
+use crate::domain::time::Timestamp;
+use crate::journal::verify::Verifier;
+use crate::journal::{SigningKey, Tip};
+use crate::store::append::Draft;
+use crate::store::handle::{begin_write, guarded};
+use crate::store::key::{folder_of, load, load_or_make, sync_folder};
+use crate::store::tables::{CURSORS, FORMAT, JOURNAL, META, NOTES, Rows};
+use crate::store::{Header, Settings, StoreError, rows};
+
+/// Where a database comes from, again and again.
+pub(super) enum Place {
+    /// A file.
+    File(PathBuf),
+    /// Storage handed in.
+    Backend(Arc<dyn StorageBackend>),
+}
+
+/// What a database must agree with.
+pub(super) struct Trust {
+    /// Signs, and is the root of trust.
+    pub(super) key: SigningKey,
+    /// The chain's name.
+    pub(super) realm: String,
+}
+
+/// The key and the database of `settings`, both made at first start.
+pub(super) fn open_files(settings: &Settings, now: Timestamp) -> Result<(Place, Database, Trust), StoreError> {
+    let Settings { path, key_path } = settings;
+    let place = Place::File(path.clone());
+    let key = if path.try_exists().map_err(|error| StoreError::file(path, error))? {
+        load(key_path)?.ok_or_else(|| StoreError::KeyMissing(key_path.clone()))?
+    } else {
+        folder_of(key_path)?;
+        let key = load_or_make(key_path)?;
+        create_file(path, &key, now)?;
+        key
+    };
+    let (database, realm) = place.open_checked(&key)?;
+    Ok((place, database, Trust { key, realm }))
+}
+
+/// The database in `backend`, begun when it holds nothing at all.
+pub(super) fn open_storage(
+    backend: Arc<dyn StorageBackend>,
+    key: SigningKey,
+    now: Timestamp,
+) -> Result<(Place, Database, Trust), StoreError> {
+    let place = Place::Backend(backend);
+    let (database, realm) = guarded(|| {
+        let database = place.open()?;
+        if database.begin_read()?.list_tables()?.next().is_none() {
+            begin_journal(&database, &key, now)?;
+        }
+        let realm = check(&database, &key)?;
+        Ok((database, realm))
+    })?;
+    Ok((place, database, Trust { key, realm }))
+}
+
+impl Place {
+    /// Opens what is there and checks it; returns the realm with it.
+    pub(super) fn open_checked(&self, key: &SigningKey) -> Result<(Database, String), StoreError> {
+        // the guard also covers closing what turns out to be damaged
+        guarded(|| {
+            let database = self.open()?;
+            let realm = check(&database, key)?;
+            Ok((database, realm))
+        })
+    }
+
+    fn open(&self) -> Result<Database, StoreError> {
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE_BYTES);
+        match self {
+            Self::File(path) => {
+                let length = fs::metadata(path).map_err(|error| StoreError::file(path, error))?.len();
+                if length == 0 {
+                    return Err(StoreError::Damaged(format!("`{}` is empty", path.display())));
+                }
+                builder.set_check_integrity_on_open(length <= CHECKED_BYTES_MAX);
+                builder.open(path).map_err(|error| match error {
+                    redb::DatabaseError::Storage(redb::StorageError::Io(error))
+                        if error.kind() == io::ErrorKind::InvalidData =>
+                    {
+                        StoreError::Damaged(format!("`{}` is no hallpass store: {error}", path.display()))
+                    }
+                    other => other.into(),
+                })
+            }
+            Self::Backend(backend) => Ok(builder.create_with_backend(Lent(Arc::clone(backend)))?),
+        }
+    }
+}
+
+/// A new store under its final name only when its first record is durable.
+fn create_file(path: &Path, key: &SigningKey, now: Timestamp) -> Result<(), StoreError> {
+    let folder = folder_of(path)?;
+    let failed = |error| StoreError::file(path, error);
+    let file = tempfile::Builder::new().prefix(".hallpass-new").tempfile_in(folder).map_err(failed)?;
+    let database = Builder::new().set_cache_size(CACHE_BYTES).create(file.path())?;
+    begin_journal(&database, key, now)?;
+    database.close()?;
+    match file.persist_noclobber(path) {
+        Ok(_) => sync_folder(folder),
+        // another process was faster: its store counts, and its lock decides
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(failed(error.error)),
+    }
+}
+
+fn begin_journal(database: &Database, key: &SigningKey, now: Timestamp) -> Result<(), StoreError> {
+    let realm = data_encoding::HEXLOWER.encode(&random::<16>()?);
+    let public_key = key.public_key().to_string();
+    let transaction = begin_write(database)?;
+    make_tables(&transaction)?;
+    write_meta(&transaction, &realm, &public_key)?;
+    let header =
+        Header { command: CommandId::from_random(random()?), time: now, actor: Actor::Hallpass, idempotency: None };
+    let mut draft = Draft::new(Tip::START);
+    let opened = Event::JournalOpened { realm: realm.clone(), public_key };
+    draft.append(&transaction, key, &realm, &header, &[opened], &Detail::default())?;
+    draft.write_head(&transaction)?;
+    Ok(transaction.commit()?)
+}
+
+/// Makes every table, so that readers find them.
+pub(super) fn make_tables(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    transaction.open_table(META)?;
+    transaction.open_table(JOURNAL)?;
+    transaction.open_table(NOTES)?;
+    transaction.open_table(CURSORS)?;
+    for rows in Rows::ALL {
+        transaction.open_table(rows.definition())?;
+    }
+    Ok(())
+}
+
+/// Writes what the whole store is about.
+pub(super) fn write_meta(transaction: &WriteTransaction, realm: &str, public_key: &str) -> Result<(), StoreError> {
+    let mut meta = transaction.open_table(META)?;
+    meta.insert("format", FORMAT.to_be_bytes().as_slice())?;
+    meta.insert("realm", realm.as_bytes())?;
+    meta.insert("public_key", public_key.as_bytes())?;
+    Ok(())
+}
+
+/// Checks format, key, head and the last thousand records; returns the realm.
+fn check(database: &Database, key: &SigningKey) -> Result<String, StoreError> {
+    let source = &database.begin_read()?;
+    let found = u32::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "format")?)?);
+    if found != FORMAT {
+        return Err(StoreError::UnknownVersion { found, known: FORMAT });
+    }
+    let text = |name| {
+        String::from_utf8(rows::meta(source, name)?).map_err(|_| StoreError::Damaged(format!("`{name}` is no text")))
+    };
+    let (realm, public_key) = (text("realm")?, text("public_key")?);
+    if public_key != key.public_key().to_string() {
+        return Err(StoreError::Foreign(format!("it was begun with the public key {public_key}")));
+    }
+    let head = rows::head(source)?;
+    let applied = u64::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "applied")?)?);
+    if applied != head.sequence {
+        return Err(StoreError::Damaged(format!("rows are folded up to {applied}, the head is {}", head.sequence)));
+    }
+    let journal = source.open_table(JOURNAL)?;
+    let last = journal.last()?.map_or(0, |(sequence, _)| sequence.value());
+    if last != head.sequence || journal.len()? != head.sequence {
+        return Err(StoreError::Damaged(format!("the head is {}, the last record {last}", head.sequence)));
+    }
+    let tip = verify_tail(source, key, &realm, head.sequence)?;
+    if tip != head {
+        return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
+    }
+    Ok(realm)
+}
+
+fn verify_tail(source: &ReadTransaction, key: &SigningKey, realm: &str, last: u64) -> Result<Tip, StoreError> {
+    let first = last.saturating_sub(VERIFIED_AT_OPEN).saturating_add(1).max(1);
+    let mut verifier = if first == 1 {
+        Verifier::new(*key.public_key())
+    } else {
+        let before = Position(first.saturating_sub(1));
+        let sealed = rows::existing(rows::sealed(source, before)?)?;
+        let time = crate::journal::upcast::read(&sealed.core)?.time;
+        Verifier::after(*key.public_key(), realm.to_owned(), Tip { sequence: before.0, hash: sealed.hash, time })
+    };
+    for entry in source.open_table(JOURNAL)?.range(first..)? {
+        let (sequence, row) = entry?;
+        let sequence = sequence.value();
+        let note = rows::note(source, Position(sequence))?;
+        let record = verifier
+            .check(sequence, &rows::sealed_from(row.value())?, note.as_ref())
+            .map_err(|fault| StoreError::Damaged(fault.to_string()))?;
+        if let Event::JournalOpened { realm: begun, .. } = record.event
+            && begun != realm
+        {
+            return Err(StoreError::Foreign(format!("its journal is that of realm {begun}")));
+        }
+    }
+    Ok(*verifier.tip())
+}
+
+/// Fresh random bytes.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| StoreError::Randomness)?;
+    Ok(bytes)
+}
+
+/// Storage that outlives the database on it, so that it can be opened again.
+struct Lent(Arc<dyn StorageBackend>);
+
+impl fmt::Debug for Lent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StorageBackend for Lent {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.0.close()
+    }
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.0.try_lock_range(start, end)
+    }
+
+    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.0.try_lock_shared_range(start, end)
+    }
+
+    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.0.lock_range(start, end)
+    }
+
+    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.0.lock_shared_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.0.unlock_range(start, end)
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.0.query_lock_range(start, end)
+    }
+}
+
+/// What redb may hold in memory.
+const CACHE_BYTES: usize = 32 * 1024 * 1024;
+/// Up to this size every page's checksum is verified at every start; beyond it that would take longer than a start may.
+/// Without it redb trusts pages, and may panic over those that somebody changed.
+const CHECKED_BYTES_MAX: u64 = 128 * 1024 * 1024;
+/// So many records are verified at every start.
+const VERIFIED_AT_OPEN: u64 = 1000;

@@ -1,0 +1,289 @@
+//! Questions to the store: each sees one consistent state.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use redb::{ReadTransaction, ReadableTable};
+
+use crate::domain::activation::{Activation, Phase};
+use crate::domain::assignment::Assignment;
+use crate::domain::command::Overdue;
+use crate::domain::id::{ActivationId, AssignmentId};
+use crate::domain::identity::Identity;
+use crate::domain::principal::{Party, Principal};
+use crate::domain::standing::{Lock, Position, Standing};
+use crate::domain::time::Timestamp;
+use crate::journal::PublicKey;
+use crate::store::rows::{self, due_in, existing, inverted_position, newest};
+use crate::store::tables::{CURSORS, Rows, Scope, due_key, fixed, party_key};
+use crate::store::{ActivationFilter, AssignmentFilter, Head, Listed, PAGE_MAX, PhaseName, Shared, StoreError};
+
+/// Reads the store; every call sees one consistent state. Blocking, short.
+#[derive(Clone)]
+pub struct Reader {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Reader {
+    /// The newest record.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn head(&self) -> Result<Head, StoreError> {
+        self.read(|source| {
+            let tip = rows::head(source)?;
+            Ok(Head { position: Position(tip.sequence), hash: tip.hash, time: tip.time })
+        })
+    }
+
+    /// Chain id and root public key (hexadecimal).
+    ///
+    /// # Errors
+    /// None at present; other stores may have to ask.
+    pub fn realm(&self) -> Result<(String, String), StoreError> {
+        Ok((self.shared.trust.realm.clone(), self.public_key().to_string()))
+    }
+
+    /// The root public key.
+    #[must_use]
+    pub fn public_key(&self) -> PublicKey {
+        *self.shared.trust.key.public_key()
+    }
+
+    /// What `party` holds, may activate and awaits.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn standing(&self, party: &Party) -> Result<Standing, StoreError> {
+        self.read(|source| rows::standing(source, party, Position(rows::head(source)?.sequence)))
+    }
+
+    /// One case.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn activation(&self, id: ActivationId) -> Result<Option<Listed<Activation>>, StoreError> {
+        self.read(|source| Ok(rows::activation(source, id.to_bytes())?.map(Listed::from)))
+    }
+
+    /// One assignment.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn assignment(&self, id: AssignmentId) -> Result<Option<Listed<Assignment>>, StoreError> {
+        self.read(|source| Ok(rows::assignment(source, id.to_bytes())?.map(Listed::from)))
+    }
+
+    /// Newest first, starting below `before`; at most [`PAGE_MAX`].
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn activations(
+        &self,
+        filter: &ActivationFilter,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<Listed<Activation>>, StoreError> {
+        let phases: &[Rows] = match filter.phase {
+            None => &[Rows::Pending, Rows::Active, Rows::Ended],
+            Some(PhaseName::Pending) => &[Rows::Pending],
+            Some(PhaseName::Active) => &[Rows::Active],
+            Some(PhaseName::Ended) => &[Rows::Ended],
+        };
+        let limit = limit.min(PAGE_MAX);
+        self.read(|source| {
+            let scope = Scope::activations(filter.principal.as_ref(), filter.role.as_ref());
+            let mut found = Vec::new();
+            for phase in phases {
+                found.extend(newest(source, *phase, scope, before, limit)?);
+            }
+            found.sort_unstable_by(|one, other| other.cmp(one));
+            found.truncate(limit);
+            let listed = activations(source, found.into_iter().map(|(_, id)| id))?;
+            Ok(listed.into_iter().filter(|listed| filter.accepts(&listed.item)).collect())
+        })
+    }
+
+    /// Standing (not ended) assignments, newest first, starting below `before`; at most [`PAGE_MAX`].
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn assignments(
+        &self,
+        filter: &AssignmentFilter,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<Listed<Assignment>>, StoreError> {
+        let AssignmentFilter { kind, party, role } = filter;
+        self.read(|source| {
+            let found =
+                rows::standing_assignments(source, *kind, party.as_ref(), role.as_ref(), before, limit.min(PAGE_MAX))?;
+            Ok(found.into_iter().map(Listed::from).collect())
+        })
+    }
+
+    /// Cases whose open ballot names `identity` as approver of the open stage (directly or by group), except its own and
+    /// those it has voted on, newest first; at most [`PAGE_MAX`].
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn inbox(
+        &self,
+        identity: &Identity,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<Listed<Activation>>, StoreError> {
+        let limit = limit.min(PAGE_MAX);
+        self.read(|source| {
+            // by position, so that whoever approves directly and by group sees the case once
+            let mut waiting = BTreeMap::new();
+            let own = Party::Principal(identity.principal.clone());
+            let groups = identity.groups.iter().cloned().map(Party::Group);
+            for party in std::iter::once(own).chain(groups) {
+                ballots(source, &party, identity, before, limit, &mut waiting)?;
+            }
+            Ok(waiting.into_values().rev().take(limit).collect())
+        })
+    }
+
+    /// Whether `principal` is locked.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn is_locked(&self, principal: &Principal) -> Result<bool, StoreError> {
+        self.read(|source| Ok(rows::lock(source, principal)? == Lock::Locked))
+    }
+
+    /// What time has caught up with at `now`, earliest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<Overdue>, StoreError> {
+        self.read(|source| {
+            let table = source.open_table(Rows::Due.definition())?;
+            let until = due_key(now, &[&[0xff]]);
+            table
+                .range::<&[u8]>(..until.as_slice())?
+                .take(limit)
+                .map(|entry| {
+                    let (_, is_activation, id) = due_in(entry?.0.value())?;
+                    Ok(if is_activation {
+                        Overdue::Activation(ActivationId::from_random(id))
+                    } else {
+                        Overdue::Assignment(AssignmentId::from_random(id))
+                    })
+                })
+                .collect()
+        })
+    }
+
+    /// The next instant at which anything becomes due.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|source| {
+            let table = source.open_table(Rows::Due.definition())?;
+            let first = table.first()?;
+            first.map(|(key, _)| Ok(due_in(key.value())?.0)).transpose()
+        })
+    }
+
+    /// How many cases are pending and active, for metrics.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn counts(&self) -> Result<(u64, u64), StoreError> {
+        self.read(|source| {
+            Ok((rows::activation_count(source, Rows::Pending)?, rows::activation_count(source, Rows::Active)?))
+        })
+    }
+
+    /// Where somebody who follows the journal has come to.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn cursor(&self, name: &str) -> Result<Option<Position>, StoreError> {
+        self.read(|source| Ok(source.open_table(CURSORS)?.get(name)?.map(|position| Position(position.value()))))
+    }
+
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.shared.handle.read(read)
+    }
+}
+
+impl ActivationFilter {
+    fn accepts(&self, activation: &Activation) -> bool {
+        self.principal.as_ref().is_none_or(|principal| *principal == activation.principal)
+            && self.role.as_ref().is_none_or(|role| *role == activation.role)
+            && self.phase.is_none_or(|phase| phase == PhaseName::of(activation))
+    }
+}
+
+impl PhaseName {
+    /// The phase `activation` is in.
+    #[must_use]
+    pub const fn of(activation: &Activation) -> Self {
+        match activation.phase {
+            Phase::Pending(_) => Self::Pending,
+            Phase::Active { .. } => Self::Active,
+            Phase::Ended { .. } => Self::Ended,
+        }
+    }
+}
+
+fn activations(
+    source: &ReadTransaction,
+    ids: impl Iterator<Item = [u8; 16]>,
+) -> Result<Vec<Listed<Activation>>, StoreError> {
+    ids.map(|id| Ok(existing(rows::activation(source, id)?)?.into())).collect()
+}
+
+/// Adds the newest ballots that wait for `identity` by way of `party`.
+fn ballots(
+    source: &ReadTransaction,
+    party: &Party,
+    identity: &Identity,
+    before: Option<Position>,
+    limit: usize,
+    waiting: &mut BTreeMap<Position, Listed<Activation>>,
+) -> Result<(), StoreError> {
+    let prefix = party_key(party);
+    let key = |inverted: u64| [prefix.as_slice(), &inverted.to_be_bytes()].concat();
+    // what is older than `before` lies behind it
+    let from = match before {
+        None => key(0),
+        Some(Position(before)) => key((!before).saturating_add(1)),
+    };
+    let until = key(u64::MAX);
+    let table = source.open_table(Rows::Ballots.definition())?;
+    let mut taken = 0;
+    for entry in table.range::<&[u8]>(from.as_slice()..=until.as_slice())? {
+        if taken == limit {
+            break;
+        }
+        let (key, id) = entry?;
+        let position = inverted_position(key.value())?;
+        if waiting.contains_key(&position) {
+            taken = taken.saturating_add(1);
+            continue;
+        }
+        let listed: Listed<Activation> = existing(rows::activation(source, fixed(id.value())?)?)?.into();
+        if waits_for(&listed.item, identity) {
+            waiting.insert(position, listed);
+            taken = taken.saturating_add(1);
+        }
+    }
+    Ok(())
+}
+
+fn waits_for(activation: &Activation, identity: &Identity) -> bool {
+    let Some(ballot) = activation.ballot() else { return false };
+    let named = ballot
+        .open_stage(&activation.terms)
+        .is_some_and(|stage| stage.approvers.iter().any(|approver| identity.is(approver)));
+    named && activation.principal != identity.principal && !ballot.has_vote_of(&identity.principal)
+}

@@ -1,0 +1,116 @@
+//! Records by what they concern.
+
+use redb::ReadTransaction;
+
+use crate::domain::standing::Position;
+use crate::domain::time::Timestamp;
+use crate::journal::{Note, upcast};
+use crate::store::rows::{self, existing, position_in};
+use crate::store::tables::{Rows, Scope};
+use crate::store::{Entry, PAGE_MAX, Reader, RecordFilter, StoreError};
+
+impl Reader {
+    /// Records after `after`, oldest first; at most [`PAGE_MAX`].
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn records(&self, filter: &RecordFilter, after: Position, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let limit = limit.min(PAGE_MAX);
+        self.read(|source| {
+            let last = rows::head(source)?.sequence;
+            // times never decrease: a time is a position
+            let from = match filter.from {
+                Some(from) => first_at(source, from, last)?,
+                None => 1,
+            };
+            let until = match filter.until {
+                Some(until) => first_at(source, until, last)?,
+                None => last.saturating_add(1),
+            };
+            let scopes = filter.scopes();
+            let mut entries = Vec::new();
+            let mut next = from.max(after.next().0);
+            while next < until && entries.len() < limit {
+                let Some(found) = next_in_all(source, &scopes, next)?.filter(|found| *found < until) else { break };
+                entries.push(entry(source, Position(found))?);
+                next = found.saturating_add(1);
+            }
+            Ok(entries)
+        })
+    }
+
+    /// One record.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn record(&self, position: Position) -> Result<Option<Entry>, StoreError> {
+        self.read(|source| {
+            if position == Position(0) || position.0 > rows::head(source)?.sequence {
+                return Ok(None);
+            }
+            entry(source, position).map(Some)
+        })
+    }
+}
+
+impl RecordFilter {
+    fn scopes(&self) -> Vec<Scope> {
+        let activation = self.activation.map(Scope::of_activation);
+        let principal = self.principal.as_ref().map(|principal| Scope::activations(Some(principal), None));
+        let role = self.role.as_ref().map(|role| Scope::activations(None, Some(role)));
+        let event = self.event.as_deref().map(Scope::of_event);
+        [activation, principal, role, event].into_iter().flatten().collect()
+    }
+}
+
+/// The first position at or after `from` that every list holds; `from` itself when there is no list.
+fn next_in_all(source: &ReadTransaction, scopes: &[Scope], from: u64) -> Result<Option<u64>, StoreError> {
+    let table = source.open_table(Rows::Records.definition())?;
+    let mut candidate = from;
+    // each round either ends or moves the candidate forward
+    'search: loop {
+        for scope in scopes {
+            let (first, last) = (scope.at(candidate), scope.at(u64::MAX));
+            let next = table.range::<&[u8]>(first.as_slice()..=last.as_slice())?.next().transpose()?;
+            let Some((key, _)) = next else { return Ok(None) };
+            let Position(found) = position_in(key.value())?;
+            if found > candidate {
+                candidate = found;
+                continue 'search;
+            }
+        }
+        return Ok(Some(candidate));
+    }
+}
+
+/// The first position whose record is not before `at`; one past the last when there is none.
+fn first_at(source: &ReadTransaction, at: Timestamp, last: u64) -> Result<u64, StoreError> {
+    let (mut low, mut high) = (1, last.saturating_add(1));
+    while low < high {
+        let middle = low.midpoint(high);
+        let sealed = existing(rows::sealed(source, Position(middle))?)?;
+        if upcast::read(&sealed.core)?.time < at {
+            low = middle.saturating_add(1);
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
+}
+
+fn entry(source: &ReadTransaction, position: Position) -> Result<Entry, StoreError> {
+    let sealed = existing(rows::sealed(source, position)?)?;
+    let record = upcast::read(&sealed.core)?;
+    let note = rows::note(source, position)?;
+    let detail = note.as_ref().map(Note::detail).transpose()?;
+    Ok(Entry {
+        position,
+        time: record.time,
+        actor: record.actor,
+        command: record.command,
+        event: record.event,
+        detail,
+        note,
+        sealed,
+    })
+}

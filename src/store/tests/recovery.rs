@@ -1,0 +1,243 @@
+//! Failing disks, half transactions, remembered keys, and tables made again from the journal.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use redb::backends::InMemoryBackend;
+use redb::{Database, StorageBackend, TableDefinition};
+
+use super::*;
+use crate::journal::SigningKey;
+
+/// A disk in memory that can be told to fail, and that outlives the database on it.
+#[derive(Debug, Clone)]
+struct Disk {
+    bytes: Arc<InMemoryBackend>,
+    fails: Arc<AtomicBool>,
+}
+
+impl Disk {
+    fn new() -> Self {
+        Self { bytes: Arc::new(InMemoryBackend::new()), fails: Arc::default() }
+    }
+
+    fn well(&self) -> io::Result<()> {
+        if self.fails.load(Ordering::SeqCst) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        self.bytes.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.bytes.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.well()?;
+        self.bytes.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.well()?;
+        self.bytes.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.well()?;
+        self.bytes.write(offset, data)
+    }
+}
+
+fn on(disk: &Disk) -> (Opened, Vec<u8>) {
+    let (key, kept) = SigningKey::generate().unwrap();
+    (open_backend(disk.clone(), key, at(0)).unwrap(), kept.to_vec())
+}
+
+#[test]
+fn after_a_failed_commit_the_store_is_reopened_and_readers_go_on() {
+    let disk = Disk::new();
+    let (Opened { reader, mut appender }, _) = on(&disk);
+    let eligible = made(1, AssignmentKind::Eligible, person("ada"), "shop/vault");
+    let mut transaction = appender.begin().unwrap();
+    transaction.append(&header(Actor::Hallpass, at(1)), &[eligible], &Detail::default()).unwrap();
+    disk.fails.store(true, Ordering::SeqCst);
+    let failed = transaction.commit();
+    assert!(matches!(failed, Err(StoreError::Full(_))), "{failed:?}");
+    assert!(appender.begin().is_err(), "nothing is written before it is reopened");
+    assert!(appender.reopen().is_err(), "the disk is still full");
+    assert!(matches!(reader.head(), Err(StoreError::Closed)));
+    disk.fails.store(false, Ordering::SeqCst);
+    appender.reopen().unwrap();
+    let head = reader.head().unwrap().position;
+    assert!(head == Position(1) || head == Position(2), "whole or absent");
+    reader.check_rows().unwrap();
+    let mut transaction = appender.begin().unwrap();
+    let more = made(2, AssignmentKind::Eligible, person("ada"), "shop/till");
+    transaction.append(&header(Actor::Hallpass, at(2)), &[more], &Detail::default()).unwrap();
+    transaction.commit().unwrap();
+    assert_eq!(reader.head().unwrap().position, head.next(), "the old reader sees the new store");
+}
+
+#[test]
+fn reopening_waits_for_no_transaction_it_would_run_over() {
+    let (Opened { mut appender, reader }, _) = on(&Disk::new());
+    let live = appender.begin().unwrap();
+    assert!(appender.reopen().is_err());
+    drop(live);
+    appender.reopen().unwrap();
+    assert_eq!(reader.head().unwrap().position, Position(1));
+}
+
+#[test]
+fn a_backend_is_opened_again_by_its_own_key_only() {
+    let disk = Disk::new();
+    let (opened, kept) = on(&disk);
+    drop(opened);
+    let stranger = SigningKey::generate().unwrap().0;
+    assert!(matches!(open_backend(disk.clone(), stranger, at(5)), Err(StoreError::Foreign(_))));
+    let own = SigningKey::from_pkcs8(&kept).unwrap();
+    assert_eq!(open_backend(disk, own, at(5)).unwrap().reader.head().unwrap().time, at(0));
+}
+
+#[test]
+fn a_dropped_transaction_leaves_nothing_and_an_empty_one_writes_nothing() {
+    let mut house = House::new();
+    let before = house.reader.head().unwrap();
+    let mut transaction = house.appender.begin().unwrap();
+    let eligible = made(1, AssignmentKind::Eligible, person("ada"), "shop/vault");
+    transaction.append(&header(Actor::Hallpass, at(1)), &[eligible], &Detail::default()).unwrap();
+    assert_eq!(transaction.head().position, Position(2));
+    assert!(transaction.assignment(asg(1)).unwrap().is_some(), "its own writes are seen inside");
+    assert!(house.reader.assignment(asg(1)).unwrap().is_none(), "and nowhere else");
+    drop(transaction);
+    assert_eq!(house.reader.head().unwrap(), before);
+    let committed = house.appender.begin().unwrap().commit().unwrap();
+    assert_eq!((committed.head, committed.touched.len()), (before, 0));
+}
+
+#[test]
+fn many_commands_share_one_commit_and_time_never_runs_back() {
+    let mut house = House::new();
+    let mut transaction = house.appender.begin().unwrap();
+    for number in 1..=3 {
+        let event = made(number, AssignmentKind::Eligible, person("ada"), "shop/vault");
+        transaction.append(&header(Actor::Hallpass, at(10)), &[event], &Detail::default()).unwrap();
+    }
+    assert_eq!(transaction.commit().unwrap().head.position, Position(4));
+    let mut transaction = house.appender.begin().unwrap();
+    let event = made(9, AssignmentKind::Eligible, person("ada"), "shop/vault");
+    let result = transaction.append(&header(Actor::Hallpass, at(9)), &[event], &Detail::default());
+    assert!(matches!(result, Err(StoreError::TimeBackwards { last, given }) if last == at(10) && given == at(9)));
+    house.rows_equal_fold();
+}
+
+#[test]
+fn an_idempotency_key_is_remembered_for_a_day_for_its_own_principal() {
+    let mut house = House::new();
+    let used = |key: &str, digest| Some(Idempotency { key: key.into(), digest: [digest; 32] });
+    let mut transaction = house.appender.begin().unwrap();
+    let first = Header { idempotency: used("k", 7), ..header(by("ada"), at(10)) };
+    let events = [requested(1, "ada", "shop/vault", vec![], at(500)), started(1, 10, 400)];
+    transaction.append(&first, &events, &Detail::default()).unwrap();
+    transaction.commit().unwrap();
+
+    let day = 86_400;
+    let transaction = house.appender.begin().unwrap();
+    let remembered = |who: &str, key: &str, now| transaction.remembered(&person(who), key, at(now)).unwrap();
+    let expected = Remembered { digest: [7; 32], records: (Position(2), Position(3)) };
+    assert_eq!(remembered("ada", "k", 11), Some(expected.clone()));
+    assert_eq!(transaction.events(expected.records).unwrap(), events);
+    assert_eq!(remembered("bob", "k", 11), None);
+    assert_eq!(remembered("ada", "other", 11), None);
+    assert_eq!(remembered("ada", "k", 10 + day - 1), Some(expected));
+    assert_eq!(remembered("ada", "k", 10 + day), None);
+    drop(transaction);
+    house.rows_equal_fold();
+
+    // the same key again, the day after, before anything swept it
+    let mut transaction = house.appender.begin().unwrap();
+    let again = Header { idempotency: used("k", 8), ..header(by("ada"), at(10 + day)) };
+    transaction.append(&again, &[ended(1, Ending::Expired, 400)], &Detail::default()).unwrap();
+    let remembered = transaction.remembered(&person("ada"), "k", at(20 + day)).unwrap().unwrap();
+    assert_eq!(remembered, Remembered { digest: [8; 32], records: (Position(4), Position(4)) });
+    transaction.commit().unwrap();
+    house.rows_equal_fold();
+
+    // later records sweep it away
+    house.commit(at(20 + 2 * day), &[made(1, AssignmentKind::Eligible, person("ada"), "shop/vault")]);
+    let digests = house.reader.table_digests().unwrap();
+    let fresh = House::new().reader.table_digests().unwrap();
+    for table in ["idempotency", "idempotency_ends"] {
+        let of = |digests: &[TableDigest]| digests.iter().find(|found| found.table == table).copied().unwrap();
+        assert_eq!(of(&digests), of(&fresh), "{table} is empty again");
+    }
+    house.rows_equal_fold();
+}
+
+/// A store with something of everything.
+fn lively() -> House {
+    let mut house = House::new();
+    let boss = || stage(&[person("boss").into(), group("leads").into()], 1);
+    let detail = Detail { justification: Some("=1+1".into()), ..Detail::default() };
+    house.commit(at(1), &[made(1, AssignmentKind::Eligible, person("ada"), "shop/vault")]);
+    house.commit_by(by("ada"), at(2), &[requested(1, "ada", "shop/vault", vec![boss()], at(90))], &detail);
+    house.commit_by(by("boss"), at(3), &[decided(1, "boss", 0, Choice::Approve), started(1, 3, 50)], &detail);
+    house.commit(at(4), &[requested(2, "bob", "shop/vault", vec![boss()], at(90))]);
+    house.commit(at(5), &[requested(3, "cid", "shop/vault", vec![], at(90)), ended(3, Ending::Cancelled, 5)]);
+    house.commit(at(6), &[Event::PrincipalLocked { principal: person("eve") }]);
+    let mut transaction = house.appender.begin().unwrap();
+    transaction.move_cursor("notices", Position(3)).unwrap();
+    transaction.commit().unwrap();
+    house
+}
+
+#[test]
+fn tables_made_again_are_the_same() {
+    let mut house = lively();
+    let before = house.reader.table_digests().unwrap();
+    house.appender.rebuild().unwrap();
+    assert_eq!(house.reader.table_digests().unwrap(), before);
+    assert_eq!(house.reader.cursor("notices").unwrap(), Some(Position(3)));
+
+    let own = settings(&house.folder);
+    let copy = Settings { path: house.folder.path().join("copy.redb"), ..own };
+    house.reader.rebuild_into(&copy.path).unwrap();
+    assert!(house.reader.rebuild_into(&copy.path).is_err(), "what is there is never replaced");
+    let copied = open(&copy, at(100)).unwrap();
+    assert_eq!(copied.reader.table_digests().unwrap(), before);
+    assert_eq!(copied.reader.head().unwrap(), house.reader.head().unwrap());
+    assert_eq!(copied.reader.cursor("notices").unwrap(), Some(Position(3)));
+    let noted = copied.reader.record(Position(3)).unwrap().unwrap();
+    assert_eq!(noted.detail.unwrap().justification.as_deref(), Some("=1+1"));
+}
+
+#[test]
+fn a_changed_row_is_noticed_by_the_fold_and_mended_by_it() {
+    let House { folder, appender, reader } = lively();
+    drop((appender, reader));
+    let settings = settings(&folder);
+    {
+        let database = Database::open(&settings.path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        let locks: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("locks");
+        transaction.open_table(locks).unwrap().pop_first().unwrap().unwrap();
+        transaction.commit().unwrap();
+    }
+    let Opened { reader, mut appender } = open(&settings, at(100)).unwrap();
+    assert!(!reader.is_locked(&person("eve")).unwrap());
+    assert!(matches!(reader.check_rows(), Err(StoreError::Damaged(what)) if what.contains("`locks`")));
+    appender.rebuild().unwrap();
+    assert!(reader.is_locked(&person("eve")).unwrap());
+    reader.check_rows().unwrap();
+}
+
+#[test]
+fn errors_speak_outward_without_internals() {
+    let error = StoreError::Damaged("page 7".into());
+    assert_eq!(error.outward(), "the journal is not available");
+    assert!(StoreError::Full(io::ErrorKind::StorageFull.into()).outward().contains("room"));
+}
