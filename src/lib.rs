@@ -35,4 +35,8 @@
 pub mod clock;
 pub mod domain;
 pub mod journal;
+pub mod standings;
 pub mod store;
+pub mod telemetry;
+pub mod uses;
+pub mod writer;

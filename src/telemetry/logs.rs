@@ -1,0 +1,132 @@
+//! Where `tracing` goes: one line per event, as JSON or as text, filtered.
+
+use std::io::{self, Write};
+
+use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::escape;
+
+/// How logs are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The shape of a line.
+    pub format: Format,
+    /// Directives such as `info,hallpass::proxy=debug`.
+    pub filter: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { format: Format::Json, filter: "info".to_owned() }
+    }
+}
+
+/// The shape of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Why logging cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The filter cannot be read.
+    #[error("the log filter cannot be read")]
+    Filter(#[from] ParseError),
+    /// The process has a subscriber already.
+    #[error("logging is already set up")]
+    Taken(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// Sends the events of this process to standard error from now on.
+///
+/// # Errors
+/// [`LogError`] when the filter is malformed or logging was set up before.
+pub fn start(settings: &Settings) -> Result<(), LogError> {
+    use tracing_subscriber::util::SubscriberInitExt;
+    subscriber(settings, || Escaping(io::stderr()))?.try_init()?;
+    Ok(())
+}
+
+fn subscriber<M>(settings: &Settings, writer: M) -> Result<Box<dyn tracing::Subscriber + Send + Sync>, ParseError>
+where
+    M: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::try_new(&settings.filter)?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
+    Ok(match settings.format {
+        Format::Json => Box::new(builder.json().flatten_event(true).with_current_span(false).finish()),
+        Format::Text => Box::new(builder.finish()),
+    })
+}
+
+/// Escapes what is not plain in each line. The subscriber hands over one event at a time, ended by a line feed.
+#[derive(Debug)]
+struct Escaping<W>(W);
+
+impl<W: Write> Write for Escaping<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        self.write_all(event)?;
+        Ok(event.len())
+    }
+
+    fn write_all(&mut self, event: &[u8]) -> io::Result<()> {
+        let line = event.strip_suffix(b"\n").unwrap_or(event);
+        let line = String::from_utf8_lossy(line);
+        let mut escaped = escape::text(&line).into_owned();
+        escaped.push('\n');
+        self.0.write_all(escaped.as_bytes())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn one_event_is_one_line_whatever_its_values() {
+        for format in [Format::Json, Format::Text] {
+            let sink = Sink::default();
+            let writer = sink.clone();
+            let settings = Settings { format, filter: "info".to_owned() };
+            let subscriber = subscriber(&settings, move || Escaping(writer.clone())).unwrap();
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::info!(agent = "a\nb\u{202e}c\u{1b}[2J", "said");
+                tracing::debug!("not at this level");
+            });
+            let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+            assert_eq!(text.lines().count(), 1, "{text}");
+            assert!(text.trim_end_matches('\n').chars().all(escape::is_plain), "{text:?}");
+            assert!(text.contains("said"));
+        }
+    }
+
+    #[test]
+    fn a_malformed_filter_is_refused() {
+        let settings = Settings { format: Format::Json, filter: "=[".to_owned() };
+        assert!(subscriber(&settings, io::sink).is_err());
+    }
+}

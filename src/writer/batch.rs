@@ -1,0 +1,275 @@
+//! From queue to commit: decide each, append all, commit once, publish, answer.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use tokio::sync::mpsc;
+
+use crate::clock::{Clock, awake};
+use crate::domain::activation::Choice;
+use crate::domain::command::Command;
+use crate::domain::decide::decide;
+use crate::domain::event::Event;
+use crate::domain::id::{ActivationId, AssignmentId, CommandId};
+use crate::domain::policy::Policies;
+use crate::domain::refusal::{Refusal, Refusals};
+use crate::domain::time::Timestamp;
+use crate::standings::Standings;
+use crate::store::{Appender, Header, StoreError, Transaction};
+use crate::telemetry::Metrics;
+use crate::writer::outage::{Health, Outage};
+use crate::writer::{Outcome, Purpose, Queued, Replayed, Settings, Submission, SubmitError};
+
+pub(super) struct Batches {
+    pub(super) appender: Appender,
+    pub(super) standings: Standings,
+    pub(super) clock: Clock,
+    pub(super) outage: Outage,
+    settings: Settings,
+    commit_seconds: Histogram,
+    head: Gauge,
+}
+
+/// The instant a command is decided at.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum DecidedAt {
+    /// When it is stored.
+    Now,
+    /// When it took effect, before it could be stored.
+    Instant(Timestamp),
+}
+
+/// Why a whole batch came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BatchError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("a panic while deciding or storing")]
+    Panicked,
+    #[error("no random bits")]
+    NoRandomness,
+}
+
+impl Batches {
+    pub(super) fn new(
+        appender: Appender,
+        standings: Standings,
+        clock: Clock,
+        settings: Settings,
+        health: Health,
+        metrics: &Metrics,
+    ) -> Self {
+        let commit_seconds = Histogram::new(exponential_buckets(0.0001, 2.0, 14));
+        let head = Gauge::default();
+        head.set(i64::try_from(standings.position().0).unwrap_or(i64::MAX));
+        metrics.register(|registry| {
+            registry.register(
+                "journal_commit_duration_seconds",
+                "time from the begin of a write transaction until it is durable",
+                commit_seconds.clone(),
+            );
+            registry.register("journal_head", "sequence of the newest record", head.clone());
+        });
+        Self { appender, standings, clock, outage: Outage::new(health), settings, commit_seconds, head }
+    }
+
+    pub(super) fn run(&mut self, mut queue: mpsc::Receiver<Queued>) {
+        while let Some(first) = self.next(&mut queue) {
+            let mut batch = vec![first];
+            while batch.len() < BATCH_LENGTH
+                && let Ok(next) = queue.try_recv()
+            {
+                batch.push(next);
+            }
+            self.work_off(batch);
+        }
+    }
+
+    /// Waits for a command; during an outage also tries to end it. Nothing when everybody is gone.
+    fn next(&mut self, queue: &mut mpsc::Receiver<Queued>) -> Option<Queued> {
+        while !self.recovered() {
+            match queue.try_recv() {
+                Ok(queued) => return Some(queued),
+                Err(mpsc::error::TryRecvError::Disconnected) => return None,
+                Err(mpsc::error::TryRecvError::Empty) => std::thread::park_timeout(OUTAGE_POLL),
+            }
+        }
+        queue.blocking_recv()
+    }
+
+    fn work_off(&mut self, batch: Vec<Queued>) {
+        if !self.recovered() {
+            return self.answer_during_outage(batch);
+        }
+        let (submissions, replies): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|queued| (queued.submission, queued.reply)).unzip();
+        match self.carry_out(submissions.iter().map(|submission| (submission, DecidedAt::Now))) {
+            Ok(results) => {
+                for (reply, result) in replies.into_iter().zip(results) {
+                    // whoever asked may be gone; what was done stays done
+                    let _ = reply.send(result);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "a batch of commands could not be stored; the journal takes no commands until the store is verified");
+                self.outage.begin();
+                let batch = submissions.into_iter().zip(replies);
+                self.answer_during_outage(batch.map(|(submission, reply)| Queued { submission, reply }).collect());
+            }
+        }
+    }
+
+    /// Decides and stores all of `submissions`, and publishes what they touched.
+    pub(super) fn carry_out<'s>(
+        &mut self,
+        submissions: impl IntoIterator<Item = (&'s Submission, DecidedAt)>,
+    ) -> Result<Vec<Result<Outcome, SubmitError>>, BatchError> {
+        // a panic inside a write transaction poisons it: treated as a failed commit
+        catch_unwind(AssertUnwindSafe(|| self.commit_all(submissions))).unwrap_or(Err(BatchError::Panicked))
+    }
+
+    /// The settings of all roles at this moment.
+    pub(super) fn policies(&self) -> Arc<Policies> {
+        self.settings.policies.load_full()
+    }
+
+    fn commit_all<'s>(
+        &mut self,
+        submissions: impl IntoIterator<Item = (&'s Submission, DecidedAt)>,
+    ) -> Result<Vec<Result<Outcome, SubmitError>>, BatchError> {
+        let began = awake();
+        let clock_is_behind = self.clock.behind() > self.settings.clock_behind_max;
+        let policies = self.policies();
+        let mut transaction = self.appender.begin()?;
+        let before = transaction.head();
+        let now = self.clock.now().max(before.time);
+        let mut results = Vec::new();
+        for (submission, decided_at) in submissions {
+            results.push(if clock_is_behind && grants(&submission.command) {
+                Err(SubmitError::ClockBehind)
+            } else {
+                carry_out_one(&mut transaction, submission, decided_at, &policies, now)?
+            });
+        }
+        if transaction.head().position == before.position {
+            return Ok(results);
+        }
+        let committed = transaction.commit()?;
+        self.commit_seconds.observe(awake().duration_since(began).as_secs_f64());
+        self.head.set(i64::try_from(committed.head.position.0).unwrap_or(i64::MAX));
+        self.standings.publish(&committed.touched, committed.head.position);
+        Ok(results)
+    }
+}
+
+fn carry_out_one(
+    transaction: &mut Transaction,
+    submission: &Submission,
+    decided_at: DecidedAt,
+    policies: &Arc<Policies>,
+    now: Timestamp,
+) -> Result<Result<Outcome, SubmitError>, BatchError> {
+    let Submission { caller, command, idempotency, purpose } = submission;
+    if let (Some(identity), Some(idempotency)) = (caller.identity(), idempotency)
+        && let Some(remembered) = transaction.remembered(&identity.principal, &idempotency.key, now)?
+    {
+        if remembered.digest != idempotency.digest {
+            return Ok(Err(SubmitError::Refused(Refusal::IdempotencyMismatch.into())));
+        }
+        let events = transaction.events(remembered.records)?;
+        let position = remembered.records.1;
+        return outcome(transaction, events, position, Replayed::Yes).map(Ok);
+    }
+    let case = transaction.case(caller, command, policies)?;
+    let at = match decided_at {
+        DecidedAt::Now => now,
+        DecidedAt::Instant(at) => at.min(now),
+    };
+    let events = match decide(&case, caller, command, at) {
+        Ok(events) => events,
+        Err(refusals) => return Ok(Err(SubmitError::Refused(refusals))),
+    };
+    if *purpose == Purpose::DryRun || events.is_empty() {
+        let position = transaction.head().position;
+        let (activation, assignment) = (case.activation, case.assignment);
+        return Ok(Ok(Outcome { position, events, activation, assignment, replayed: Replayed::No }));
+    }
+    let header = Header {
+        command: CommandId::from_random(random_bits().ok_or(BatchError::NoRandomness)?),
+        time: now,
+        actor: caller.actor(),
+        idempotency: idempotency.clone(),
+    };
+    transaction.append(&header, &events, &command.detail(caller))?;
+    let position = transaction.head().position;
+    outcome(transaction, events, position, Replayed::No).map(Ok)
+}
+
+/// What the events of one command came to, with the case and assignment as they are now.
+fn outcome(
+    transaction: &Transaction,
+    events: Vec<Event>,
+    position: crate::domain::standing::Position,
+    replayed: Replayed,
+) -> Result<Outcome, BatchError> {
+    let activation: Option<ActivationId> = events.iter().filter_map(Event::activation).next_back();
+    let assignment: Option<AssignmentId> = events.iter().filter_map(assignment_of).next_back();
+    Ok(Outcome {
+        position,
+        activation: activation.map(|id| transaction.activation(id)).transpose()?.flatten(),
+        assignment: assignment.map(|id| transaction.assignment(id)).transpose()?.flatten(),
+        events,
+        replayed,
+    })
+}
+
+const fn assignment_of(event: &Event) -> Option<AssignmentId> {
+    match event {
+        Event::AssignmentMade { assignment } => Some(assignment.id),
+        Event::AssignmentChanged { assignment, .. } | Event::AssignmentEnded { assignment, .. } => Some(*assignment),
+        _ => None,
+    }
+}
+
+/// Whether a command may give somebody more than they have.
+const fn grants(command: &Command) -> bool {
+    match command {
+        Command::Assign { .. }
+        | Command::ChangeAssignment { .. }
+        | Command::RequestActivation { .. }
+        | Command::Decide { choice: Choice::Approve, .. }
+        | Command::Extend { .. }
+        | Command::Unlock { .. } => true,
+        Command::Decide { choice: Choice::Deny, .. }
+        | Command::RemoveAssignment { .. }
+        | Command::Cancel { .. }
+        | Command::Deactivate { .. }
+        | Command::Revoke { .. }
+        | Command::Lock { .. }
+        // configuration is what the operator says, also while the clock is wrong
+        | Command::Reconcile { .. }
+        | Command::Settle { .. }
+        | Command::SealUses { .. } => false,
+    }
+}
+
+fn random_bits() -> Option<[u8; 16]> {
+    let mut bits = [0; 16];
+    SystemRandom::new().fill(&mut bits).ok()?;
+    Some(bits)
+}
+
+impl From<Refusals> for SubmitError {
+    fn from(refusals: Refusals) -> Self {
+        Self::Refused(refusals)
+    }
+}
+
+/// How often the queue is looked at while the store is out: no command wakes the thread then.
+const OUTAGE_POLL: Duration = Duration::from_millis(20);
+/// Most commands that share one commit.
+const BATCH_LENGTH: usize = 128;

@@ -1,0 +1,159 @@
+//! The writer when the disk fails, the clock is wrong or a decision panics: what is granted, what ends, what is owed.
+
+mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use world::*;
+
+use crate::domain::activation::{Ending, Phase};
+use crate::domain::command::{Caller, Command, Overdue};
+use crate::domain::identity::Identity;
+use crate::domain::time::{Span, Timestamp};
+use crate::store::Idempotency;
+
+#[tokio::test]
+async fn nothing_is_granted_without_the_disk_and_known_rights_last_until_their_end() {
+    let world = World::new().await;
+    world.holds("ada", 1).await;
+    world.break_the_disk().await;
+    out(&world.submit("ben", request(2, WHY)).await);
+    out(&world.submit("root", lock("ada", None)).await);
+    out(&world.submit("ben", revoke(1)).await);
+    out(&world.submit("ben", Command::Deactivate { id: act(1) }).await);
+    assert!(world.is_held_by("ada"), "whoever may not end it ends nothing");
+    assert!(!world.is_held_by("ben"));
+    world.clock.advance(Span::seconds(3599));
+    assert!(world.is_held_by("ada"));
+    world.clock.advance(Span::seconds(1));
+    assert!(!world.is_held_by("ada"), "the end needs no disk");
+    world.mend_the_disk().await;
+    world.submit("ben", request(2, WHY)).await.unwrap();
+    assert!(world.is_held_by("ben"));
+}
+
+#[tokio::test]
+async fn what_ends_a_right_is_in_force_at_once_and_durable_afterwards() {
+    for (number, who, command, ending) in [
+        (1, "ada", Command::Deactivate { id: act(1) }, Ending::Deactivated),
+        (2, "root", revoke(2), Ending::Revoked),
+        (3, "root", lock("ada", Some(WHY)), Ending::Locked),
+    ] {
+        let world = World::new().await;
+        world.holds("ada", number).await;
+        world.break_the_disk().await;
+        let ended_at = world.now.now();
+        in_memory(&world.submit(who, command.clone()).await);
+        assert!(!world.is_held_by("ada"), "{command:?}");
+        in_memory(&world.submit(who, command.clone()).await);
+        world.clock.advance(Span::minutes(1));
+        world.mend_the_disk().await;
+        assert!(!world.is_held_by("ada"), "{command:?}");
+        let phase = world.phase(number);
+        let held = matches!(&phase, Phase::Ended { ending: found, at, .. } if *found == ending && *at == ended_at);
+        assert!(held, "it ended when it was told to: {phase:?}");
+        assert_eq!(world.reader.is_locked(&person("ada")).unwrap(), ending == Ending::Locked);
+    }
+}
+
+#[tokio::test]
+async fn a_right_that_was_taken_does_not_come_back_because_the_outage_was_long() {
+    let world = World::new().await;
+    world.holds("ada", 1).await;
+    world.holds("ben", 2).await;
+    world.break_the_disk().await;
+    in_memory(&world.submit("root", revoke(1)).await);
+    in_memory(&world.submit("root", lock("ben", Some(WHY))).await);
+    // meanwhile root's sign-in is too old for an administrator, and root is no longer one
+    world.clock.advance(Span::minutes(15));
+    world.mend_the_disk().await;
+    assert!(!world.is_held_by("ada"), "revoked stays revoked");
+    assert!(!world.is_held_by("ben"), "locked stays locked");
+    assert!(matches!(world.phase(1), Phase::Ended { ending: Ending::Revoked, .. }));
+    assert!(matches!(world.phase(2), Phase::Ended { ending: Ending::Locked, .. }));
+}
+
+#[tokio::test]
+async fn a_repeat_with_the_same_key_is_answered_alike_before_and_after() {
+    let world = World::new().await;
+    world.holds("ada", 1).await;
+    world.break_the_disk().await;
+    let key = || Some(Idempotency { key: "k".to_owned(), digest: [7; 32] });
+    let command = Command::Deactivate { id: act(1) };
+    in_memory(&world.submit_as(caller("ada"), command.clone(), key()).await);
+    world.mend_the_disk().await;
+    let repeated = world.submit_as(caller("ada"), command.clone(), key()).await.unwrap();
+    assert_eq!(repeated.replayed, Replayed::Yes);
+    assert!(matches!(repeated.activation.unwrap().phase, Phase::Ended { ending: Ending::Deactivated, .. }));
+    let otherwise = Some(Idempotency { key: "k".to_owned(), digest: [8; 32] });
+    let other = world.submit_as(caller("ada"), command, otherwise).await;
+    assert!(
+        matches!(&other, Err(SubmitError::Refused(why)) if why.first().code() == "idempotency_mismatch"),
+        "{other:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_panic_while_deciding_is_a_failed_commit_and_no_more() {
+    let world = World::new().await;
+    world.holds("ada", 1).await;
+    let good = request(2, WHY);
+    let (bad, _) = tokio::join!(world.submit("ben", request(3, TRAP)), world.submit("ben", good));
+    out(&bad);
+    world.mend_the_disk().await;
+    assert!(world.is_held_by("ada"));
+    assert!(world.reader.activation(act(3)).unwrap().is_none(), "nothing of it was kept");
+    world.submit("ben", request(4, WHY)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_clock_set_back_revives_nothing_and_grants_nothing() {
+    let world = World::new().await;
+    world.holds("ada", 1).await;
+    world.clock.advance(Span::hours(2));
+    world.submit_as(Caller::Hallpass, Command::Settle { overdue: Overdue::Activation(act(1)) }, None).await.unwrap();
+    world.clock.set(Timestamp::from_seconds(NOW));
+    assert!(!world.is_held_by("ada"), "what ended stays ended");
+    let refused = world.submit("ben", request(2, WHY)).await;
+    assert!(matches!(refused, Err(SubmitError::ClockBehind)), "{refused:?}");
+    world.submit("root", lock("ben", Some(WHY))).await.expect_err("root's hour as administrator is over as well");
+    world.clock.set(Timestamp::from_seconds(NOW).plus(Span::hours(2)));
+    world.submit("ben", request(2, WHY)).await.unwrap();
+    world.reader.check_rows().unwrap();
+}
+
+#[tokio::test]
+async fn a_sweep_writes_down_everything_that_is_due_and_then_rests() {
+    let world = World::new().await;
+    let crowd = (0..150_u8).map(|number| {
+        let one = Identity { groups: vec![crew()], ..identity(&format!("crew-{number}")) };
+        world.submit_as(Caller::Identity(Arc::new(one)), request(number, WHY), None)
+    });
+    for granted in futures_util::future::join_all(crowd).await {
+        granted.unwrap();
+    }
+    assert_eq!(world.reader.counts().unwrap(), (0, 150));
+    world.clock.advance(Span::hours(1));
+    let stop = tokio_util::sync::CancellationToken::new();
+    let mut head = world.standings.watch();
+    let sweeping = sweep::run(
+        world.reader.clone(),
+        world.writer.clone(),
+        world.standings.clone(),
+        world.now.clone(),
+        stop.clone(),
+    );
+    let watching = async {
+        while world.reader.counts().unwrap() != (0, 0) {
+            head.changed().await.unwrap();
+        }
+        let overdue = world.reader.overdue(world.now.now(), 10).unwrap();
+        assert!(overdue.is_empty(), "root's ten minutes and all the rest: {overdue:?}");
+        stop.cancel();
+    };
+    let both = async { tokio::join!(sweeping, watching) };
+    tokio::time::timeout(Duration::from_secs(30), both).await.expect("the sweep comes to an end");
+    assert_eq!(world.reader.next_due().unwrap(), None);
+    world.reader.check_rows().unwrap();
+}

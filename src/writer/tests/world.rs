@@ -1,0 +1,258 @@
+//! A writer on a disk that can be told to fail, a clock that can be moved, and people to give commands.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use redb::StorageBackend;
+use redb::backends::InMemoryBackend;
+
+use crate::clock::ManualClock;
+use crate::domain::activation::Phase;
+use crate::domain::assignment::AssignmentKind;
+use crate::domain::command::Declared;
+use crate::domain::id::{ActivationId, AssignmentId};
+use crate::domain::identity::{Assurance, Identity};
+use crate::domain::policy::{
+    ActivationLimits, ApprovalRule, AssignmentLimits, AssuranceRule, ExtensionRule, JustificationRule, Need, Pattern,
+    PendingLimits, Permanence, PolicyRevision, RolePolicy, TicketRule,
+};
+use crate::domain::principal::{Group, Party, Principal};
+use crate::domain::role::RoleId;
+use crate::domain::standing::Lock;
+use crate::domain::time::{Span, Timestamp};
+use crate::journal::SigningKey;
+use crate::store::{Opened, Reader, open_backend};
+pub(super) use crate::writer::*;
+
+/// A disk in memory that can be told to fail.
+#[derive(Debug, Clone)]
+pub(super) struct Disk {
+    pub(super) bytes: Arc<InMemoryBackend>,
+    pub(super) fails: Arc<AtomicBool>,
+}
+
+impl Disk {
+    fn well(&self) -> io::Result<()> {
+        if self.fails.load(Ordering::SeqCst) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        self.bytes.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.bytes.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.well()?;
+        self.bytes.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.well()?;
+        self.bytes.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.well()?;
+        self.bytes.write(offset, data)
+    }
+}
+
+pub(super) const NOW: i64 = 1_800_000_000;
+pub(super) const WHY: &str = "the till of shop 4 is stuck";
+/// A justification over which the role's pattern panics.
+pub(super) const TRAP: &str = "step on me, please";
+
+/// A writer over such a disk, with ada who may activate a role and root who is administrator for ten minutes.
+pub(super) struct World {
+    pub(super) disk: Disk,
+    pub(super) clock: ManualClock,
+    pub(super) now: Clock,
+    pub(super) reader: Reader,
+    pub(super) standings: Standings,
+    pub(super) writer: Writer,
+}
+
+impl World {
+    pub(super) async fn new() -> Self {
+        let disk = Disk { bytes: Arc::new(InMemoryBackend::new()), fails: Arc::default() };
+        let (now, clock) = Clock::manual(Timestamp::from_seconds(NOW));
+        let (key, _) = SigningKey::generate().unwrap();
+        let Opened { reader, appender } = open_backend(disk.clone(), key, now.now()).unwrap();
+        let standings = Standings::new(reader.clone(), 100).unwrap();
+        let policies = Policies::new([policy(role()), policy(RoleId::administrator())], PendingLimits::default());
+        let settings =
+            Settings { policies: Arc::new(ArcSwap::from_pointee(policies)), clock_behind_max: Duration::from_secs(5) };
+        let (writer, _) = start(appender, standings.clone(), now.clone(), settings, &Metrics::default()).unwrap();
+        let world = Self { disk, clock, now, reader, standings, writer };
+        let declared = |seed, kind, role, who, ends_at| Declared {
+            id: AssignmentId::from_random([seed; 16]),
+            kind,
+            role,
+            party: Party::Principal(person(who)),
+            starts_at: None,
+            ends_at,
+        };
+        let minutes = |count| Some(world.now.now().plus(Span::minutes(count)));
+        let declared = vec![
+            declared(1, AssignmentKind::Eligible, role(), "ada", None),
+            declared(2, AssignmentKind::Eligible, role(), "ben", None),
+            declared(3, AssignmentKind::Active, RoleId::administrator(), "root", minutes(10)),
+            declared(4, AssignmentKind::Active, RoleId::administrator(), "vera", None),
+            Declared { party: Party::Group(crew()), ..declared(5, AssignmentKind::Eligible, role(), "", None) },
+        ];
+        let reconcile = Command::Reconcile { declared, digest: "d".to_owned() };
+        world.submit_as(Caller::Configuration, reconcile, None).await.unwrap();
+        world
+    }
+
+    pub(super) async fn submit_as(
+        &self,
+        caller: Caller,
+        command: Command,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Outcome, SubmitError> {
+        let submission = Submission { caller, command, idempotency, purpose: Purpose::Commit };
+        self.writer.submit(submission).await
+    }
+
+    pub(super) async fn submit(&self, who: &str, command: Command) -> Result<Outcome, SubmitError> {
+        self.submit_as(caller(who), command, None).await
+    }
+
+    /// `who` holds the role, under the activation of this number; everybody's standing has been looked at.
+    pub(super) async fn holds(&self, who: &str, number: u8) {
+        self.submit(who, request(number, WHY)).await.unwrap();
+        assert!(self.is_held_by(who));
+        for party in ["ada", "ben", "root", "vera"] {
+            self.standings.of(&Party::Principal(person(party))).unwrap();
+        }
+    }
+
+    pub(super) fn is_held_by(&self, who: &str) -> bool {
+        let standing = self.standings.of(&Party::Principal(person(who))).unwrap();
+        standing.lock == Lock::Open && standing.holding(&role(), &identity(who), self.now.now()).is_some()
+    }
+
+    /// The disk fails from now on, and somebody notices.
+    pub(super) async fn break_the_disk(&self) {
+        self.disk.fails.store(true, Ordering::SeqCst);
+        let noticed = self.submit("ben", request(99, WHY)).await;
+        assert!(matches!(noticed, Err(SubmitError::Unavailable)), "{noticed:?}");
+        assert!(!self.writer.health().takes_commands());
+    }
+
+    /// The disk is well again, and the writer has found out.
+    pub(super) async fn mend_the_disk(&self) {
+        self.disk.fails.store(false, Ordering::SeqCst);
+        let found_out = async {
+            while !self.writer.health().takes_commands() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), found_out).await.expect("the store is reopened");
+        self.reader.check_rows().unwrap();
+    }
+
+    pub(super) fn phase(&self, number: u8) -> Phase {
+        self.reader.activation(act(number)).unwrap().expect("a case").item.phase
+    }
+}
+
+pub(super) fn person(name: &str) -> Principal {
+    Principal::new("https://id.test", name)
+}
+
+pub(super) fn crew() -> Group {
+    Group::new("https://id.test", "crew")
+}
+
+pub(super) fn role() -> RoleId {
+    "shop/vault".parse().unwrap()
+}
+
+pub(super) fn act(number: u8) -> ActivationId {
+    ActivationId::from_random([number; 16])
+}
+
+/// Signed in at the beginning; administrators must have signed in within five minutes.
+pub(super) fn identity(name: &str) -> Identity {
+    Identity {
+        principal: person(name),
+        name: None,
+        mail: None,
+        groups: Vec::new(),
+        assurance: Assurance { auth_time: Some(Timestamp::from_seconds(NOW)), ..Assurance::default() },
+        ends_at: Timestamp::MAX,
+    }
+}
+
+pub(super) fn caller(name: &str) -> Caller {
+    Caller::Identity(Arc::new(identity(name)))
+}
+
+pub(super) fn policy(role: RoleId) -> RolePolicy {
+    let max_age = (role == RoleId::administrator()).then(|| Span::minutes(5));
+    let limits = AssignmentLimits { permanent: Permanence::Allowed, max: Span::days(365) };
+    RolePolicy {
+        role,
+        description: String::new(),
+        revision: PolicyRevision::new("r1"),
+        activation: ActivationLimits {
+            min: Span::seconds(1),
+            max: Span::hours(8),
+            default: Span::hours(1),
+            total_max: Span::hours(8),
+            start_ahead_max: Span::days(1),
+        },
+        justification: JustificationRule {
+            need: Need::Required,
+            characters_min: 0,
+            characters_max: 0,
+            pattern: Some(Pattern::new("anything", |text| {
+                assert_ne!(text, TRAP, "this panic is part of a test");
+                true
+            })),
+        },
+        ticket: TicketRule::default(),
+        assurance: AssuranceRule { max_age, ..AssuranceRule::default() },
+        approval: ApprovalRule::default(),
+        extension: ExtensionRule::None,
+        pending_after: Span::hours(24),
+        eligible: limits,
+        active: limits,
+    }
+}
+
+pub(super) fn request(number: u8, why: &str) -> Command {
+    Command::RequestActivation {
+        id: act(number),
+        role: role(),
+        duration: None,
+        starts_at: None,
+        justification: Some(why.to_owned()),
+        ticket: None,
+    }
+}
+
+pub(super) fn lock(who: &str, why: Option<&str>) -> Command {
+    Command::Lock { principal: person(who), justification: why.map(str::to_owned) }
+}
+
+pub(super) fn revoke(number: u8) -> Command {
+    Command::Revoke { id: act(number), justification: None }
+}
+
+#[track_caller]
+pub(super) fn in_memory(result: &Result<Outcome, SubmitError>) {
+    assert!(matches!(result, Err(SubmitError::NotDurable)), "{result:?}");
+}
+
+#[track_caller]
+pub(super) fn out(result: &Result<Outcome, SubmitError>) {
+    assert!(matches!(result, Err(SubmitError::Unavailable)), "{result:?}");
+}

@@ -1,0 +1,325 @@
+//! Random histories, played against the product and against a plain oracle that looks at no event.
+//!
+//! Half the histories are never swept, so that no verdict can lean on housekeeping. Each history names its seed;
+//! `TESTS_MODEL_SEED=n` plays one alone, `TESTS_MODEL_COMMANDS=n` sets how many commands are played in all.
+
+#![expect(unreachable_pub, reason = "modules of one test program")]
+#![expect(clippy::expect_used, reason = "what a story needs must be there")]
+
+mod invariants;
+mod oracle;
+mod states;
+mod universe;
+
+use std::sync::Arc;
+
+use hallpass::domain::activation::Choice;
+use hallpass::domain::assignment::AssignmentKind;
+use hallpass::domain::authorize::authorize;
+use hallpass::domain::command::{Adjusted, Caller, Command, Declared};
+use hallpass::domain::decide::decide;
+use hallpass::domain::id::{ActivationId, AssignmentId, CommandId};
+use hallpass::domain::principal::Party;
+use hallpass::domain::role::RoleId;
+use hallpass::domain::rule::{Demand, Rule};
+use hallpass::domain::standing::Standing;
+use hallpass::domain::time::{Span, Timestamp};
+use hallpass::journal::sign::SigningKey;
+use hallpass::store::{self, Appender, Header, Reader};
+
+use oracle::Oracle;
+use states::Grant;
+use universe::*;
+
+const COMMANDS: u64 = 100_000;
+const COMMANDS_PER_SEED: u64 = 1_000;
+/// Commands that share one transaction: decisions must be right on rows that are not committed yet.
+const BATCH: u64 = 16;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sweeping {
+    Always,
+    Never,
+}
+
+#[test]
+fn swept_histories_follow_the_oracle() {
+    play_all(Sweeping::Always, 0);
+}
+
+#[test]
+fn histories_that_are_never_swept_follow_the_oracle() {
+    play_all(Sweeping::Never, 1_000_000);
+}
+
+fn play_all(sweeping: Sweeping, first_seed: u64) {
+    if let Some(seed) = setting("TESTS_MODEL_SEED") {
+        History::new(seed, sweeping).play();
+        return;
+    }
+    let commands = setting("TESTS_MODEL_COMMANDS").unwrap_or(COMMANDS) / 2;
+    let seeds = first_seed..first_seed + commands.div_ceil(COMMANDS_PER_SEED);
+    let accepted: u64 = seeds.map(|seed| History::new(seed, sweeping).play()).sum();
+    assert!(accepted > commands / 5, "too little happened: {accepted} of {commands} commands were accepted");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test is told its seed by the environment")]
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+struct History {
+    seed: u64,
+    sweeping: Sweeping,
+    chance: Chance,
+    now: Timestamp,
+    oracle: Oracle,
+    appender: Appender,
+    reader: Reader,
+    cases: Vec<ActivationId>,
+    grants: Vec<AssignmentId>,
+    accepted: u64,
+}
+
+impl History {
+    fn new(seed: u64, sweeping: Sweeping) -> Self {
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let (key, _) = SigningKey::generate().expect("a key");
+        let opened = store::open_backend(redb::backends::InMemoryBackend::new(), key, now).expect("a store in memory");
+        Self {
+            seed,
+            sweeping,
+            chance: Chance::new(seed),
+            now,
+            oracle: Oracle::default(),
+            reader: opened.reader,
+            appender: opened.appender,
+            cases: Vec::new(),
+            grants: Vec::new(),
+            accepted: 0,
+        }
+    }
+
+    /// Plays one history; how many commands changed something.
+    fn play(mut self) -> u64 {
+        self.begin();
+        let mut played = 0;
+        while played < COMMANDS_PER_SEED {
+            self.pass_time();
+            self.play_batch();
+            played += BATCH;
+            self.compare_verdicts();
+        }
+        invariants::check(&self.reader, self.seed, self.now);
+        self.accepted
+    }
+
+    /// Root is administrator; without one nothing could begin.
+    fn begin(&mut self) {
+        let id = AssignmentId::from_random(self.chance.bits());
+        let party = Party::Principal(person("root"));
+        let declared = Declared {
+            id,
+            kind: AssignmentKind::Active,
+            role: RoleId::administrator(),
+            party: party.clone(),
+            starts_at: None,
+            ends_at: None,
+        };
+        let reconcile = Command::Reconcile { declared: vec![declared], digest: String::new() };
+        self.carry_out(&[(Caller::Configuration, reconcile)]);
+        let (from, until) = (self.now, Timestamp::MAX);
+        let role = RoleId::administrator();
+        self.oracle.grants.insert(id, Grant { kind: AssignmentKind::Active, role, party, from, until, over: false });
+    }
+
+    fn pass_time(&mut self) {
+        let step = match self.chance.below(4) {
+            0 => 0,
+            1 => self.chance.below(20),
+            2 => self.chance.below(600),
+            _ => self.chance.below(3000),
+        };
+        self.now = self.now.plus(Span::seconds(step));
+        self.oracle.pass(self.now);
+        if self.sweeping == Sweeping::Always {
+            let overdue = self.reader.overdue(self.now, 1000).expect("what is overdue");
+            let settle: Vec<_> =
+                overdue.into_iter().map(|overdue| (Caller::Hallpass, Command::Settle { overdue })).collect();
+            self.carry_out(&settle);
+            assert!(self.reader.overdue(self.now, 1).expect("overdue").is_empty(), "seed {}: swept clean", self.seed);
+        }
+    }
+
+    fn play_batch(&mut self) {
+        let now = self.now;
+        let mut transaction = self.appender.begin().expect("a transaction");
+        for _ in 0..BATCH {
+            let (name, _) = *self.chance.pick(&PEOPLE).expect("people");
+            let command = self.draw(name);
+            let name = if self.chance.one_in(4) { name.to_owned() } else { self.likely(&command, name) };
+            let name = name.as_str();
+            let with_groups = !self.chance.one_in(10);
+            let identity = identity(name, with_groups);
+            let caller = caller(name, with_groups);
+            let case = transaction.case(&caller, &command, &policies()).expect("a case");
+            let decided = decide(&case, &caller, &command, now);
+            let expected = self.oracle.accepts(&identity, &command, now);
+            assert_eq!(
+                decided.is_ok(),
+                expected,
+                "seed {}: {name} (with groups: {with_groups}) at {now:?}: {command:?}\nproduct: {decided:?}",
+                self.seed
+            );
+            if let Ok(events) = decided
+                && !events.is_empty()
+            {
+                self.accepted += 1;
+                let command_id = CommandId::from_random(self.chance.bits());
+                let header = Header { command: command_id, time: now, actor: caller.actor(), idempotency: None };
+                transaction.append(&header, &events, &command.detail(&caller)).expect("appended");
+            }
+        }
+        transaction.commit().expect("committed");
+    }
+
+    fn carry_out(&mut self, commands: &[(Caller, Command)]) {
+        let mut transaction = self.appender.begin().expect("a transaction");
+        for (caller, command) in commands {
+            let case = transaction.case(caller, command, &policies()).expect("a case");
+            let events = decide(&case, caller, command, self.now).expect("accepted");
+            let command_id = CommandId::from_random(self.chance.bits());
+            let header = Header { command: command_id, time: self.now, actor: caller.actor(), idempotency: None };
+            transaction.append(&header, &events, &command.detail(caller)).expect("appended");
+        }
+        transaction.commit().expect("committed");
+    }
+
+    /// One more random command; mostly about what exists.
+    fn draw(&mut self, name: &str) -> Command {
+        let chance = &mut self.chance;
+        let justification = None;
+        match chance.below(16) {
+            0..=4 => {
+                let id = ActivationId::from_random(chance.bits());
+                self.cases.push(id);
+                let starts_at = chance.one_in(4).then(|| {
+                    let shift = Span::seconds(chance.below(5000));
+                    if chance.one_in(5) { self.now.minus(shift) } else { self.now.plus(shift) }
+                });
+                Command::RequestActivation {
+                    id,
+                    role: role(chance.pick(&ROLES).expect("roles")),
+                    duration: chance.one_in(2).then(|| Span::seconds(chance.below(8000))),
+                    starts_at,
+                    justification,
+                    ticket: None,
+                }
+            }
+            5..=8 => {
+                let id = self.some_case();
+                let chance = &mut self.chance;
+                let case = self.oracle.cases.get(&id);
+                let known = case.map_or(1, |case| case.revision);
+                let revision = if chance.one_in(12) { known.saturating_sub(1) } else { known };
+                let is_extension = case.is_some_and(|case| matches!(case.state, states::State::Held { .. }));
+                let choice = if chance.one_in(6) { Choice::Deny } else { Choice::Approve };
+                let adjusted = (choice == Choice::Approve && !is_extension && chance.one_in(4)).then(|| Adjusted {
+                    duration: chance.one_in(2).then(|| Span::seconds(chance.below(3000))),
+                    starts_at: chance.one_in(2).then(|| self.now.plus(Span::seconds(chance.below(3000)))),
+                });
+                Command::Decide { id, choice, revision, adjusted, justification }
+            }
+            9 => Command::Cancel { id: self.some_case() },
+            10 => Command::Deactivate { id: self.some_case() },
+            11 => Command::Revoke { id: self.some_case(), justification },
+            12 => {
+                let duration = Span::seconds(self.chance.below(9000));
+                Command::Extend { id: self.some_case(), duration, justification }
+            }
+            13 | 14 => self.draw_assignment(),
+            _ if name == "root" && self.chance.one_in(2) => {
+                let (who, _) = *self.chance.pick(&PEOPLE).expect("people");
+                let (principal, justification) = (person(who), Some("for the test".to_owned()));
+                if self.chance.one_in(3) {
+                    Command::Lock { principal, justification }
+                } else {
+                    Command::Unlock { principal, justification }
+                }
+            }
+            _ => {
+                // what configuration made, only configuration removes: draw from the others
+                let id = self.chance.pick(&self.grants).copied().unwrap_or(AssignmentId::from_random([0; 16]));
+                Command::RemoveAssignment { id, justification }
+            }
+        }
+    }
+
+    /// Somebody who may well be in a position to give this command.
+    fn likely(&mut self, command: &Command, otherwise: &str) -> String {
+        let chance = &mut self.chance;
+        let approvers = ["grace", "hans", "bob", "root"];
+        match command {
+            Command::RequestActivation { .. } => chance.pick(&["ada", "bob", "hans"]).map(ToString::to_string),
+            Command::Decide { .. } => chance.pick(&approvers).map(ToString::to_string),
+            Command::Cancel { id } | Command::Deactivate { id } | Command::Extend { id, .. } => {
+                self.oracle.cases.get(id).map(|case| case.who.subject.to_string())
+            }
+            Command::Assign { .. } | Command::RemoveAssignment { .. } => Some("root".to_owned()),
+            _ => None,
+        }
+        .unwrap_or_else(|| otherwise.to_owned())
+    }
+
+    fn draw_assignment(&mut self) -> Command {
+        let chance = &mut self.chance;
+        let id = AssignmentId::from_random(chance.bits());
+        self.grants.push(id);
+        let party = if chance.one_in(3) {
+            Party::Group(group(if chance.one_in(2) { "engineers" } else { "leads" }))
+        } else {
+            Party::Principal(person(chance.pick(&PEOPLE).expect("people").0))
+        };
+        let kind = if chance.one_in(5) { AssignmentKind::Active } else { AssignmentKind::Eligible };
+        let administrative = kind == AssignmentKind::Active && chance.one_in(4);
+        let role = if administrative { RoleId::administrator() } else { role(chance.pick(&ROLES).expect("roles")) };
+        Command::Assign {
+            id,
+            kind,
+            role,
+            party,
+            starts_at: chance.one_in(5).then(|| self.now.plus(Span::seconds(chance.below(2000)))),
+            ends_at: chance.one_in(2).then(|| self.now.plus(Span::seconds(1 + chance.below(20_000)))),
+            justification: Some("for the test".to_owned()),
+        }
+    }
+
+    /// Mostly a recent case: those are still open.
+    fn some_case(&mut self) -> ActivationId {
+        let recent = self.cases.len().saturating_sub(12);
+        let from = if self.chance.one_in(5) { 0 } else { recent };
+        let among = self.cases.get(from..).unwrap_or_default();
+        self.chance.pick(among).copied().unwrap_or(ActivationId::from_random([0; 16]))
+    }
+
+    /// Everybody's verdict on every role, by the product's standings and by the oracle.
+    fn compare_verdicts(&self) {
+        for (name, _) in PEOPLE {
+            for with_groups in [true, false] {
+                let identity = identity(name, with_groups);
+                let parties = std::iter::once(Party::Principal(identity.principal.clone()))
+                    .chain(identity.groups.iter().cloned().map(Party::Group));
+                let standings: Vec<Arc<Standing>> =
+                    parties.map(|party| Arc::new(self.reader.standing(&party).expect("a standing"))).collect();
+                let standings: Vec<&Standing> = standings.iter().map(Arc::as_ref).collect();
+                for role in ROLES.iter().map(|name| role(name)).chain([RoleId::administrator()]) {
+                    let rule = Rule::enforce(Demand::AnyRole(vec![role.clone()]));
+                    let verdict = authorize(&rule, Some(&identity), &standings, self.now).is_ok();
+                    let expected = self.oracle.holds(&identity, &role, self.now);
+                    let seed = self.seed;
+                    assert_eq!(verdict, expected, "seed {seed}: {name} on {role} at {:?}", self.now);
+                }
+            }
+        }
+    }
+}
