@@ -34,6 +34,7 @@
 
 pub mod clock;
 pub mod domain;
+pub mod identity;
 pub mod journal;
 pub mod standings;
 pub mod store;

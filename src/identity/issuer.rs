@@ -1,0 +1,122 @@
+//! One issuer as the data path sees it: what is demanded of its tokens, and the keys it has right now.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jsonwebtoken::Validation;
+use serde::de::IgnoredAny;
+use tokio::sync::Notify;
+
+use super::algorithm::Algorithm;
+use super::claims;
+use super::error::{AuthnError, invalid};
+use super::keys::KeySet;
+use super::settings::IssuerSettings;
+use super::token::Unverified;
+use crate::domain::identity::Identity;
+use crate::domain::time::Timestamp;
+
+/// An issuer at one moment; replaced whole when anything about it changes.
+#[derive(Debug, Clone)]
+pub(super) struct Issuer {
+    /// What the operator says about it.
+    pub(super) settings: Arc<IssuerSettings>,
+    /// One for each allowed algorithm, so one for each key.
+    validations: Arc<[(Algorithm, Validation)]>,
+    /// Its keys, once they could be had.
+    pub(super) keys: Option<Held>,
+    /// The way to ask for newer keys; stays the same for as long as their source does.
+    pub(super) feed: Arc<Feed>,
+}
+
+/// Keys and how long they serve.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    /// The keys.
+    pub(super) set: Arc<KeySet>,
+    /// What they were read from.
+    pub(super) content: Arc<[u8]>,
+    /// When they were last asked for with success.
+    pub(super) fetched_at: Timestamp,
+    /// From here on they are too old.
+    pub(super) good_until: Timestamp,
+}
+
+/// Carries the wish for newer keys from the data path to the refresher: one bit, however many tokens ask.
+#[derive(Debug)]
+pub(super) struct Feed {
+    wanted: AtomicBool,
+    wake: Arc<Notify>,
+}
+
+/// A token that holds, and for how long that may be remembered.
+#[derive(Debug)]
+pub(super) struct Verified {
+    /// Whom it proves.
+    pub(super) identity: Arc<Identity>,
+    /// The end of the token or of the keys, whichever is first.
+    pub(super) good_until: Timestamp,
+}
+
+impl Issuer {
+    /// An issuer without keys.
+    pub(super) fn new(settings: IssuerSettings, wake: &Arc<Notify>) -> Self {
+        let validations = settings.algorithms.iter().map(|algorithm| (*algorithm, validation(*algorithm, &settings)));
+        Self {
+            validations: validations.collect(),
+            settings: Arc::new(settings),
+            keys: None,
+            feed: Arc::new(Feed { wanted: AtomicBool::new(false), wake: Arc::clone(wake) }),
+        }
+    }
+
+    /// Verifies a token that names this issuer.
+    pub(super) fn verify(&self, token: &str, read: &Unverified, now: Timestamp) -> Result<Verified, AuthnError> {
+        let ends_at = claims::check(read, &self.settings, now)?;
+        let keys = self.keys.as_ref().filter(|keys| now < keys.good_until).ok_or(AuthnError::KeysUnavailable)?;
+        let Some(key) = keys.set.find(read.key_id.as_deref(), read.algorithm) else {
+            self.feed.want();
+            return invalid("no key of the issuer is the one it names");
+        };
+        if key.algorithm != read.algorithm {
+            return invalid("the key is for another algorithm");
+        }
+        let validation = self.validations.iter().find(|(algorithm, _)| *algorithm == key.algorithm);
+        let Some((_, validation)) = validation else { return invalid("the algorithm is not allowed for this issuer") };
+        if jsonwebtoken::decode::<IgnoredAny>(token, &key.decoding, validation).is_err() {
+            return invalid("the signature does not fit");
+        }
+        let identity = claims::identity(&read.claims, &self.settings, ends_at)?;
+        Ok(Verified { identity: Arc::new(identity), good_until: ends_at.min(keys.good_until) })
+    }
+}
+
+impl Feed {
+    fn want(&self) {
+        // the plain load keeps a flood from writing to a line all cores share
+        if !self.wanted.load(Ordering::Relaxed) && !self.wanted.swap(true, Ordering::AcqRel) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Whether somebody asked since the wish was last granted.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Acquire)
+    }
+
+    /// Forgets the wish: what is wanted from now on is a new one.
+    pub(super) fn grant(&self) {
+        self.wanted.store(false, Ordering::Release);
+    }
+}
+
+/// What the signature library checks again after us. Not the times: it would read a clock of its own.
+fn validation(algorithm: Algorithm, settings: &IssuerSettings) -> Validation {
+    let mut validation = Validation::new(algorithm.in_jsonwebtoken());
+    validation.set_issuer(&[&settings.issuer]);
+    validation.set_audience(&settings.audiences);
+    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation
+}
