@@ -36,6 +36,8 @@ pub mod clock;
 pub mod domain;
 pub mod identity;
 pub mod journal;
+pub mod proxy;
+pub mod server;
 pub mod standings;
 pub mod store;
 pub mod telemetry;

@@ -1,0 +1,199 @@
+//! One record per exchange: it gathers what is known, and when it is dropped the exchange is counted and logged.
+//!
+//! Dropping is the one event that comes at the end of every exchange, however it ends: answered, refused, cut, or left by
+//! the client.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::StatusCode;
+
+use crate::clock::awake;
+use crate::domain::authorize::Permit;
+use crate::domain::identity::Identity;
+use crate::domain::rule::{Demand, Enforcement, Rule};
+use crate::proxy::canonical::Canonical;
+use crate::proxy::core::{Core, View};
+use crate::proxy::denial::Refused;
+use crate::proxy::guard::Ending;
+use crate::proxy::headers::Exchange;
+use crate::proxy::measure::Decision;
+use crate::proxy::route::Route;
+use crate::telemetry::escape;
+
+/// What is known of one exchange.
+pub(super) struct Record {
+    core: Rc<Core>,
+    view: Rc<View>,
+    listener: usize,
+    began: Instant,
+    /// What was asked, once it could be read.
+    pub(super) asked: Option<Asked>,
+    pub(super) route: Option<Arc<Route>>,
+    pub(super) identity: Option<Arc<Identity>>,
+    pub(super) permit: Option<Permit>,
+    decision: Option<Decision>,
+    /// What was answered; a client that left before is logged as 499.
+    pub(super) status: StatusCode,
+    pub(super) bytes: u64,
+    /// What went wrong with the upstream or the body, when anything did.
+    pub(super) failure: Option<&'static str>,
+    /// Why a long exchange was ended, when it was.
+    pub(super) ending: Rc<Cell<Option<Ending>>>,
+}
+
+/// What was asked, and by whom.
+pub(super) struct Asked {
+    pub(super) canonical: Rc<Canonical>,
+    pub(super) exchange: Rc<Exchange>,
+}
+
+impl Record {
+    pub(super) fn new(core: &Rc<Core>, view: &Rc<View>, listener: usize) -> Self {
+        Self {
+            core: Rc::clone(core),
+            view: Rc::clone(view),
+            listener,
+            began: awake(),
+            asked: None,
+            route: None,
+            identity: None,
+            permit: None,
+            decision: None,
+            status: LEFT,
+            bytes: 0,
+            failure: None,
+            ending: Rc::default(),
+        }
+    }
+
+    /// Notes and counts the verdict.
+    pub(super) fn decided(&mut self, rule: Option<&Rule>, verdict: Result<&Permit, &'static str>) {
+        let decision = match verdict {
+            Ok(permit) => Decision { outcome: "allow", reason: allowed_by(rule, permit), mode: mode_of(rule) },
+            Err(reason) => Decision { outcome: "deny", reason, mode: mode_of(rule) },
+        };
+        self.decision = Some(decision);
+        if let Some(meters) = self.view.meters(self.listener, self.route.as_ref().map(|route| route.index)) {
+            meters.decision(decision, awake().saturating_duration_since(self.began));
+        }
+    }
+
+    fn write(&self, line: &mut Vec<u8>, took: std::time::Duration) {
+        line.extend_from_slice(b"{\"time\":\"");
+        self.core.write_time(line, self.core.judge.clock().now());
+        line.extend_from_slice(b"\",\"target\":\"hallpass::access\"");
+        if let Some(Asked { canonical, exchange }) = &self.asked {
+            field(line, "request_id", exchange.request_id());
+            field(line, "trace_id", exchange.trace_id());
+            field(line, "client_ip", exchange.client_text());
+            field(line, "method", canonical.method.as_str());
+            let authority = canonical.host.authority();
+            field(line, "host", authority.to_str().unwrap_or_default());
+            field(line, "path", canonical.path());
+        }
+        if let Some(listener) = self.view.rules.listeners.get(self.listener) {
+            field(line, "listener", &listener.name);
+        }
+        number(line, "status", u64::from(self.status.as_u16()));
+        number(line, "bytes", self.bytes);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        number(line, "duration_ms", micros / 1000);
+        // a leading one keeps the zeros of the fraction
+        let fraction = line.len();
+        decimal(line, 1000 + micros % 1000);
+        if let Some(one) = line.get_mut(fraction) {
+            *one = b'.';
+        }
+        if let Some(route) = &self.route {
+            field(line, "route", &route.name);
+            field(line, "upstream", &route.upstream);
+        }
+        if let Some(identity) = &self.identity {
+            let known = self.view.known(identity);
+            field(line, "principal", &known.principal);
+            // whoever is nobody passes by no role
+            let passing = self.permit.as_ref().map(|permit| known.passing(permit)).unwrap_or_default();
+            for (name, value) in [("role", &passing.roles), ("activation", &passing.activations)] {
+                if !value.is_empty() {
+                    field(line, name, value);
+                }
+            }
+        }
+        if let Some(decision) = self.decision {
+            field(line, "verdict", decision.outcome);
+            field(line, "reason", decision.reason);
+            field(line, "mode", decision.mode);
+        }
+        if let Some(ending) = self.ending.get() {
+            field(line, "cut", ending.name());
+        }
+        if let Some(failure) = self.failure {
+            field(line, "failure", failure);
+        }
+        line.extend_from_slice(b"}\n");
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let took = awake().saturating_duration_since(self.began);
+        if let Some(meters) = self.view.meters(self.listener, self.route.as_ref().map(|route| route.index)) {
+            meters.request(self.asked.as_ref().map(|asked| &asked.canonical.method), self.status, took);
+        }
+        self.core.lines.add(|line| self.write(line, took));
+    }
+}
+
+fn field(line: &mut Vec<u8>, name: &str, value: &str) {
+    line.extend_from_slice(b",\"");
+    line.extend_from_slice(name.as_bytes());
+    line.extend_from_slice(b"\":");
+    escape::json(line, value);
+}
+
+fn number(line: &mut Vec<u8>, name: &str, value: u64) {
+    line.extend_from_slice(b",\"");
+    line.extend_from_slice(name.as_bytes());
+    line.extend_from_slice(b"\":");
+    decimal(line, value);
+}
+
+/// Without the machinery of `write!`, which costs more than the digits.
+fn decimal(line: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [b'0'; 20];
+    let mut length = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(value % 10).unwrap_or(0);
+        value /= 10;
+        length += 1;
+        if value == 0 {
+            break;
+        }
+    }
+    line.extend(digits.iter().skip(digits.len() - length));
+}
+
+fn allowed_by(rule: Option<&Rule>, permit: &Permit) -> &'static str {
+    match (permit.shadowed(), rule.map(|rule| &rule.demand)) {
+        (Some(denial), _) => Refused::Denied(denial.clone()).code(),
+        (None, Some(Demand::Public)) => "public",
+        (None, Some(Demand::SignedIn)) => "signed_in",
+        (None, Some(Demand::AnyRole(_) | Demand::AllRoles(_) | Demand::Nobody) | None) => "role",
+    }
+}
+
+fn mode_of(rule: Option<&Rule>) -> &'static str {
+    match rule.map(|rule| rule.enforcement) {
+        Some(Enforcement::Shadow) => "shadow",
+        Some(Enforcement::Enforce) | None => "enforce",
+    }
+}
+
+/// The client left before it was answered; nginx made the number known.
+pub(super) const LEFT: StatusCode = match StatusCode::from_u16(499) {
+    Ok(status) => status,
+    Err(_) => StatusCode::BAD_REQUEST,
+};

@@ -1,0 +1,297 @@
+//! What one core owns: its runtime's tasks, its pools, its verified tokens, its standings, its log buffer.
+//!
+//! Nothing here is shared with another core but the rules (swapped whole) and what every floor shares anyway.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io::Write;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::domain::authorize::{HeldRole, Permit};
+use crate::domain::identity::Identity;
+use crate::identity::{Authenticator, Identities};
+use crate::proxy::headers::{IdentityHeaders, PermitHeaders};
+use crate::proxy::measure::{Meters, RouteMeters};
+use crate::proxy::settings::Rules;
+use crate::proxy::standing::Judge;
+use crate::proxy::upstream::Upstream;
+use crate::standings::Standings;
+use crate::telemetry::lines::{Buffer, Lines};
+use crate::uses::UseRecorder;
+
+/// What all cores share.
+pub(super) struct Shared {
+    pub(super) rules: ArcSwap<Rules>,
+    /// Moves when the rules are replaced.
+    pub(super) moved: watch::Sender<()>,
+    pub(super) meters: Meters,
+}
+
+/// The other floors, as handed to each core.
+#[derive(Clone)]
+pub struct Services {
+    /// Verifies tokens.
+    pub authenticator: Authenticator,
+    /// Looks up standings.
+    pub standings: Standings,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Takes uses; the request waits until its use is queued.
+    pub uses: UseRecorder,
+    /// Takes access lines.
+    pub lines: Lines,
+}
+
+/// One core.
+pub(super) struct Core {
+    pub(super) identities: Identities,
+    pub(super) judge: Judge,
+    pub(super) uses: UseRecorder,
+    pub(super) lines: Buffer,
+    pub(super) meters: Meters,
+    pub(super) draining: CancellationToken,
+    pub(super) cut: CancellationToken,
+    /// Connections and tunnels; a drain waits for them.
+    pub(super) exchanges: TaskTracker,
+    /// What ends with the runtime.
+    pub(super) background: TaskTracker,
+    /// Bytes on their way through a tunnel, between one read and the write that follows at once.
+    pub(super) scratch: RefCell<Vec<u8>>,
+    unread: mpsc::Sender<Incoming>,
+    shared: Arc<Shared>,
+    view: RefCell<Rc<View>>,
+    seconds: Cell<Second>,
+}
+
+/// The text of the last second that was logged.
+#[derive(Debug, Clone, Copy)]
+struct Second {
+    at: i64,
+    text: [u8; 19],
+}
+
+/// One set of rules as one core uses it.
+pub(super) struct View {
+    pub(super) rules: Arc<Rules>,
+    pub(super) upstreams: Vec<Rc<Upstream>>,
+    /// By listener and then by route; the last of each is for requests without a route.
+    meters: Vec<Vec<Rc<RouteMeters>>>,
+    /// By the address of the identity that each of them keeps alive.
+    known: RefCell<HashMap<usize, Rc<Known>>>,
+}
+
+/// What is written again and again about one verified identity.
+pub(super) struct Known {
+    /// Kept, so that nothing else can come to lie at its address.
+    _identity: Arc<Identity>,
+    pub(super) headers: IdentityHeaders,
+    /// Its short form, for logs.
+    pub(super) principal: String,
+    /// By what it passed last, which is what it passes by next.
+    passed: RefCell<Option<Rc<Passing>>>,
+}
+
+/// What is written again and again about the roles by which somebody passes.
+#[derive(Default)]
+pub(super) struct Passing {
+    held: Vec<HeldRole>,
+    pub(super) headers: PermitHeaders,
+    /// For logs.
+    pub(super) roles: String,
+    pub(super) activations: String,
+}
+
+impl Known {
+    /// What is written about a permit; made once for as long as it says the same.
+    pub(super) fn passing(&self, permit: &Permit) -> Rc<Passing> {
+        let mut passed = self.passed.borrow_mut();
+        if let Some(same) = passed.as_ref().filter(|passing| passing.held == permit.held()) {
+            return Rc::clone(same);
+        }
+        let roles: Vec<&str> = permit.held().iter().map(|held| held.role.as_str()).collect();
+        let activations: Vec<String> = permit.activations().map(|(_, id)| id.to_string()).collect();
+        let new = Rc::new(Passing {
+            held: permit.held().to_vec(),
+            headers: PermitHeaders::of(permit),
+            roles: roles.join(" "),
+            activations: activations.join(" "),
+        });
+        *passed = Some(Rc::clone(&new));
+        new
+    }
+}
+
+impl Core {
+    /// Must be called inside the core's runtime, which will run its background tasks.
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        services: Services,
+        tokens_max: usize,
+        draining: CancellationToken,
+        cut: CancellationToken,
+    ) -> Rc<Self> {
+        let background = TaskTracker::new();
+        let (unread, unwanted) = mpsc::channel(UNREAD_MAX);
+        let view = View::new(shared.rules.load_full(), &shared.meters, None, &background);
+        let core = Rc::new(Self {
+            identities: Identities::new(services.authenticator, tokens_max),
+            judge: Judge::new(services.standings, services.clock),
+            uses: services.uses,
+            lines: services.lines.buffer(),
+            meters: shared.meters.clone(),
+            draining,
+            cut,
+            exchanges: TaskTracker::new(),
+            background,
+            scratch: RefCell::new(vec![0; SCRATCH_BYTES]),
+            unread,
+            shared: Arc::clone(shared),
+            view: RefCell::new(Rc::new(view)),
+            seconds: Cell::new(Second { at: i64::MIN, text: [b'0'; 19] }),
+        });
+        let logging = Rc::clone(&core);
+        core.background.spawn_local(async move { logging.lines.run().await });
+        core.background.spawn_local(drain_unread(unwanted, core.background.clone()));
+        core
+    }
+
+    /// The rules in force, with this core's pools and meters.
+    pub(super) fn view(&self) -> Rc<View> {
+        let rules = self.shared.rules.load();
+        let mut view = self.view.borrow_mut();
+        if !Arc::ptr_eq(&rules, &view.rules) {
+            *view = Rc::new(View::new(Arc::clone(&rules), &self.meters, Some(&view), &self.background));
+        }
+        Rc::clone(&view)
+    }
+
+    pub(super) fn rules_moved(&self) -> watch::Receiver<()> {
+        self.shared.moved.subscribe()
+    }
+
+    /// Where bodies go that nobody wants to read.
+    pub(super) fn unread(&self) -> mpsc::Sender<Incoming> {
+        self.unread.clone()
+    }
+
+    /// Reads and forgets what is left of a body, within limits, so that its connection may be used again and the client
+    /// gets to see the answer.
+    pub(super) fn ignore(&self, body: Incoming) {
+        if !body.is_end_stream() {
+            // when too many wait the connection is closed instead
+            let _ = self.unread.try_send(body);
+        }
+    }
+
+    /// Appends an instant in RFC 3339; the text of a second is made once.
+    pub(super) fn write_time(&self, line: &mut Vec<u8>, at: crate::domain::time::Timestamp) {
+        let mut second = self.seconds.get();
+        if second.at != at.as_seconds() {
+            let whole = crate::domain::time::Timestamp::from_seconds(at.as_seconds());
+            let text = crate::clock::format_rfc3339(whole);
+            for (to, from) in second.text.iter_mut().zip(text.bytes()) {
+                *to = from;
+            }
+            second.at = at.as_seconds();
+            self.seconds.set(second);
+        }
+        line.extend_from_slice(&second.text);
+        // writing to a vector cannot fail
+        let _ = write!(line, ".{:03}Z", at.as_millis().rem_euclid(1000));
+    }
+}
+
+impl View {
+    fn new(rules: Arc<Rules>, meters: &Meters, present: Option<&Self>, tasks: &TaskTracker) -> Self {
+        let upstreams = rules
+            .upstreams
+            .iter()
+            .map(|target| {
+                let kept =
+                    present.and_then(|view| view.upstreams.iter().find(|pool| Arc::ptr_eq(&pool.target, target)));
+                kept.cloned().unwrap_or_else(|| {
+                    let upstream = Upstream::new(Arc::clone(target), tasks.clone());
+                    tasks.spawn_local(upstream.evict());
+                    upstream
+                })
+            })
+            .collect();
+        let meters = rules
+            .listeners
+            .iter()
+            .map(|listener| {
+                let routes = rules.routes.iter().map(|route| &*route.name).chain(std::iter::once(""));
+                routes.map(|route| Rc::new(meters.route(&listener.name, route))).collect()
+            })
+            .collect();
+        Self { rules, upstreams, meters, known: RefCell::default() }
+    }
+
+    /// Meters of a route on a listener, or of requests without a route.
+    pub(super) fn meters(&self, listener: usize, route: Option<usize>) -> Option<&Rc<RouteMeters>> {
+        let of_listener = self.meters.get(listener)?;
+        match route {
+            Some(route) => of_listener.get(route),
+            None => of_listener.last(),
+        }
+    }
+
+    /// What is written about an identity; made once for as long as its token is remembered.
+    pub(super) fn known(&self, identity: &Arc<Identity>) -> Rc<Known> {
+        let mut known = self.known.borrow_mut();
+        let address = Arc::as_ptr(identity).addr();
+        if let Some(known) = known.get(&address) {
+            return Rc::clone(known);
+        }
+        if known.len() >= KNOWN_MAX {
+            known.clear();
+        }
+        let new = Rc::new(Known {
+            headers: IdentityHeaders::of(identity, &self.rules.names),
+            principal: self.rules.names.of_principal(&identity.principal),
+            passed: RefCell::default(),
+            _identity: Arc::clone(identity),
+        });
+        known.insert(address, Rc::clone(&new));
+        new
+    }
+
+    /// The pool of a route's upstream.
+    pub(super) fn upstream(&self, route: usize) -> Option<&Rc<Upstream>> {
+        self.upstreams.get(*self.rules.upstream_of.get(route)?)
+    }
+}
+
+/// Reads bodies nobody wants, each for a while and up to a size; dropping one closes its connection.
+async fn drain_unread(mut bodies: mpsc::Receiver<Incoming>, tasks: TaskTracker) {
+    while let Some(mut body) = bodies.recv().await {
+        tasks.spawn_local(async move {
+            let read = async {
+                let mut left = UNREAD_BYTES_MAX;
+                while let Some(Ok(frame)) = http_body_util::BodyExt::frame(&mut body).await {
+                    let length = frame.data_ref().map_or(0, bytes::Bytes::len);
+                    match left.checked_sub(length) {
+                        Some(less) => left = less,
+                        None => return,
+                    }
+                }
+            };
+            let _ = tokio::time::timeout(UNREAD_TIMEOUT, read).await;
+        });
+    }
+}
+
+const KNOWN_MAX: usize = 4096;
+const SCRATCH_BYTES: usize = 16 * 1024;
+const UNREAD_MAX: usize = 1024;
+const UNREAD_BYTES_MAX: usize = 2 * 1024 * 1024;
+const UNREAD_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);

@@ -1,0 +1,143 @@
+//! Every header that speaks for hallpass or belongs to one connection only, in one table.
+//!
+//! Applications differ in how they spell a header's name: many turn `-` into `_`, some any other sign as well. So a name is
+//! compared with every sign taken for a dash; letter case is gone when hyper hands a name over.
+
+use http::HeaderName;
+use http::header::{CONNECTION, HeaderMap};
+
+/// Why a header is not passed on as the client sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It says who asks or what they may; hallpass says so itself.
+    Identity,
+    /// It says where the request came from or where it went; rewritten from the connection.
+    Forwarding,
+    /// It names another method, path or host than the one decided on.
+    Override,
+    /// It belongs to one connection only.
+    Hop,
+}
+
+/// How much of a name a row covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    /// And every name that begins so.
+    Start,
+}
+
+struct Row(&'static str, Extent, Kind);
+
+/// Names that begin with `x-`, without it.
+const WITH_X: &[Row] = &[
+    Row("hallpass", Extent::Start, Kind::Identity),
+    Row("auth-request", Extent::Start, Kind::Identity),
+    Row("remote-", Extent::Start, Kind::Identity),
+    Row("webauth-", Extent::Start, Kind::Identity),
+    Row("authenticated-", Extent::Start, Kind::Identity),
+    Row("amzn-oidc", Extent::Start, Kind::Identity),
+    Row("goog-iap", Extent::Start, Kind::Identity),
+    Row("goog-authenticated", Extent::Start, Kind::Identity),
+    Row("pomerium", Extent::Start, Kind::Identity),
+    Row("ms-client-principal", Extent::Start, Kind::Identity),
+    Row("ssl-", Extent::Start, Kind::Identity),
+    Row("client-cert", Extent::Start, Kind::Identity),
+    Row("client-verify", Extent::Whole, Kind::Identity),
+    Row("forwarded", Extent::Start, Kind::Forwarding),
+    Row("real-", Extent::Start, Kind::Forwarding),
+    Row("client-ip", Extent::Whole, Kind::Forwarding),
+    Row("cluster-client-ip", Extent::Whole, Kind::Forwarding),
+    Row("originating-ip", Extent::Whole, Kind::Forwarding),
+    Row("azure-clientip", Extent::Whole, Kind::Forwarding),
+    Row("envoy-", Extent::Start, Kind::Forwarding),
+    Row("request-id", Extent::Whole, Kind::Forwarding),
+    Row("scheme", Extent::Whole, Kind::Forwarding),
+    Row("url-scheme", Extent::Whole, Kind::Forwarding),
+    Row("original-", Extent::Start, Kind::Override),
+    Row("rewrite-", Extent::Start, Kind::Override),
+    Row("override-", Extent::Start, Kind::Override),
+    Row("http-method", Extent::Start, Kind::Override),
+    Row("http-host", Extent::Start, Kind::Override),
+    Row("method-override", Extent::Whole, Kind::Override),
+    Row("host", Extent::Whole, Kind::Override),
+    Row("script-name", Extent::Whole, Kind::Override),
+];
+
+/// All other names.
+const OTHERS: &[Row] = &[
+    Row("remote-", Extent::Start, Kind::Identity),
+    Row("auth-user", Extent::Whole, Kind::Identity),
+    Row("cf-access", Extent::Start, Kind::Identity),
+    Row("ssl-client", Extent::Start, Kind::Identity),
+    Row("client-cert", Extent::Start, Kind::Identity),
+    Row("forwarded", Extent::Start, Kind::Forwarding),
+    Row("client-ip", Extent::Whole, Kind::Forwarding),
+    Row("true-client-ip", Extent::Whole, Kind::Forwarding),
+    Row("cf-connecting-ip", Extent::Start, Kind::Forwarding),
+    Row("fastly-client-ip", Extent::Whole, Kind::Forwarding),
+    Row("front-end-https", Extent::Whole, Kind::Forwarding),
+    Row("traceparent", Extent::Whole, Kind::Forwarding),
+    Row("tracestate", Extent::Whole, Kind::Forwarding),
+    Row("script-name", Extent::Whole, Kind::Override),
+    Row("path-info", Extent::Whole, Kind::Override),
+    // CGI programs take it for the outgoing proxy to use (CVE-2016-5385)
+    Row("proxy", Extent::Whole, Kind::Override),
+    Row("connection", Extent::Whole, Kind::Hop),
+    Row("proxy-", Extent::Start, Kind::Hop),
+    Row("keep-alive", Extent::Whole, Kind::Hop),
+    Row("te", Extent::Whole, Kind::Hop),
+    Row("trailer", Extent::Whole, Kind::Hop),
+    Row("transfer-encoding", Extent::Whole, Kind::Hop),
+    Row("upgrade", Extent::Whole, Kind::Hop),
+    Row("http2-settings", Extent::Whole, Kind::Hop),
+    // answered by hyper, and nothing an upstream should wait for
+    Row("expect", Extent::Whole, Kind::Hop),
+];
+
+/// The kind of `name`; `None` when it passes.
+pub(super) fn kind(name: &HeaderName) -> Option<Kind> {
+    let bytes = name.as_str().as_bytes();
+    let (rest, rows) = match bytes {
+        [b'x', sign, rest @ ..] if !sign.is_ascii_alphanumeric() => (rest, WITH_X),
+        _ => (bytes, OTHERS),
+    };
+    // most rows fall to their first letter, and most names to all rows
+    let first = dashed(*rest.first()?);
+    rows.iter().find(|row| row.0.as_bytes().first() == Some(&first) && row.covers(rest)).map(|row| row.2)
+}
+
+/// Whether only hallpass may set `name`.
+pub(in crate::proxy) fn speaks_for_hallpass(name: &HeaderName) -> bool {
+    matches!(kind(name), Some(Kind::Identity | Kind::Forwarding | Kind::Override))
+}
+
+/// Removes every header of one of `kinds`, and every header that `Connection` names.
+pub(super) fn remove(headers: &mut HeaderMap, kinds: &[Kind]) {
+    let mut doomed: Vec<HeaderName> = Vec::new();
+    for value in headers.get_all(CONNECTION) {
+        // read byte for byte: a value that is no text still names what it names
+        let options = value.as_bytes().split(|byte| *byte == b',');
+        doomed.extend(options.filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok()));
+    }
+    doomed.extend(headers.keys().filter(|name| kind(name).is_some_and(|kind| kinds.contains(&kind))).cloned());
+    for name in doomed {
+        headers.remove(name);
+    }
+}
+
+impl Row {
+    fn covers(&self, name: &[u8]) -> bool {
+        let Self(pattern, extent, _) = self;
+        let long_enough = match extent {
+            Extent::Whole => name.len() == pattern.len(),
+            Extent::Start => name.len() >= pattern.len(),
+        };
+        long_enough && pattern.bytes().zip(name).all(|(wanted, byte)| wanted == dashed(*byte))
+    }
+}
+
+/// Letters in lower case and digits as they are, every sign as a dash.
+const fn dashed(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+}

@@ -1,0 +1,218 @@
+//! The data plane: who asks, what the route demands, and whether it may pass right now.
+//!
+//! One request goes down `pass` from top to bottom and leaves it as an answer or as a [`Refused`]:
+//!
+//! canonical form → reserved prefix → route → identity → verdict → uses → forward → answer
+//!
+//! Nothing is forwarded without the [`Permit`](crate::domain::authorize::Permit) that the verdict gave, and between reading
+//! a standing and the verdict on it nothing waits.
+
+mod access;
+mod answer;
+pub mod canonical;
+mod core;
+pub mod denial;
+mod frames;
+mod gate;
+mod guard;
+pub mod headers;
+pub mod host;
+mod measure;
+mod page;
+mod reserved;
+pub mod route;
+mod settings;
+mod standing;
+mod steps;
+#[cfg(test)]
+mod tests;
+mod tunnel;
+mod upstream;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http_body::Body;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+
+pub use core::Services;
+pub use gate::{ProxyError, RunningGate};
+pub use settings::{ListenerSettings, Settings, SettingsError};
+pub use upstream::{ForwardError, UpstreamSettings};
+
+use crate::server;
+use access::{Asked, Record};
+use answer::AnswerBody;
+use canonical::{Upgrade, canonicalise};
+use core::{Core, View};
+use denial::{Audience, Occasion, Refused, refuse};
+use guard::{Drain, Lease, Right};
+use headers::Exchange;
+use tunnel::Tunnel;
+use upstream::{Connection, Outgoing, OutgoingBody, UpstreamBody, forward};
+
+/// A request on its way.
+struct Asking<'a> {
+    core: &'a Rc<Core>,
+    view: &'a Rc<View>,
+    listener: usize,
+    connection: &'a Rc<server::Connection>,
+    /// Taken by whoever reads it.
+    body: Option<Incoming>,
+}
+
+/// How a request came through.
+enum Passed {
+    /// Answered by the gate itself.
+    Own(Response<Bytes>),
+    /// Answered by the application.
+    Upstream(Response<UpstreamBody>, Option<Rc<Lease>>),
+    /// The application switched protocols; the headers are of its 101.
+    Switched(Box<(HeaderMap, Tunnel)>),
+}
+
+/// Answers one request.
+async fn answer(
+    core: Rc<Core>,
+    listener: usize,
+    request: Request<Incoming>,
+    connection: Rc<server::Connection>,
+) -> Response<AnswerBody> {
+    let view = core.view();
+    let mut record = Box::new(Record::new(&core, &view, listener));
+    let (parts, body) = request.into_parts();
+    let audience = Audience::of(&parts);
+    let waits_to_go_on = parts.headers.contains_key(http::header::EXPECT);
+    let mut asking = Asking { core: &core, view: &view, listener, connection: &connection, body: Some(body) };
+    let response = match pass(&mut asking, parts, &mut record).await {
+        Ok(Passed::Upstream(response, lease)) => {
+            record.status = response.status();
+            return response.map(|body| AnswerBody::upstream(body, record, lease));
+        }
+        Ok(Passed::Switched(switched)) => {
+            let (headers, tunnel) = *switched;
+            record.status = StatusCode::SWITCHING_PROTOCOLS;
+            core.exchanges.spawn_local(tunnel::run(Rc::clone(&core), tunnel, record));
+            let mut response = Response::new(AnswerBody::switched());
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            *response.headers_mut() = headers;
+            return response;
+        }
+        Ok(Passed::Own(response)) => response.map(Full::new),
+        Err(refused) => refusal(&asking, &refused, audience, &mut record),
+    };
+    // a client that waits to be told to go on is not told; of any other the rest is read and forgotten
+    if let Some(body) = asking.body.take().filter(|_| !waits_to_go_on) {
+        core.ignore(body);
+    }
+    record.status = response.status();
+    response.map(|body| AnswerBody::own(body, record))
+}
+
+fn refusal(asking: &Asking<'_>, refused: &Refused, audience: Audience, record: &mut Record) -> Response<Full<Bytes>> {
+    record.failure = Some(refused.code());
+    let Some(listener) = asking.view.rules.listeners.get(asking.listener) else { return Response::default() };
+    let asked = record.asked.as_ref();
+    let request_id = match asked {
+        Some(asked) => asked.exchange.request_id().to_owned(),
+        None => headers::fresh_request_id(),
+    };
+    let mut response = refuse(
+        refused,
+        &Occasion {
+            audience,
+            links: &listener.links,
+            canonical: asked.map(|asked| &*asked.canonical),
+            request_id: &request_id,
+            now: asking.core.judge.clock().now(),
+        },
+    );
+    if asked.is_none() {
+        // after what could not be read in one way, nothing further on this connection can be
+        response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// The pipeline.
+async fn pass(asking: &mut Asking<'_>, parts: Parts, record: &mut Record) -> Result<Passed, Refused> {
+    let (core, view) = (asking.core, asking.view);
+    let canonical = Rc::new(canonicalise(&parts, &view.rules.canonical).map_err(Refused::BadRequest)?);
+    let exchange = Exchange::read(&parts.headers, &steps::from(asking).connection, &canonical);
+    let exchange = Rc::new(exchange.map_err(Refused::BadRequest)?);
+    record.asked = Some(Asked { canonical: Rc::clone(&canonical), exchange: Rc::clone(&exchange) });
+
+    if let Some(path) = canonical.reserved() {
+        let asked = (&*canonical, path);
+        let answer = reserved::answer(core, view, asking.listener, &parts.headers, asked, record);
+        return Ok(Passed::Own(Box::pin(answer).await?));
+    }
+    let route = Arc::clone(steps::find(view, &canonical, record)?);
+    if canonical.upgrade == Some(Upgrade::WebSocket) {
+        steps::check_origin(asking, &parts.headers)?;
+    }
+    let identity = steps::identify(core, &route.rule, &parts.headers, record).await?;
+    let mut judged = steps::judge(core, &route.rule, identity.as_deref(), record)?;
+    if judged.permit.activations().next().is_some() {
+        judged = Box::pin(steps::record_uses(core, &route, identity.as_deref(), judged, record)).await?;
+    }
+    record.decided(Some(&route.rule), Ok(&judged.permit));
+    record.permit = Some(judged.permit.clone());
+
+    let upstream = view.upstream(route.index).ok_or(Refused::Internal)?;
+    // also where nobody had to be known: the rule may change
+    let right = |drain| Right::new(core, view, &canonical, &route, identity.as_ref(), &judged, drain);
+    let body = asking.body.take().filter(|body| !body.is_end_stream());
+    let mut headers = parts.headers;
+    let authorization = upstream.target.settings.forward_authorization;
+    steps::prepare(&mut headers, authorization, &exchange, body.as_ref());
+    let mut passing = Rc::default();
+    if let Some(identity) = &identity {
+        let known = view.known(identity);
+        known.headers.add(&mut headers);
+        passing = known.passing(&judged.permit);
+        passing.headers.add(&mut headers);
+    }
+    let accept = canonical.upgrade.as_ref().and_then(|upgrade| tunnel::ask(&mut headers, upgrade));
+    let lease_of = |drain| Lease::new(asking.connection, right(drain), &record.ending);
+    let mut lease = body.as_ref().filter(|body| steps::is_long(*body)).map(|_| lease_of(Drain::Waits));
+    let outgoing = Outgoing {
+        method: canonical.method.clone(),
+        target: Uri::from(canonical.target()),
+        headers,
+        body: body.map(|incoming| OutgoingBody {
+            incoming,
+            timeout: view.rules.body_timeout,
+            unread: core.unread(),
+            lease: lease.clone(),
+        }),
+        connection: if canonical.upgrade.is_some() { Connection::Own } else { Connection::Shared },
+    };
+    let mut response = forward(&judged.permit, upstream, outgoing)
+        .await
+        .map_err(|error| steps::refused_by_upstream(&error, &route))?;
+
+    *response.version_mut() = Version::HTTP_11;
+    let protocol = tunnel::switched(&response, canonical.upgrade.as_ref(), accept.as_deref())
+        .map_err(|error| steps::refused_by_upstream(&error, &route))?;
+    let never_ends = steps::is_event_stream(response.headers());
+    headers::strip_outbound(response.headers_mut());
+    headers::add_outbound(response.headers_mut(), &exchange, &passing.headers);
+    if let Some(upgrade) = protocol {
+        let client = parts.extensions.get::<OnUpgrade>().cloned().ok_or(Refused::Internal)?;
+        let upstream = hyper::upgrade::on(&mut response);
+        let mut headers = std::mem::take(response.headers_mut());
+        let _ = tunnel::ask(&mut headers, &upgrade);
+        let tunnel = Tunnel { upgrade, client, upstream, right: right(Drain::Ends) };
+        return Ok(Passed::Switched(Box::new((headers, tunnel))));
+    }
+    if lease.is_none() && steps::is_long(response.body()) {
+        lease = Some(lease_of(if never_ends { Drain::Ends } else { Drain::Waits }));
+    }
+    Ok(Passed::Upstream(response, lease))
+}

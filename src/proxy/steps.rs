@@ -1,0 +1,245 @@
+//! The steps of the pipeline that need more than a line.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, ORIGIN, TE, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue};
+use http_body::Body;
+use hyper::body::Incoming;
+
+use crate::domain::authorize::Denial;
+use crate::domain::id::ActivationId;
+use crate::domain::identity::Identity;
+use crate::domain::rule::{Demand, Enforcement, Rule};
+use crate::identity::AuthnError;
+use crate::proxy::Asking;
+use crate::proxy::access::Record;
+use crate::proxy::canonical::{BadRequest, Canonical};
+use crate::proxy::core::{Core, View};
+use crate::proxy::denial::Refused;
+use crate::proxy::headers::{self, Exchange, Scheme, TrustedProxies};
+use crate::proxy::route::Route;
+use crate::proxy::standing::{Judged, NotPermitted};
+use crate::proxy::upstream::ForwardError;
+use crate::uses::Use;
+
+/// Store, keys or journal cannot be used.
+pub(super) const UNAVAILABLE: Refused = Refused::Unavailable { retry_after: Duration::from_secs(5) };
+
+/// The connection as headers tell of it; made once for as long as the list of trusted proxies stays. A Unix socket has no
+/// address: one that no list of trusted proxies can hold stands for it.
+pub(super) fn from(asking: &Asking<'_>) -> Rc<Origin> {
+    let trusted = &asking.view.rules.trusted_proxies;
+    if let Some(known) = asking.connection.recall::<Origin>().filter(|known| Arc::ptr_eq(&known.trusted, trusted)) {
+        return known;
+    }
+    let peer = asking.connection.peer.ip().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let scheme = if asking.connection.encrypted { Scheme::Https } else { Scheme::Http };
+    let connection = headers::Connection::new(peer, scheme, trusted);
+    let origin = Rc::new(Origin { trusted: Arc::clone(trusted), connection });
+    asking.connection.remember(origin.clone());
+    origin
+}
+
+/// Where requests of one connection come from.
+pub(super) struct Origin {
+    trusted: Arc<TrustedProxies>,
+    pub(super) connection: headers::Connection,
+}
+
+/// The route of a request; what no route names is denied.
+pub(super) fn find<'v>(view: &'v View, canonical: &Canonical, record: &mut Record) -> Result<&'v Arc<Route>, Refused> {
+    match view.rules.routes.find(canonical).map_err(Refused::BadRequest)? {
+        Some(route) => {
+            record.route = Some(Arc::clone(route));
+            Ok(route)
+        }
+        None => {
+            record.decided(None, Err("no_route"));
+            Err(Refused::Denied(Denial::Forbidden))
+        }
+    }
+}
+
+/// A page may open a WebSocket only from an origin that is known; whatever is no page sends none.
+pub(super) fn check_origin(asking: &Asking<'_>, headers: &HeaderMap) -> Result<(), Refused> {
+    let mut origins = headers.get_all(ORIGIN).iter();
+    let listener = asking.view.rules.listeners.get(asking.listener).ok_or(Refused::Internal)?;
+    match (origins.next(), origins.next()) {
+        (None, _) => Ok(()),
+        (Some(origin), None) if listener.takes_origin(origin.as_bytes()) => Ok(()),
+        (Some(_), _) => Err(Refused::ForeignOrigin),
+    }
+}
+
+/// Who asks. Public routes do not want to know; shadow routes let those pass of whom it cannot be known.
+pub(super) async fn identify(
+    core: &Core,
+    rule: &Rule,
+    headers: &HeaderMap,
+    record: &mut Record,
+) -> Result<Option<Arc<Identity>>, Refused> {
+    if matches!(rule.demand, Demand::Public | Demand::Nobody) {
+        return Ok(None);
+    }
+    let now = core.judge.clock().now();
+    match core.identities.identify(headers, now).await {
+        Ok(identity) => {
+            record.identity.clone_from(&identity);
+            Ok(identity)
+        }
+        Err(AuthnError::InvalidToken(_) | AuthnError::KeysUnavailable | AuthnError::Overloaded)
+            if rule.enforcement == Enforcement::Shadow =>
+        {
+            Ok(None)
+        }
+        Err(error) => {
+            let refused = Refused::from(error);
+            record.decided(Some(rule), Err(refused.code()));
+            Err(refused)
+        }
+    }
+}
+
+/// The verdict, now.
+pub(super) fn judge(
+    core: &Core,
+    rule: &Rule,
+    identity: Option<&Identity>,
+    record: &mut Record,
+) -> Result<Judged, Refused> {
+    core.judge.judge(rule, identity).map_err(|not| {
+        let refused = match not {
+            NotPermitted::Denied(denial) => Refused::Denied(denial),
+            NotPermitted::Unknown => UNAVAILABLE,
+        };
+        record.decided(Some(rule), Err(refused.code()));
+        refused
+    })
+}
+
+/// Records one use for each activation the request passes by. Recording may have to wait; then the verdict is given anew.
+pub(super) async fn record_uses(
+    core: &Core,
+    route: &Route,
+    identity: Option<&Identity>,
+    mut judged: Judged,
+    record: &mut Record,
+) -> Result<Judged, Refused> {
+    let mut recorded: Vec<ActivationId> = Vec::new();
+    for _ in 0..VERDICTS_MAX {
+        let missing: Vec<ActivationId> =
+            judged.permit.activations().map(|(_, id)| id).filter(|id| !recorded.contains(id)).collect();
+        if missing.is_empty() {
+            return Ok(judged);
+        }
+        for activation in missing {
+            let used = use_of(activation, route, identity, &judged, record).ok_or(Refused::Internal)?;
+            core.uses.record(used).await.map_err(|_| UNAVAILABLE)?;
+            recorded.push(activation);
+        }
+        let now = core.judge.clock().now();
+        let stands = judged.permit.ends_at().is_none_or(|ends_at| now < ends_at);
+        if !stands || judged.stamp != core.judge.standings().stamp() {
+            judged = judge(core, &route.rule, identity, record)?;
+        }
+    }
+    Err(UNAVAILABLE)
+}
+
+fn use_of(
+    activation: ActivationId,
+    route: &Route,
+    identity: Option<&Identity>,
+    judged: &Judged,
+    record: &Record,
+) -> Option<Use> {
+    let asked = record.asked.as_ref()?;
+    Some(Use {
+        activation,
+        principal: identity?.principal.clone(),
+        at: judged.at,
+        request_id: asked.exchange.request_id().to_owned(),
+        method: asked.canonical.method.to_string(),
+        host: String::from_utf8_lossy(asked.canonical.host.authority().as_bytes()).into_owned(),
+        path: asked.canonical.path().to_owned(),
+        route: route.name.to_string(),
+    })
+}
+
+/// Makes the headers of a request those that the application is to see, but for who asks.
+pub(super) fn prepare(
+    headers: &mut HeaderMap,
+    forward_authorization: bool,
+    exchange: &Exchange,
+    body: Option<&Incoming>,
+) {
+    let authorization = headers.remove(AUTHORIZATION).filter(|_| forward_authorization);
+    let had_length = headers.contains_key(CONTENT_LENGTH);
+    headers::strip_inbound(headers);
+    headers.remove(EXPECT);
+    // trailers are not passed on
+    headers.remove(TE);
+    if let Some(authorization) = authorization {
+        headers.insert(AUTHORIZATION, authorization);
+    }
+    // grown once for all that is to come
+    headers.reserve(HEADERS_ADDED);
+    headers::add_forwarding(headers, exchange);
+    // exactly one framing, made from what hyper understood
+    headers.remove(TRANSFER_ENCODING);
+    headers.remove(CONTENT_LENGTH);
+    match body.map(|body| body.size_hint().exact()) {
+        Some(Some(length)) => {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        Some(None) => {
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        None if had_length => {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        None => {}
+    }
+}
+
+/// Whether a body may outlive the right it was begun under: its length is unknown, or not small.
+pub(super) fn is_long(body: &impl Body) -> bool {
+    body.size_hint().exact().is_none_or(|length| length > SHORT_BYTES_MAX)
+}
+
+/// Whether an answer is a stream of events, which ends only when somebody ends it.
+pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| {
+        let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+        essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+    })
+}
+
+/// Whose fault it is decides the answer; logged here, once.
+pub(super) fn refused_by_upstream(error: &ForwardError, route: &Route) -> Refused {
+    let refused = match error {
+        ForwardError::Unreachable(_)
+        | ForwardError::Broken(_)
+        | ForwardError::Ambiguous
+        | ForwardError::WrongUpgrade => Refused::UpstreamFailed,
+        ForwardError::TimedOut => Refused::UpstreamTimeout,
+        ForwardError::BodyStalled => Refused::RequestTimeout,
+        ForwardError::BodyBroken => Refused::BadRequest(BadRequest::Malformed),
+    };
+    if matches!(refused, Refused::UpstreamFailed | Refused::UpstreamTimeout) {
+        let cause = std::error::Error::source(error);
+        tracing::warn!(upstream = &*route.upstream, route = &*route.name, cause, "{error}");
+    }
+    refused
+}
+
+/// Bodies up to this size finish under the permit they began with.
+const SHORT_BYTES_MAX: u64 = 64 * 1024;
+/// As many headers as are usually added on the way to an application.
+const HEADERS_ADDED: usize = 18;
+/// How often a verdict is given anew because recording its uses took long.
+const VERDICTS_MAX: usize = 4;

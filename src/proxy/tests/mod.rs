@@ -1,0 +1,10 @@
+//! The gate through real sockets, in front of small real applications.
+
+mod exchange;
+mod fuzz;
+mod rules;
+mod streams;
+mod support;
+mod upstream;
+mod websocket;
+mod wire;

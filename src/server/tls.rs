@@ -1,0 +1,84 @@
+//! TLS at a listener: certificate and key from files, replaced without a restart.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// Where certificate and key lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// PEM: the certificate first, then the chain.
+    pub certificate_file: PathBuf,
+    /// PEM: the private key.
+    pub key_file: PathBuf,
+}
+
+/// Why a certificate and key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// A file cannot be read as PEM.
+    #[error("`{path}` cannot be read: {source}")]
+    Unreadable {
+        /// Which.
+        path: String,
+        /// Why.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// The certificate file holds no certificate.
+    #[error("`{0}` holds no certificate")]
+    Empty(String),
+    /// The two do not belong together, or TLS cannot use them.
+    #[error("certificate and key cannot be used together: {0}")]
+    Unusable(#[from] rustls::Error),
+}
+
+/// The certificate of one listener; the newest one is used for each new connection.
+#[derive(Debug)]
+pub struct Certificate {
+    current: ArcSwap<ServerConfig>,
+}
+
+impl Certificate {
+    /// Reads certificate and key.
+    ///
+    /// # Errors
+    /// [`CertificateError`] when a file is unreadable or the two do not match.
+    pub fn load(settings: &Settings) -> Result<Self, CertificateError> {
+        Ok(Self { current: ArcSwap::new(read(settings)?) })
+    }
+
+    /// Takes the place of the present one; connections that are open keep what they began with.
+    pub fn replace(&self, new: Self) {
+        self.current.store(new.current.into_inner());
+    }
+
+    pub(super) fn current(&self) -> Arc<ServerConfig> {
+        self.current.load_full()
+    }
+}
+
+fn read(settings: &Settings) -> Result<Arc<ServerConfig>, CertificateError> {
+    let unreadable = |path: &PathBuf| {
+        let path = path.display().to_string();
+        |source| CertificateError::Unreadable { path, source }
+    };
+    let chain = CertificateDer::pem_file_iter(&settings.certificate_file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(unreadable(&settings.certificate_file))?;
+    if chain.is_empty() {
+        return Err(CertificateError::Empty(settings.certificate_file.display().to_string()));
+    }
+    let key = PrivateKeyDer::from_pem_file(&settings.key_file).map_err(unreadable(&settings.key_file))?;
+    // a new configuration brings a new session store and ticketer: nothing resumes under an old certificate.
+    // `with_single_cert` refuses a key that does not belong to the certificate
+    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
