@@ -32,10 +32,12 @@
 //! 12. Everything has a limit.
 //! 13. Authority is decided in the domain.
 
+pub mod admin;
 pub mod clock;
 pub mod domain;
 pub mod identity;
 pub mod journal;
+pub mod portal;
 pub mod proxy;
 pub mod server;
 pub mod standings;

@@ -1,0 +1,151 @@
+//! The journal, for reading: filtered pages and its head.
+
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::domain::id::ActivationId;
+use crate::domain::standing::Position;
+use crate::journal::EVENT_TYPES;
+use crate::portal::Portal;
+use crate::portal::api::activation::visible;
+use crate::portal::api::list::Listing;
+use crate::portal::body::Asked;
+use crate::portal::caller::SignedIn;
+use crate::portal::desk::Desk;
+use crate::portal::problem::{Kind, Problem};
+use crate::portal::wire::Page;
+use crate::portal::wire::record::{JournalHead, Record};
+use crate::portal::wire::text::{Instant, RoleName};
+use crate::store::{Entry, RecordFilter};
+
+/// Which records.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// Only of this activation, `act_…`.
+    #[param(required = false)]
+    pub(super) activation: Option<String>,
+    /// Only what concerns this principal, `issuer:subject`.
+    #[param(required = false)]
+    pub(super) principal: Option<String>,
+    /// Only what concerns this role.
+    #[param(required = false)]
+    pub(super) role: Option<RoleName>,
+    /// Only of this type, like `activation_started`.
+    #[param(required = false)]
+    pub(super) event: Option<String>,
+    /// Not before.
+    #[param(required = false)]
+    pub(super) from: Option<Instant>,
+    /// Before.
+    #[param(required = false)]
+    pub(super) until: Option<Instant>,
+    /// Where to go on.
+    #[param(required = false)]
+    pub(super) cursor: Option<String>,
+    /// Items on the page.
+    #[param(required = false, minimum = 1, maximum = 200)]
+    pub(super) limit: Option<usize>,
+}
+
+/// Records, oldest first. Administrators and auditors get all; others, with `activation`, those of a case they may see,
+/// and otherwise those that concern themselves.
+#[utoipa::path(
+    get, path = "/audit", tag = "audit", operation_id = "list_records",
+    params(ListQuery), responses((status = 200, body = Page<Record>))
+)]
+pub(super) async fn list(
+    State(portal): State<Portal>,
+    caller: SignedIn,
+    Asked(query): Asked<ListQuery>,
+) -> Result<axum::Json<Page<Record>>, Problem> {
+    portal.read(&caller.identity, move |desk| page(desk, query)).await.map(axum::Json)
+}
+
+fn page(desk: &Desk, query: ListQuery) -> Result<Page<Record>, Problem> {
+    let (cursor, limit) = (query.cursor.clone(), query.limit);
+    let query = ListQuery { cursor: None, limit: None, ..query };
+    let listing = Listing::new(&desk.portal, format!("audit {query:?}"), limit)?;
+    let after = listing.position(cursor.as_deref())?;
+    let Some(filter) = permitted(desk, filter(desk, &query)?)? else { return Ok(listing.page(Vec::new(), None)) };
+    let fetch = |after: Option<Position>, count| {
+        let entries = desk.reader().records(&filter, after.unwrap_or_default(), count)?;
+        Ok(entries.into_iter().map(|entry| (entry.position, entry)).collect())
+    };
+    let show = |entry: Entry| Ok(Some(Record::of(&entry, &desk.viewer, &desk.names)));
+    listing.fill(after, fetch, show)
+}
+
+/// The filter as asked for.
+fn filter(desk: &Desk, query: &ListQuery) -> Result<RecordFilter, Problem> {
+    let unnamed = || Problem::new(Kind::INVALID_QUERY, "no issuer has that name");
+    Ok(RecordFilter {
+        activation: query
+            .activation
+            .as_deref()
+            .map(|id| id.parse::<ActivationId>().map_err(|_| Problem::unknown()))
+            .transpose()?,
+        principal: query
+            .principal
+            .as_deref()
+            .map(|short| desk.names.principal(short).ok_or_else(unnamed))
+            .transpose()?,
+        role: query.role.as_ref().map(|role| role.0.clone()),
+        event: query.event.as_deref().map(known_type).transpose()?,
+        from: query.from.map(|instant| instant.0),
+        until: query.until.map(|instant| instant.0),
+    })
+}
+
+/// A type that no event has would find nothing, and look as if nothing had happened.
+fn known_type(event: &str) -> Result<String, Problem> {
+    if EVENT_TYPES.contains(&event) {
+        return Ok(event.to_owned());
+    }
+    let known = EVENT_TYPES.map(|event| format!("`{event}`")).join(", ");
+    Err(Problem::new(Kind::INVALID_QUERY, format!("event: no event has this type; there are {known}")))
+}
+
+/// The filter narrowed to what the caller may see; nothing when that leaves nothing.
+fn permitted(desk: &Desk, filter: RecordFilter) -> Result<Option<RecordFilter>, Problem> {
+    if let Some(id) = filter.activation {
+        visible(desk, id)?;
+        return Ok(Some(filter));
+    }
+    if desk.viewer.sees_all() {
+        return Ok(Some(filter));
+    }
+    let own = &desk.viewer.identity().principal;
+    let narrowed = filter.principal.as_ref().is_none_or(|principal| principal == own);
+    Ok(narrowed.then(|| RecordFilter { principal: Some(own.clone()), ..filter }))
+}
+
+/// The newest record, with the root of trust, for comparing with a copy kept elsewhere. For administrators and auditors.
+#[utoipa::path(
+    get, path = "/audit/head", tag = "audit", operation_id = "journal_head",
+    responses((status = 200, body = JournalHead))
+)]
+pub(super) async fn head(State(portal): State<Portal>, caller: SignedIn) -> Result<axum::Json<JournalHead>, Problem> {
+    let head = portal.read(&caller.identity, |desk| {
+        all_or_nothing(desk)?;
+        Ok(JournalHead::of(&desk.reader().head()?, desk.reader().realm()?))
+    });
+    head.await.map(axum::Json)
+}
+
+/// The journal as a whole is for administrators and auditors.
+pub(super) fn all_or_nothing(desk: &Desk) -> Result<(), Problem> {
+    if desk.viewer.sees_all() {
+        Ok(())
+    } else {
+        Err(Problem::new(Kind::FORBIDDEN, "the journal as a whole is for administrators and auditors"))
+    }
+}
+
+/// The records asked for, by one who may see all.
+pub(super) fn filter_of_all(desk: &Desk, query: &ListQuery) -> Result<RecordFilter, Problem> {
+    all_or_nothing(desk)?;
+    filter(desk, query)
+}

@@ -1,0 +1,48 @@
+//! The API under `/api/v1`: one file per noun. Router and OpenAPI document come from the same list of handlers.
+
+mod activation;
+mod assignment;
+mod audit;
+mod command;
+mod decision;
+pub(super) mod document;
+mod ending;
+mod events;
+mod export;
+mod list;
+mod me;
+mod role;
+mod uses;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::portal::Portal;
+
+/// Every route of the API.
+pub(super) fn router() -> OpenApiRouter<Portal> {
+    let v1 = OpenApiRouter::new()
+        .routes(routes!(me::me))
+        .routes(routes!(role::list))
+        .routes(routes!(role::read))
+        .routes(routes!(assignment::eligible::list, assignment::eligible::create))
+        .routes(routes!(assignment::eligible::read, assignment::eligible::change, assignment::eligible::remove))
+        .routes(routes!(assignment::active::list, assignment::active::create))
+        .routes(routes!(assignment::active::read, assignment::active::change, assignment::active::remove))
+        .routes(routes!(activation::list, activation::request))
+        .routes(routes!(decision::decide_many))
+        .routes(routes!(activation::read))
+        .routes(routes!(decision::approve))
+        .routes(routes!(decision::deny))
+        .routes(routes!(ending::cancel))
+        .routes(routes!(ending::deactivate))
+        .routes(routes!(ending::extend))
+        .routes(routes!(ending::revoke))
+        .routes(routes!(me::lock, me::unlock))
+        .routes(routes!(audit::list))
+        .routes(routes!(export::export))
+        .routes(routes!(audit::head))
+        .routes(routes!(uses::list))
+        .routes(routes!(events::follow));
+    OpenApiRouter::with_openapi(document::about()).nest("/api/v1", v1)
+}

@@ -1,0 +1,74 @@
+//! Who asks: the bearer token of this request, verified on this request.
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::FromRequestParts;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+
+use crate::domain::command::Caller;
+use crate::domain::identity::Identity;
+use crate::portal::Portal;
+use crate::portal::problem::{Kind, Problem};
+
+/// The caller of a request that only reads.
+pub(super) struct SignedIn {
+    pub(super) identity: Arc<Identity>,
+    /// What proves it, for whoever must look again: the `Authorization` header alone.
+    pub(super) proof: HeaderMap,
+}
+
+/// The caller of a request that commands: counted against its limit.
+pub(super) struct Commander {
+    pub(super) identity: Arc<Identity>,
+}
+
+impl Commander {
+    pub(super) fn caller(&self) -> Caller {
+        Caller::Identity(Arc::clone(&self.identity))
+    }
+}
+
+/// Lets the access log know who asked.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known(pub(super) Arc<OnceLock<String>>);
+
+impl FromRequestParts<Portal> for SignedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, Problem> {
+        let proof: HeaderMap =
+            parts.headers.get_all(AUTHORIZATION).iter().map(|value| (AUTHORIZATION, value.clone())).collect();
+        let (authenticator, clock) = (&portal.shared.parts.authenticator, &portal.shared.parts.clock);
+        let identity = authenticator.authenticate(&proof, clock.now())?.ok_or_else(Problem::not_signed_in)?;
+        if let Some(Known(known)) = parts.extensions.get() {
+            // set once: one request has one caller
+            let _ = known.set(portal.shared.parts.names.load().of_principal(&identity.principal));
+        }
+        Ok(Self { identity, proof })
+    }
+}
+
+impl FromRequestParts<Portal> for Commander {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, Problem> {
+        let SignedIn { identity, .. } = SignedIn::from_request_parts(parts, portal).await?;
+        portal.shared.usage.command(&identity.principal, NonZeroU32::MIN)?;
+        Ok(Self { identity })
+    }
+}
+
+/// The strict header value of `name`: at most once, visible ASCII.
+pub(super) fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    match value.to_str() {
+        Ok(text) if values.next().is_none() => Ok(Some(text)),
+        _ => {
+            Err(Problem::new(Kind::INVALID_HEADER, format!("the header `{name}` must be given once, in visible ASCII")))
+        }
+    }
+}

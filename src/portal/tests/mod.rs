@@ -1,0 +1,13 @@
+//! Stories of the portal: real store, real writer, real tokens, a clock that stands still, no socket.
+
+mod assignments;
+mod decisions;
+mod document;
+mod events;
+mod forms;
+mod journal;
+mod pages;
+mod requests;
+mod schema;
+mod sights;
+mod world;

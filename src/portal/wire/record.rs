@@ -1,0 +1,312 @@
+//! Journal records and uses as JSON.
+
+use data_encoding::HEXLOWER;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::event as domain;
+use crate::domain::policy::Terms as Frozen;
+use crate::domain::principal::Principal;
+use crate::identity::names::IssuerNames;
+use crate::portal::sight::Viewer;
+use crate::portal::wire::assignment::{Assignment, AssignmentEnding};
+use crate::portal::wire::common::{Allowance, Choice, Ending, Extend, Lengths, Requested, SignIn, Stage, Window};
+use crate::portal::wire::me::Assurance;
+use crate::portal::wire::text::{Instant, RoleName};
+use crate::store::{Entry, Head};
+
+/// One record of the journal, for people to read; the export holds the exact bytes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::portal) struct Record {
+    sequence: u64,
+    time: Instant,
+    actor: Actor,
+    /// The command that caused it.
+    command: String,
+    event: Event,
+    /// What was typed, unless erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<Detail>,
+    /// Hexadecimal.
+    hash: String,
+}
+
+/// Who caused a record.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(in crate::portal) enum Actor {
+    /// Somebody.
+    Principal {
+        principal: String,
+        /// How they had signed in; only for themselves, administrators and auditors.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        assurance: Option<Assurance>,
+    },
+    /// The configuration.
+    Configuration,
+    /// hallpass itself, writing down what time has made true.
+    Hallpass,
+}
+
+/// What a person typed or is called.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::portal) struct Detail {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// Only for themselves, administrators and auditors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    justification: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket: Option<String>,
+}
+
+/// What happened.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(in crate::portal) enum Event {
+    JournalOpened {
+        realm: String,
+        public_key: String,
+    },
+    ConfigurationApplied {
+        digest: String,
+    },
+    AssignmentMade {
+        assignment: Assignment,
+    },
+    AssignmentChanged {
+        assignment: String,
+        before: Window,
+        after: Window,
+    },
+    AssignmentEnded {
+        assignment: String,
+        ending: AssignmentEnding,
+        at: Instant,
+    },
+    ActivationRequested {
+        activation: String,
+        principal: String,
+        role: RoleName,
+        eligibility: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        via: Option<String>,
+        requested: Requested,
+        lapses_at: Instant,
+        terms: Box<Terms>,
+    },
+    ActivationDecided {
+        activation: String,
+        approver: String,
+        /// Counted from 0.
+        stage: u32,
+        choice: Choice,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        adjusted: Option<Requested>,
+    },
+    ActivationStarted {
+        activation: String,
+        window: Window,
+    },
+    ExtensionRequested {
+        activation: String,
+        ends_at: Instant,
+        lapses_at: Instant,
+    },
+    ExtensionEnded {
+        activation: String,
+        ending: Ending,
+        at: Instant,
+    },
+    ActivationExtended {
+        activation: String,
+        before: Instant,
+        after: Instant,
+    },
+    ActivationShortened {
+        activation: String,
+        before: Instant,
+        after: Instant,
+    },
+    ActivationEnded {
+        activation: String,
+        ending: Ending,
+        at: Instant,
+    },
+    UsesSealed {
+        activation: String,
+        count: u64,
+        digest: String,
+    },
+    PrincipalLocked {
+        principal: String,
+    },
+    PrincipalUnlocked {
+        principal: String,
+    },
+}
+
+/// What decides one case, frozen when it began.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::portal) struct Terms {
+    policy: String,
+    activation: Lengths,
+    stages: Vec<Stage>,
+    sign_in: SignIn,
+    approver_sign_in: SignIn,
+    #[serde(rename = "self")]
+    own_request: Allowance,
+    extend: Extend,
+}
+
+/// The newest record, by which a copy kept elsewhere is compared.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::portal) struct JournalHead {
+    sequence: u64,
+    /// Hexadecimal.
+    hash: String,
+    time: Instant,
+    /// Names the chain.
+    realm: String,
+    /// Ed25519, hexadecimal.
+    public_key: String,
+}
+
+impl JournalHead {
+    pub(in crate::portal) fn of(head: &Head, (realm, public_key): (String, String)) -> Self {
+        Self {
+            sequence: head.position.0,
+            hash: HEXLOWER.encode(&head.hash),
+            time: Instant(head.time),
+            realm,
+            public_key,
+        }
+    }
+}
+
+impl Record {
+    /// The record as `viewer`, who may see it, is shown it.
+    pub(in crate::portal) fn of(entry: &Entry, viewer: &Viewer, names: &IssuerNames) -> Self {
+        let in_full = match &entry.actor {
+            domain::Actor::Principal { principal, .. } => viewer.sees_principal(principal),
+            domain::Actor::Configuration | domain::Actor::Hallpass => true,
+        };
+        Self {
+            sequence: entry.position.0,
+            time: Instant(entry.time),
+            actor: match &entry.actor {
+                domain::Actor::Principal { principal, assurance } => Actor::Principal {
+                    principal: names.of_principal(principal),
+                    assurance: in_full.then(|| assurance.into()),
+                },
+                domain::Actor::Configuration => Actor::Configuration,
+                domain::Actor::Hallpass => Actor::Hallpass,
+            },
+            command: entry.command.to_string(),
+            event: Event::of(&entry.event, names),
+            detail: entry.detail.as_ref().map(|detail| Detail {
+                name: detail.name.clone(),
+                mail: detail.mail.clone().filter(|_| in_full),
+                justification: detail.justification.clone(),
+                ticket: detail.ticket.clone(),
+            }),
+            hash: HEXLOWER.encode(&entry.sealed.hash),
+        }
+    }
+}
+
+impl Event {
+    fn of(event: &domain::Event, names: &IssuerNames) -> Self {
+        let short = |principal: &Principal| names.of_principal(principal);
+        match event {
+            domain::Event::JournalOpened { realm, public_key } => {
+                Self::JournalOpened { realm: realm.clone(), public_key: public_key.clone() }
+            }
+            domain::Event::ConfigurationApplied { digest } => Self::ConfigurationApplied { digest: digest.clone() },
+            domain::Event::AssignmentMade { assignment } => {
+                Self::AssignmentMade { assignment: Assignment::of(assignment, names) }
+            }
+            domain::Event::AssignmentChanged { assignment, before, after } => Self::AssignmentChanged {
+                assignment: assignment.to_string(),
+                before: (*before).into(),
+                after: (*after).into(),
+            },
+            domain::Event::AssignmentEnded { assignment, ending, at } => {
+                Self::AssignmentEnded { assignment: assignment.to_string(), ending: (*ending).into(), at: Instant(*at) }
+            }
+            domain::Event::ActivationRequested {
+                activation,
+                principal,
+                role,
+                eligibility,
+                via,
+                requested,
+                lapses_at,
+                terms,
+            } => Self::ActivationRequested {
+                activation: activation.to_string(),
+                principal: short(principal),
+                role: RoleName(role.clone()),
+                eligibility: eligibility.to_string(),
+                via: via.as_ref().map(|group| names.of_group(group)),
+                requested: (*requested).into(),
+                lapses_at: Instant(*lapses_at),
+                terms: Box::new(Terms::of(terms, names)),
+            },
+            domain::Event::ActivationDecided { activation, approver, stage, choice, adjusted } => {
+                Self::ActivationDecided {
+                    activation: activation.to_string(),
+                    approver: short(approver),
+                    stage: *stage,
+                    choice: (*choice).into(),
+                    adjusted: adjusted.map(Requested::from),
+                }
+            }
+            domain::Event::ActivationStarted { activation, window } => {
+                Self::ActivationStarted { activation: activation.to_string(), window: (*window).into() }
+            }
+            domain::Event::ExtensionRequested { activation, ends_at, lapses_at } => Self::ExtensionRequested {
+                activation: activation.to_string(),
+                ends_at: Instant(*ends_at),
+                lapses_at: Instant(*lapses_at),
+            },
+            domain::Event::ExtensionEnded { activation, ending, at } => {
+                Self::ExtensionEnded { activation: activation.to_string(), ending: (*ending).into(), at: Instant(*at) }
+            }
+            domain::Event::ActivationExtended { activation, before, after } => Self::ActivationExtended {
+                activation: activation.to_string(),
+                before: Instant(*before),
+                after: Instant(*after),
+            },
+            domain::Event::ActivationShortened { activation, before, after } => Self::ActivationShortened {
+                activation: activation.to_string(),
+                before: Instant(*before),
+                after: Instant(*after),
+            },
+            domain::Event::ActivationEnded { activation, ending, at } => {
+                Self::ActivationEnded { activation: activation.to_string(), ending: (*ending).into(), at: Instant(*at) }
+            }
+            domain::Event::UsesSealed { activation, count, digest } => {
+                Self::UsesSealed { activation: activation.to_string(), count: *count, digest: digest.clone() }
+            }
+            domain::Event::PrincipalLocked { principal } => Self::PrincipalLocked { principal: short(principal) },
+            domain::Event::PrincipalUnlocked { principal } => Self::PrincipalUnlocked { principal: short(principal) },
+        }
+    }
+}
+
+impl Terms {
+    fn of(terms: &Frozen, names: &IssuerNames) -> Self {
+        Self {
+            policy: terms.policy.to_string(),
+            activation: terms.activation.into(),
+            stages: terms.stages.iter().map(|stage| Stage::of(stage, names)).collect(),
+            sign_in: (&terms.assurance).into(),
+            approver_sign_in: (&terms.approver_assurance).into(),
+            own_request: terms.own_request.into(),
+            extend: terms.extension.into(),
+        }
+    }
+}
