@@ -34,6 +34,7 @@
 
 pub mod admin;
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod identity;
 pub mod journal;

@@ -1,0 +1,98 @@
+//! From what was written to what is needed: names looked up, settings inherited, senseless things refused.
+
+mod context;
+mod gate;
+mod identity;
+mod lint;
+mod policy;
+mod roles;
+mod route;
+mod settings;
+
+use std::collections::BTreeSet;
+
+pub(crate) use context::Context;
+pub(crate) use settings::Effective;
+pub use settings::{Admin, Config, Gate, Limits, Listener, Portal, Route};
+
+use crate::config::raw::Configuration;
+use crate::config::tree::Path;
+use crate::domain::policy::Policies;
+use crate::domain::role::RoleId;
+use crate::store;
+
+/// Everything the floors need; what is wrong with it is in `context`, and `None` when it cannot even be written down.
+pub(crate) fn resolve(raw: Configuration, context: &mut Context<'_>) -> Option<Config> {
+    let names = identity::names(&raw.issuer);
+    let known = identity::Names { names: &names, issuers: &raw.issuer };
+    let roles = roles::roles(&raw, &known, context);
+    let role_names: BTreeSet<RoleId> = roles.policies.iter().map(|policy| policy.role.clone()).collect();
+    let may_name = route::Known { roles: &role_names, upstreams: &raw.upstream, defaults: &roles.defaults };
+
+    let identity_settings = identity::issuers(&raw.issuer, context);
+    let upstreams = gate::upstreams(&raw.upstream, context);
+    let routes = route::routes(&raw.route, &may_name, context);
+    let listeners = gate::listeners(&raw.listener, context);
+    let resolved_portal = gate::portal(&raw.portal, &raw.listener, context);
+    gate::clashes(&raw, context);
+    let admin = gate::admin(&raw.admin, context);
+    let gate = gate::gate(&raw.gate);
+    let log = gate::log(&raw.log, context);
+    let (limits, pending) = gate::limits(&raw.limits, context);
+    let store = store(&raw, context);
+    lint::lint(&raw, &roles, context);
+
+    let trusted_proxies = raw.trusted_proxies.iter().map(|network| network.0).collect();
+    let effective = Effective {
+        trusted_proxies: raw.trusted_proxies,
+        store: raw.store,
+        portal: raw.portal,
+        admin: raw.admin,
+        log: raw.log,
+        gate: raw.gate,
+        limits: raw.limits,
+        hallpass: raw.hallpass,
+        issuer: raw.issuer,
+        listener: raw.listener,
+        upstream: raw.upstream,
+        route: raw.route,
+        defaults: roles.defaults,
+        app: roles.apps,
+        role: roles.roles,
+    };
+    let digest = policy::fingerprint(&effective)
+        .map_err(|error| context.error(&Path::default(), format!("the configuration cannot be written down: {error}")))
+        .ok()?;
+    Some(Config {
+        store,
+        identity: identity_settings,
+        names,
+        policies: Policies::new(roles.policies, pending),
+        declared: roles.declared,
+        listeners,
+        upstreams,
+        routes,
+        portal: resolved_portal,
+        admin,
+        log,
+        gate,
+        limits,
+        trusted_proxies,
+        digest,
+        warnings: Vec::new(),
+        files: Vec::new(),
+        effective,
+    })
+}
+
+fn store(raw: &Configuration, context: &mut Context<'_>) -> store::Settings {
+    let path = Path::default().key("store");
+    let store = &raw.store;
+    if store.path == store.key_file {
+        context.error(&path.key("key_file"), "the key and the store cannot be the same file");
+    }
+    store::Settings {
+        path: context.file(&store.path.0.0, &path.key("path")),
+        key_path: context.file(&store.key_file.0.0, &path.key("key_file")),
+    }
+}
