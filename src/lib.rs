@@ -33,8 +33,10 @@
 //! 13. Authority is decided in the domain.
 
 pub mod admin;
+pub mod app;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod domain;
 pub mod identity;
 pub mod journal;

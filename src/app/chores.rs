@@ -1,0 +1,175 @@
+//! Small things done beside: sealing uses, watching health, counting.
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::Readiness;
+use crate::clock::Clock;
+use crate::domain::activation::Phase;
+use crate::domain::command::{Caller, Command};
+use crate::domain::time::Span;
+use crate::identity::Authenticator;
+use crate::store::{Reader, StoreError};
+use crate::telemetry::Metrics;
+use crate::uses::UseReader;
+use crate::writer::{Health, Purpose, Submission, SubmitError, Writer};
+
+/// Seals in the journal how often each ended activation was used, until `stop`.
+///
+/// No request can pass under an activation after its end, so a while later all its uses are written down.
+pub(super) async fn seal_uses(uses: UseReader, reader: Reader, writer: Writer, clock: Clock, stop: CancellationToken) {
+    loop {
+        if let Err(error) = seal_ended(&uses, &reader, &writer, &clock).await {
+            tracing::warn!(%error, "uses could not be sealed; they will be later");
+        }
+        let next = clock.now().plus(SEAL_AFTER);
+        if stop.run_until_cancelled(clock.wait_until(next)).await.is_none() {
+            return;
+        }
+    }
+}
+
+async fn seal_ended(uses: &UseReader, reader: &Reader, writer: &Writer, clock: &Clock) -> Result<(), StoreError> {
+    for (id, stretch) in uses.unsealed()? {
+        let phase = reader.activation(id)?.map(|listed| listed.item.phase);
+        let Some(Phase::Ended { at, .. }) = phase else { continue };
+        if clock.now() < at.plus(SEAL_AFTER) {
+            continue;
+        }
+        let command = Command::SealUses { id, count: stretch.count, digest: stretch.digest.clone() };
+        let submission = Submission { caller: Caller::Hallpass, command, idempotency: None, purpose: Purpose::Commit };
+        match writer.submit(submission).await {
+            // a refusal means that it was sealed before
+            Ok(_) | Err(SubmitError::Refused(_)) => uses.sealed(id, &stretch)?,
+            Err(error) => tracing::debug!(%error, "uses could not be sealed now"),
+        }
+    }
+    Ok(())
+}
+
+/// What readiness depends on.
+pub(super) struct Watched {
+    pub(super) health: Health,
+    pub(super) clock: Clock,
+    pub(super) authenticator: Authenticator,
+    pub(super) issuers: usize,
+}
+
+/// Keeps readiness true, until `stop`: does the journal take commands, can the clock be believed, is there an issuer
+/// whose tokens can be verified?
+pub(super) async fn watch_health(watched: Watched, readiness: Readiness, stop: CancellationToken) {
+    let mut pulse = tokio::time::interval(PULSE);
+    while stop.run_until_cancelled(pulse.tick()).await.is_some() {
+        watched.report(&readiness);
+    }
+}
+
+impl Watched {
+    pub(super) fn report(&self, readiness: &Readiness) {
+        if self.health.takes_commands() {
+            readiness.holds("journal");
+        } else {
+            readiness.missing("journal", "the journal takes no commands; known rights are enforced until they end");
+        }
+        let behind = self.clock.behind();
+        if behind > super::CLOCK_BEHIND_MAX {
+            readiness.missing("clock", format!("the clock lies {behind:?} behind; nothing new is granted"));
+        } else {
+            readiness.holds("clock");
+        }
+        let lacking = self.authenticator.without_keys();
+        // one issuer that is down must not take the others' people down with it
+        if !lacking.is_empty() && lacking.len() >= self.issuers {
+            readiness.missing("keys", format!("no keys of the issuers {}", lacking.join(", ")));
+        } else {
+            readiness.holds("keys");
+        }
+    }
+}
+
+/// What came of reading a configuration again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reloaded {
+    /// It is in force.
+    Whole,
+    /// The last good one stays.
+    Not,
+}
+
+/// Reloads that came into force or were refused.
+#[derive(Debug, Clone)]
+pub(super) struct Reloads {
+    total: Family<ReloadLabels, Counter>,
+    last_success: Gauge,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReloadLabels {
+    result: &'static str,
+}
+
+impl Reloads {
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        let reloads = Self { total: Family::default(), last_success: Gauge::default() };
+        reloads.last_success.set(1);
+        metrics.register(|registry| {
+            let help = "configurations read again, by what came of it";
+            registry.register("config_reloads", help, reloads.total.clone());
+            let help = "whether the last configuration read is the one in force";
+            registry.register("config_last_reload_success", help, reloads.last_success.clone());
+        });
+        reloads
+    }
+
+    pub(super) fn count(&self, reloaded: Reloaded) {
+        let (result, success) = match reloaded {
+            Reloaded::Whole => ("success", 1),
+            Reloaded::Not => ("failure", 0),
+        };
+        self.total.get_or_create(&ReloadLabels { result }).inc();
+        self.last_success.set(success);
+    }
+}
+
+/// Registers how many activations are pending and active; read from the store when somebody asks.
+pub(super) fn count_activations(reader: Reader, metrics: &Metrics) {
+    metrics.register(|registry| registry.register_collector(Box::new(Activations { reader })));
+}
+
+struct Activations {
+    reader: Reader,
+}
+
+impl std::fmt::Debug for Activations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Activations")
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabels {
+    phase: &'static str,
+}
+
+impl Collector for Activations {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        // what cannot be read is not told; readiness says why
+        let Ok((pending, active)) = self.reader.counts() else { return Ok(()) };
+        let kind = prometheus_client::metrics::MetricType::Gauge;
+        let mut family =
+            encoder.encode_descriptor("activations", "activations that are pending or active", None, kind)?;
+        for (phase, count) in [("pending", pending), ("active", active)] {
+            let gauge = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
+            gauge.encode(family.encode_family(&PhaseLabels { phase })?)?;
+        }
+        Ok(())
+    }
+}
+
+/// How long after an activation's end its uses are sealed, and how often it is looked for such.
+const SEAL_AFTER: Span = Span::seconds(5);
+const PULSE: std::time::Duration = std::time::Duration::from_millis(500);

@@ -1,0 +1,92 @@
+//! What both planes stand on: clock, store, standings, writer, uses; and the portal and chores that need all of them.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::serving::RunningListener;
+use crate::app::{CLOCK_BEHIND_MAX, STANDINGS_MAX, Swapped, Threads, chores, settings};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::identity::Authenticator;
+use crate::portal::{self, Portal};
+use crate::standings::Standings;
+use crate::store::{self, Reader};
+use crate::telemetry::Metrics;
+use crate::uses::{self, UseReader, UseRecorder};
+use crate::writer::{self, Writer, sweep};
+
+/// What both planes stand on.
+pub(super) struct Ground {
+    pub(super) clock: Clock,
+    pub(super) reader: Reader,
+    pub(super) standings: Standings,
+    pub(super) writer: Writer,
+    uses: UseReader,
+    pub(super) swapped: Swapped,
+}
+
+impl Ground {
+    pub(super) fn lay(
+        config: &Config,
+        clock: Clock,
+        metrics: &Metrics,
+    ) -> anyhow::Result<(Self, Threads, UseRecorder)> {
+        let opened = store::open(&config.store, clock.now())
+            .with_context(|| format!("the store `{}` cannot be opened", config.store.path.display()))?;
+        let reader = opened.reader;
+        clock.raise_floor(reader.head().context("the head of the journal cannot be read")?.time);
+        let standings = Standings::new(reader.clone(), STANDINGS_MAX).context("the journal cannot be read")?;
+        let swapped = Swapped {
+            policies: Arc::new(ArcSwap::from_pointee(config.policies.clone())),
+            names: Arc::new(ArcSwap::from_pointee(config.names.clone())),
+            routes: Arc::new(ArcSwap::from_pointee(settings::routes_by_role(config))),
+        };
+        let settings = writer::Settings { policies: Arc::clone(&swapped.policies), clock_behind_max: CLOCK_BEHIND_MAX };
+        let (writer, writer_thread) =
+            writer::start(opened.appender, standings.clone(), clock.clone(), settings, metrics)
+                .context("the writer cannot be started")?;
+        let (recorder, uses, uses_thread) = uses::start(&config.store.path.with_extension("uses"), metrics)
+            .context("the record of uses cannot be opened")?;
+        let threads = Threads { writer: writer_thread, uses: uses_thread, lines: None };
+        Ok((Self { clock, reader, standings, writer, uses, swapped }, threads, recorder))
+    }
+
+    pub(super) fn portal(
+        &self,
+        config: &Config,
+        authenticator: Authenticator,
+        stop: CancellationToken,
+        metrics: &Metrics,
+    ) -> anyhow::Result<RunningListener> {
+        let parts = portal::Parts {
+            writer: self.writer.clone(),
+            reader: self.reader.clone(),
+            uses: self.uses.clone(),
+            standings: self.standings.clone(),
+            authenticator,
+            names: Arc::clone(&self.swapped.names),
+            policies: Arc::clone(&self.swapped.policies),
+            routes: Arc::clone(&self.swapped.routes),
+            clock: self.clock.clone(),
+            settings: settings::portal(config),
+            stop,
+        };
+        let portal = Portal::new(parts, metrics).ok().context("the system gives no random bits")?;
+        let (bind, tls) = (&config.portal.listen, config.portal.tls.as_ref());
+        RunningListener::start("portal", bind, tls, config.limits.connection, portal::router(portal))
+            .context("the portal cannot be started")
+    }
+
+    pub(super) fn start_chores(&self, tasks: &TaskTracker, stop: &CancellationToken) {
+        let Self { clock, reader, standings, writer, uses, .. } = self;
+        let jumps = clock.clone();
+        tasks.spawn(stop.clone().run_until_cancelled_owned(async move { jumps.watch_for_jumps().await }));
+        tasks.spawn(sweep::run(reader.clone(), writer.clone(), standings.clone(), clock.clone(), stop.clone()));
+        let sealing = chores::seal_uses(uses.clone(), reader.clone(), writer.clone(), clock.clone(), stop.clone());
+        tasks.spawn(sealing);
+    }
+}
