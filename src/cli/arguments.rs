@@ -1,0 +1,79 @@
+//! The command line as clap reads it.
+
+use clap::{Parser, Subcommand};
+
+use crate::cli::client::Options;
+use crate::cli::{audit, configuration, decide, demo, end, explain, healthcheck, list, papers, request, serve};
+
+/// Just-in-time privilege in front of any HTTP application
+#[derive(Debug, Parser)]
+#[command(name = "hallpass", version, about, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 refused or false, 2 usage, 69 unreachable, 70 internal, 78 configuration"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gate and the portal
+    Serve(serve::Arguments),
+    /// Run everything on this machine, to try it out; gone when it ends
+    Demo(demo::Arguments),
+    /// Show your own roles and requests, or those you may see
+    List(list::Arguments),
+    /// Ask to activate a role
+    Request(request::Arguments),
+    /// Approve a request
+    Approve(decide::ApproveArguments),
+    /// Deny a request
+    Deny(decide::DenyArguments),
+    /// Withdraw your own pending request
+    Cancel(end::Arguments),
+    /// Hand back a role you hold
+    Deactivate(end::Arguments),
+    /// Ask to hold a role for longer
+    Extend(end::ExtendArguments),
+    /// Take a role away from its holder, or end a request
+    Revoke(end::RevokeArguments),
+    /// Say which route a request takes, what it demands, and whether somebody would pass
+    Explain(explain::Arguments),
+    /// Export or verify the journal
+    Audit(audit::Arguments),
+    /// Check or print the configuration
+    Config(configuration::Arguments),
+    /// Ask a hallpass on this machine whether it is ready
+    Healthcheck(healthcheck::Arguments),
+    /// Print a completion script
+    Completions(papers::CompletionsArguments),
+    /// Print the manual page
+    Man,
+}
+
+impl Command {
+    /// Where the portal is, for commands that talk to it.
+    #[must_use]
+    pub const fn portal(&self) -> Option<&Options> {
+        match self {
+            Self::List(arguments) => Some(&arguments.portal),
+            Self::Request(arguments) => Some(&arguments.portal),
+            Self::Approve(arguments) => Some(&arguments.portal),
+            Self::Deny(arguments) => Some(&arguments.portal),
+            Self::Cancel(arguments) | Self::Deactivate(arguments) => Some(&arguments.portal),
+            Self::Extend(arguments) => Some(&arguments.portal),
+            Self::Revoke(arguments) => Some(&arguments.portal),
+            Self::Explain(arguments) => Some(&arguments.portal),
+            Self::Audit(arguments) => Some(arguments.portal()),
+            Self::Serve(_)
+            | Self::Demo(_)
+            | Self::Config(_)
+            | Self::Healthcheck(_)
+            | Self::Completions(_)
+            | Self::Man => None,
+        }
+    }
+}

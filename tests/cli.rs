@@ -1,0 +1,20 @@
+//! The command line as people use it: the built program against a portal that plays its part, and snapshots of what it says.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets what it does not expect fails")]
+
+#[path = "cli/activation.rs"]
+mod activation;
+#[path = "cli/audit.rs"]
+mod audit;
+#[path = "cli/explain.rs"]
+mod explain;
+#[path = "cli/hallpass.rs"]
+mod hallpass;
+#[path = "cli/offline.rs"]
+mod offline;
+#[path = "cli/portal.rs"]
+mod portal;
+#[path = "cli/reading.rs"]
+mod reading;
+#[path = "cli/serve.rs"]
+mod serve;
