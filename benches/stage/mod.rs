@@ -1,0 +1,178 @@
+//! A whole gate for benches: a journal with activations, an issuer, uses, metrics and access lines, on loopback.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use hallpass::clock::Clock;
+use hallpass::demo::issuer::{ADA, AUDIENCE, Issuer, TokenOptions};
+use hallpass::domain::assignment::AssignmentKind;
+use hallpass::domain::command::{Caller, Command, Declared};
+use hallpass::domain::id::{ActivationId, AssignmentId};
+use hallpass::domain::identity::{Assurance, Identity};
+use hallpass::domain::policy::{
+    ActivationLimits, ApprovalRule, AssignmentLimits, AssuranceRule, ExtensionRule, JustificationRule, PendingLimits,
+    Permanence, Policies, PolicyRevision, RolePolicy, TicketRule,
+};
+use hallpass::domain::principal::{Group, Principal};
+use hallpass::domain::role::RoleId;
+use hallpass::domain::rule::{Demand, Rule};
+use hallpass::domain::time::{Span, Timestamp};
+use hallpass::identity::names::IssuerNames;
+use hallpass::identity::{self, Authenticator, IssuerSettings, KeySource};
+use hallpass::proxy::canonical::Underscores;
+use hallpass::proxy::headers::TrustedProxies;
+use hallpass::proxy::route::{RouteOptions, RouteSettings};
+use hallpass::proxy::{ListenerSettings, RunningGate, Services, Settings, UpstreamSettings};
+use hallpass::server::Limits;
+use hallpass::standings::Standings;
+use hallpass::store;
+use hallpass::telemetry::Metrics;
+use hallpass::telemetry::lines::Lines;
+use hallpass::uses;
+use hallpass::writer::{self, Purpose, Submission, Writer};
+use serde_json::json;
+
+/// Everything a request meets.
+pub(crate) struct Stage {
+    pub(crate) gate: SocketAddr,
+    _running: RunningGate,
+    issuer: Issuer,
+    writer: Writer,
+    _folder: tempfile::TempDir,
+}
+
+impl Stage {
+    /// A gate before `upstream`; the role of its one route needs no approval.
+    pub(crate) async fn set(upstream: SocketAddr, cores: usize) -> Self {
+        let (folder, clock, metrics) = (tempfile::tempdir().expect("a folder"), Clock::system(), Metrics::default());
+        let issuer = Issuer::start(clock.clone()).await.expect("an issuer");
+        let keys = folder.path().join("keys.json");
+        std::fs::write(&keys, issuer.keys().to_string()).expect("written");
+        let trusted = IssuerSettings::new("demo", issuer.url(), vec![AUDIENCE.to_owned()], KeySource::File(keys));
+        let settings = identity::Settings { issuers: vec![trusted] };
+        let (authenticator, _) = Authenticator::new(settings, clock.clone(), &metrics).expect("an authenticator");
+
+        let paths = store::Settings { path: folder.path().join("s.redb"), key_path: folder.path().join("s.key") };
+        let opened = store::open(&paths, clock.now()).expect("a store");
+        let standings = Standings::new(opened.reader, 100_000).expect("standings");
+        let policies = Arc::new(ArcSwap::from_pointee(Policies::new([policy()], PendingLimits::default())));
+        let limits = writer::Settings { policies, clock_behind_max: Duration::from_secs(5) };
+        let (writer, _) =
+            writer::start(opened.appender, standings.clone(), clock.clone(), limits, &metrics).expect("a writer");
+        let eligible = Declared {
+            id: AssignmentId::from_random([1; 16]),
+            kind: AssignmentKind::Eligible,
+            role: role(),
+            party: Group::new(issuer.url(), "engineers").into(),
+            starts_at: None,
+            ends_at: None,
+        };
+        submit(&writer, Caller::Configuration, Command::Reconcile { declared: vec![eligible], digest: String::new() })
+            .await;
+
+        let (uses, ..) = uses::start(&folder.path().join("s.uses"), &metrics).expect("a record of uses");
+        let (lines, _) = Lines::start(std::io::sink(), &metrics).expect("a log");
+        let services = Services { authenticator, standings, clock, uses, lines };
+        let running = RunningGate::start(&gate(upstream, issuer.url(), cores), &services, &metrics).expect("a gate");
+        let gate = running.addresses().first().and_then(|address| address.tcp()).expect("an address");
+        Self { gate, _running: running, issuer, writer, _folder: folder }
+    }
+
+    /// A token of somebody who holds the role by an activation, and that activation.
+    pub(crate) async fn holder(&self, name: &str) -> (String, ActivationId) {
+        let id = fresh();
+        let (duration, starts_at, justification, ticket) = (None, None, None, None);
+        let request = Command::RequestActivation { id, role: role(), duration, starts_at, justification, ticket };
+        submit(&self.writer, self.caller(name), request).await;
+        let claims = json!({ "sub": name }).as_object().cloned().unwrap_or_default();
+        let options = TokenOptions { claims, ..TokenOptions::default() };
+        (self.issuer.token(&ADA, &options).expect("a token"), id)
+    }
+
+    /// Ends a right; answered when it is in force.
+    pub(crate) async fn end(&self, name: &str, id: ActivationId) {
+        submit(&self.writer, self.caller(name), Command::Deactivate { id }).await;
+    }
+
+    fn caller(&self, name: &str) -> Caller {
+        Caller::Identity(Arc::new(Identity {
+            principal: Principal::new(self.issuer.url(), name),
+            name: None,
+            mail: None,
+            groups: vec![Group::new(self.issuer.url(), "engineers")],
+            assurance: Assurance::default(),
+            ends_at: Timestamp::MAX,
+        }))
+    }
+}
+
+fn gate(upstream: SocketAddr, issuer: &str, cores: usize) -> Settings {
+    Settings {
+        cores,
+        listeners: vec![ListenerSettings {
+            bind: "127.0.0.1:0".parse().expect("an address"),
+            public_url: "http://shop.test".to_owned(),
+            tls: None,
+            websocket_origins: Vec::new(),
+            limits: Limits::default(),
+        }],
+        upstreams: vec![UpstreamSettings::new("app", &format!("http://{upstream}"))],
+        routes: vec![RouteSettings {
+            name: "vault".to_owned(),
+            host: None,
+            path: "/vault/**".to_owned(),
+            methods: Vec::new(),
+            rule: Rule::enforce(Demand::AnyRole(vec![role()])),
+            upstream: "app".to_owned(),
+            options: RouteOptions::default(),
+        }],
+        portal_url: "https://pass.test".to_owned(),
+        trusted_proxies: TrustedProxies::default(),
+        underscores: Underscores::Refuse,
+        upgrades: Vec::new(),
+        names: IssuerNames::new([("demo".into(), issuer.into())]),
+        tokens_max: 10_000,
+        body_timeout: Duration::from_secs(30),
+    }
+}
+
+async fn submit(writer: &Writer, caller: Caller, command: Command) {
+    let submission = Submission { caller, command, idempotency: None, purpose: Purpose::Commit };
+    writer.submit(submission).await.expect("accepted");
+}
+
+fn fresh() -> ActivationId {
+    let mut bits = [0; 16];
+    aws_lc_rs::rand::fill(&mut bits).expect("random bits");
+    ActivationId::from_random(bits)
+}
+
+fn role() -> RoleId {
+    "shop/vault".parse().expect("a role")
+}
+
+fn policy() -> RolePolicy {
+    let day = Span::days(1);
+    RolePolicy {
+        role: role(),
+        description: String::new(),
+        revision: PolicyRevision::new("1"),
+        activation: ActivationLimits {
+            min: Span::seconds(1),
+            max: day,
+            default: day,
+            total_max: day,
+            start_ahead_max: day,
+        },
+        justification: JustificationRule::default(),
+        ticket: TicketRule::default(),
+        assurance: AssuranceRule::default(),
+        approval: ApprovalRule::default(),
+        extension: ExtensionRule::None,
+        pending_after: day,
+        eligible: AssignmentLimits { permanent: Permanence::Allowed, max: day },
+        active: AssignmentLimits { permanent: Permanence::Allowed, max: day },
+    }
+}

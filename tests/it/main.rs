@@ -1,0 +1,21 @@
+//! Stories told through sockets: the whole of hallpass in this process, a real issuer, a real application, a clock that
+//! stands still until a story moves it.
+
+#![expect(unreachable_pub, reason = "modules of one test program")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "what a story needs must be there")]
+
+mod support;
+
+mod activation;
+mod allow;
+mod crash;
+mod deny;
+mod eligibility;
+mod jupyter;
+mod portal;
+mod reload;
+mod revocation;
+mod stale;
+mod streams;
+mod tokens;
+mod tour;

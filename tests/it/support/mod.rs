@@ -1,0 +1,19 @@
+//! A house to tell stories in, and people who act in it.
+
+mod house;
+mod people;
+pub mod process;
+pub mod sockets;
+
+pub use house::House;
+pub use people::{Answer, Who, id};
+
+/// Waits for something that other threads bring about, without a fixed pause.
+pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let patience = tokio::time::timeout(std::time::Duration::from_secs(10), async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(patience.await.is_ok(), "never happened: {what}");
+}

@@ -1,0 +1,141 @@
+//! The real program in a process of its own, in real time: it can be killed.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use hallpass::clock::Clock;
+use hallpass::demo::issuer::{Issuer, Person, TokenOptions};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A configuration on disk, with an issuer beside it, and perhaps a process that serves it.
+pub struct Program {
+    pub gate: String,
+    pub portal: String,
+    pub issuer: Issuer,
+    pub http: reqwest::Client,
+    folder: TempDir,
+    process: Option<Child>,
+}
+
+impl Program {
+    /// Writes the demo's configuration for the application at `upstream`, with `more` at its end.
+    pub async fn new(upstream: &str, more: &str) -> Self {
+        let issuer = Issuer::start(Clock::system()).await.expect("an issuer");
+        let folder = tempfile::tempdir().expect("a folder");
+        let [gate, portal, admin] = free_ports();
+        let text = include_str!("../../../config/demo.toml")
+            .replace("127.0.0.1:8080", &format!("127.0.0.1:{gate}"))
+            .replace("127.0.0.1:8081", &format!("127.0.0.1:{portal}"))
+            .replace("127.0.0.1:8082", &format!("127.0.0.1:{admin}"))
+            .replace(r#""http://127.0.0.1:8083/keys""#, &format!("\"{}\"", issuer.keys_url()))
+            .replace(r#""http://127.0.0.1:8083""#, &format!("\"{}\"", issuer.url()))
+            .replace("http://127.0.0.1:8084", upstream);
+        std::fs::write(folder.path().join("hallpass.toml"), format!("{text}\n{more}")).expect("written");
+        Self {
+            gate: format!("http://127.0.0.1:{gate}"),
+            portal: format!("http://127.0.0.1:{portal}"),
+            issuer,
+            http: reqwest::Client::builder().timeout(Duration::from_secs(20)).build().expect("a client"),
+            folder,
+            process: None,
+        }
+    }
+
+    pub fn store(&self) -> PathBuf {
+        self.folder.path().join("demo.redb")
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn token(&self, person: &Person) -> String {
+        self.issuer.token(person, &TokenOptions::default()).expect("a token")
+    }
+
+    /// Starts the program and waits until it is ready and knows the issuer's keys.
+    pub async fn start(&mut self, somebody: &Person) {
+        let log = std::fs::File::create(self.folder.path().join("log")).expect("a log");
+        let child = Command::new(env!("CARGO_BIN_EXE_hallpass"))
+            .args(["serve", "--config"])
+            .arg(self.folder.path().join("hallpass.toml"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("a process");
+        self.process = Some(child);
+        let me = format!("{}/api/v1/me", self.portal);
+        let token = self.token(somebody);
+        let mut pause = tokio::time::interval(Duration::from_millis(5));
+        let ready = tokio::time::timeout(Duration::from_secs(20), async {
+            loop {
+                let asked = self.http.get(&me).bearer_auth(&token).send().await;
+                if asked.is_ok_and(|answer| answer.status() == 200) {
+                    return;
+                }
+                pause.tick().await;
+            }
+        });
+        let ready = ready.await;
+        assert!(ready.is_ok(), "never ready: {}", self.log());
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Ends the process as no program can prevent: `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("killed");
+            process.wait().expect("gone");
+        }
+    }
+
+    /// Runs a command of the program to its end: exit code and what it said.
+    pub fn run(&self, arguments: &[&str]) -> (i32, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_hallpass"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .expect("a process");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    pub async fn post(&self, token: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
+        let request = self.http.post(format!("{}/api/v1{path}", self.portal)).bearer_auth(token).json(body);
+        let answer = request.send().await.ok()?;
+        Some((answer.status().as_u16(), answer.json().await.ok()?))
+    }
+
+    pub async fn read(&self, token: &str, path: &str) -> (u16, Value) {
+        let request = self.http.get(format!("{}/api/v1{path}", self.portal)).bearer_auth(token);
+        let answer = request.send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// Ports nobody listens on at this moment, below those the system gives to outgoing connections: a port from there could
+/// be taken by any client before the program under test listens on it.
+pub fn free_ports<const N: usize>() -> [u16; N] {
+    let mut bits = [0; 2];
+    aws_lc_rs::rand::fill(&mut bits).expect("random bits");
+    let first = 10_000 + u16::from_be_bytes(bits) % 20_000;
+    let held: Vec<_> = (first..32_000).filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok()).take(N).collect();
+    let ports: Vec<u16> = held.iter().map(|port| port.local_addr().expect("an address").port()).collect();
+    ports.try_into().expect("as many as asked for")
+}
