@@ -91,8 +91,12 @@ pub(super) async fn identify(
             record.identity.clone_from(&identity);
             Ok(identity)
         }
-        Err(AuthnError::InvalidToken(_) | AuthnError::KeysUnavailable | AuthnError::Overloaded)
-            if rule.enforcement == Enforcement::Shadow =>
+        Err(
+            AuthnError::InvalidToken(_)
+            | AuthnError::KeysUnavailable
+            | AuthnError::SessionUnavailable
+            | AuthnError::Overloaded,
+        ) if rule.enforcement == Enforcement::Shadow =>
         {
             Ok(None)
         }

@@ -57,6 +57,7 @@ pub(crate) fn issuers(raw: &[raw::Issuer], context: &mut Context<'_>) -> Setting
                 mail: claim("mail", &issuer.claims.mail, context),
                 groups: claim("groups", &issuer.claims.groups, context),
             },
+            sign_in: None,
         });
     }
     Settings { issuers }

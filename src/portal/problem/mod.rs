@@ -227,7 +227,7 @@ impl From<AuthnError> for Problem {
                 let challenge = HeaderValue::from_static("Bearer realm=\"hallpass\", error=\"invalid_token\"");
                 Self::new(Kind::INVALID_TOKEN, INVALID_TOKEN).challenge(challenge)
             }
-            AuthnError::KeysUnavailable => {
+            AuthnError::KeysUnavailable | AuthnError::SessionUnavailable => {
                 Self::new(Kind::KEYS_UNAVAILABLE, error.to_string()).retry_after(PAUSE_SECONDS)
             }
             AuthnError::Overloaded => Self::new(Kind::OVERLOADED, error.to_string()).retry_after(PAUSE_SECONDS),

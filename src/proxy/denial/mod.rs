@@ -115,7 +115,9 @@ impl From<AuthnError> for Refused {
         match error {
             AuthnError::AmbiguousCredential => Self::AmbiguousCredential,
             AuthnError::InvalidToken(_) => Self::InvalidToken,
-            AuthnError::KeysUnavailable => Self::Unavailable { retry_after: KEYS_RETRY_AFTER },
+            AuthnError::KeysUnavailable | AuthnError::SessionUnavailable => {
+                Self::Unavailable { retry_after: KEYS_RETRY_AFTER }
+            }
             AuthnError::Overloaded => Self::Overloaded { retry_after: OVERLOAD_RETRY_AFTER },
         }
     }
