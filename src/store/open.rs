@@ -16,9 +16,10 @@ use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
 use crate::journal::verify::Verifier;
 use crate::journal::{SigningKey, Tip};
-use crate::store::append::Draft;
+use crate::store::append::{Draft, write_head};
 use crate::store::handle::{begin_write, guarded};
 use crate::store::key::{folder_of, load, load_or_make, sync_folder};
+use crate::store::rebuild::refold;
 use crate::store::tables::{CURSORS, FORMAT, JOURNAL, META, NOTES, Rows};
 use crate::store::{Header, Settings, StoreError, rows};
 
@@ -78,6 +79,7 @@ impl Place {
         // the guard also covers closing what turns out to be damaged
         guarded(|| {
             let database = self.open()?;
+            bring_up(&database, key)?;
             let realm = check(&database, key)?;
             Ok((database, realm))
         })
@@ -159,13 +161,31 @@ pub(super) fn write_meta(transaction: &WriteTransaction, realm: &str, public_key
     Ok(())
 }
 
-/// Checks format, key, head and the last thousand records; returns the realm.
-fn check(database: &Database, key: &SigningKey) -> Result<String, StoreError> {
-    let source = &database.begin_read()?;
-    let found = u32::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "format")?)?);
-    if found != FORMAT {
-        return Err(StoreError::UnknownVersion { found, known: FORMAT });
+/// Folds the tables of an older format anew from the journal; what is of this format, or unknown, is left as it is.
+fn bring_up(database: &Database, key: &SigningKey) -> Result<(), StoreError> {
+    let found = format(&database.begin_read()?)?;
+    if !(1..FORMAT).contains(&found) {
+        return Ok(());
     }
+    let (realm, public_key) = about(&database.begin_read()?, key)?;
+    tracing::info!(store.format = found, "the tables are of an older format and are made anew from the journal");
+    let transaction = begin_write(database)?;
+    for table in Rows::ALL {
+        transaction.delete_table(table.definition())?;
+    }
+    make_tables(&transaction)?;
+    let tip = refold(&transaction, *key.public_key())?;
+    write_meta(&transaction, &realm, &public_key)?;
+    write_head(&transaction, &tip)?;
+    Ok(transaction.commit()?)
+}
+
+fn format(source: &ReadTransaction) -> Result<u32, StoreError> {
+    Ok(u32::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "format")?)?))
+}
+
+/// Realm and public key the store was begun with; the key must be ours.
+fn about(source: &ReadTransaction, key: &SigningKey) -> Result<(String, String), StoreError> {
     let text = |name| {
         String::from_utf8(rows::meta(source, name)?).map_err(|_| StoreError::Damaged(format!("`{name}` is no text")))
     };
@@ -173,6 +193,17 @@ fn check(database: &Database, key: &SigningKey) -> Result<String, StoreError> {
     if public_key != key.public_key().to_string() {
         return Err(StoreError::Foreign(format!("it was begun with the public key {public_key}")));
     }
+    Ok((realm, public_key))
+}
+
+/// Checks format, key, head and the last thousand records; returns the realm.
+fn check(database: &Database, key: &SigningKey) -> Result<String, StoreError> {
+    let source = &database.begin_read()?;
+    let found = format(source)?;
+    if found != FORMAT {
+        return Err(StoreError::UnknownVersion { found, known: FORMAT });
+    }
+    let (realm, _) = about(source, key)?;
     let head = rows::head(source)?;
     let applied = u64::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "applied")?)?);
     if applied != head.sequence {
