@@ -285,7 +285,10 @@ impl Concerned {
             | Event::ActivationExtended { .. }
             | Event::ActivationShortened { .. }
             | Event::ActivationEnded { .. }
-            | Event::UsesSealed { .. } => {}
+            | Event::UsesSealed { .. }
+            | Event::KeyRotated { .. }
+            | Event::AnchorConfirmed { .. }
+            | Event::JournalSucceeded { .. } => {}
         }
         concerned
     }
@@ -296,6 +299,7 @@ fn actor(actor: &Actor) -> String {
         Actor::Principal { principal, .. } => principal.to_string(),
         Actor::Configuration => "configuration".to_owned(),
         Actor::Hallpass => "hallpass".to_owned(),
+        Actor::Operator => "operator".to_owned(),
     }
 }
 

@@ -67,7 +67,11 @@ pub(super) fn fold(
         concerns.principal(principal);
     }
     match &record.event {
-        Event::JournalOpened { .. } | Event::ConfigurationApplied { .. } => {}
+        Event::JournalOpened { .. }
+        | Event::ConfigurationApplied { .. }
+        | Event::KeyRotated { .. }
+        | Event::AnchorConfirmed { .. }
+        | Event::JournalSucceeded { .. } => {}
         Event::AssignmentMade { assignment } => {
             let before = rows::assignment(transaction, assignment.id.to_bytes())?;
             if before.is_some() || assignment.ended.is_some() {

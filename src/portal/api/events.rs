@@ -210,7 +210,10 @@ fn sees(desk: &Desk, entry: &Entry) -> Result<bool, StoreError> {
 /// What a record is about.
 fn noun(event: &Event) -> &'static str {
     match event {
-        Event::JournalOpened { .. } => "journal",
+        Event::JournalOpened { .. }
+        | Event::KeyRotated { .. }
+        | Event::AnchorConfirmed { .. }
+        | Event::JournalSucceeded { .. } => "journal",
         Event::ConfigurationApplied { .. } => "configuration",
         Event::AssignmentMade { .. } | Event::AssignmentChanged { .. } | Event::AssignmentEnded { .. } => "assignment",
         Event::PrincipalLocked { .. } | Event::PrincipalUnlocked { .. } | Event::CredentialsRevoked { .. } => {
