@@ -61,7 +61,11 @@ fn line(event: &Event) -> Option<(Tone, Markup)> {
         | Event::AssignmentChanged { .. }
         | Event::AssignmentEnded { .. }
         | Event::PrincipalLocked { .. }
-        | Event::PrincipalUnlocked { .. } => return None,
+        | Event::PrincipalUnlocked { .. }
+        | Event::CredentialsRevoked { .. }
+        | Event::KeyRotated { .. }
+        | Event::AnchorConfirmed { .. }
+        | Event::JournalSucceeded { .. } => return None,
     };
     Some(told)
 }
@@ -81,6 +85,7 @@ fn by(entry: &Entry, names: &IssuerNames) -> Markup {
             html! { " by " (party::person(name, &names.of_principal(principal))) }
         }
         Actor::Configuration => html! { " by the configuration" },
+        Actor::Operator => html! { " by the operator" },
         // time did it
         Actor::Hallpass => html! {},
     }
