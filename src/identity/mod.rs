@@ -41,7 +41,9 @@ pub use identities::{Identities, Proven};
 pub use refresh::Refresher;
 pub use secret::Secret;
 pub use session::{FileError, Session};
-pub use settings::{ClaimPath, ClaimPaths, IssuerSettings, KeySource, Settings, SignInSettings, UnusableSettings};
+pub use settings::{
+    ASSERTION_TYPE, ClaimPath, ClaimPaths, IssuerSettings, KeySource, Settings, SignInSettings, UnusableSettings,
+};
 pub use sign_in::{
     Asked, Begun, Fault, FellShort, Finished, NoticeError, Offer, SignInError, SignInWorker, SignIns, SignedOut,
 };

@@ -61,6 +61,7 @@ impl Content {
             mail: self.mail.clone(),
             groups: self.groups.iter().map(group).collect(),
             assurance: self.assurance.clone(),
+            issued_at: Some(self.signed_in_at),
             ends_at: proven_until.min(self.ends_at(settings)),
         }
     }

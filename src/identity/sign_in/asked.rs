@@ -14,6 +14,8 @@ pub struct Asked {
     pub acr_values: Vec<String>,
     /// Any of these methods, as proof of a second factor.
     pub amr: Vec<String>,
+    /// Whether a second factor is asked for, by whatever method proves it to whoever demands it.
+    pub second_factor: bool,
     /// Signed in no longer ago than this.
     pub max_age: Option<Span>,
     /// Whether everything is to be entered anew.
@@ -24,10 +26,16 @@ impl Asked {
     /// What satisfies `rule`.
     #[must_use]
     pub fn of(rule: &AssuranceRule) -> Self {
-        Self { acr_values: rule.acr.clone(), amr: rule.mfa_amr.clone(), max_age: rule.max_age, anew: false }
+        Self {
+            acr_values: rule.acr.clone(),
+            amr: rule.mfa_amr.clone(),
+            second_factor: !rule.mfa_amr.is_empty(),
+            max_age: rule.max_age,
+            anew: false,
+        }
     }
 
-    /// The query of a link to sign-in: `return_to=…&acr_values=…&amr=…&max_age=…`.
+    /// The query of a link to sign-in: `return_to=…&acr_values=…&amr=…&second_factor=yes&max_age=…&prompt=login`.
     #[must_use]
     pub fn query(&self, return_to: &str) -> String {
         let mut query = format!("return_to={}", encoded(return_to));
@@ -35,6 +43,9 @@ impl Asked {
             if !values.is_empty() {
                 query.push_str(&format!("&{name}={}", encoded(&values.join(" "))));
             }
+        }
+        if self.second_factor && self.amr.is_empty() {
+            query.push_str("&second_factor=yes");
         }
         if let Some(max_age) = self.max_age {
             query.push_str(&format!("&max_age={}", max_age.as_seconds()));
@@ -47,17 +58,14 @@ impl Asked {
 
     pub(super) fn read(query: &Query) -> Self {
         let list = |name| query.one(name).map(words).unwrap_or_default();
+        let amr = list("amr");
         Self {
             acr_values: list("acr_values"),
-            amr: list("amr"),
+            second_factor: !amr.is_empty() || query.one("second_factor") == Some("yes"),
+            amr,
             max_age: query.one("max_age").and_then(|seconds| seconds.parse().ok()).map(Span::seconds),
             anew: query.one("prompt") == Some("login"),
         }
-    }
-
-    /// Whether nothing beyond a sign-in is asked.
-    pub(super) const fn is_plain(&self) -> bool {
-        self.acr_values.is_empty() && self.amr.is_empty() && self.max_age.is_none()
     }
 
     /// Whether what came back is what was asked. `slack` covers the way back and a clock that differs.
@@ -139,7 +147,9 @@ mod tests {
             "return_to=%2Fvault%3Fa%3D1&acr_values=urn%3Agold%26x&amr=mfa%20hwk&max_age=300&prompt=login"
         );
         assert_eq!(Asked::read(&Query::read(&query)), asked);
-        assert!(Asked::read(&Query::read("max_age=-1&acr_values=a&acr_values=b")).is_plain(), "twice is not at all");
+        let twice = Asked::read(&Query::read("max_age=-1&acr_values=a&acr_values=b"));
+        assert_eq!(twice, Asked::default(), "twice is not at all");
+        assert_eq!(Asked { second_factor: true, ..Asked::default() }.query("/"), "return_to=%2F&second_factor=yes");
     }
 
     #[test]
@@ -153,7 +163,7 @@ mod tests {
         assert!(!met(&came(Some("gold"), &[], None)), "without `auth_time` nobody can tell");
         assert!(!met(&came(Some("silver"), &[], Some(999))));
         assert!(!met(&came(None, &[], Some(999))));
-        let second = Asked { amr: vec!["mfa".to_owned()], ..Asked::default() };
+        let second = Asked { second_factor: true, amr: vec!["mfa".to_owned()], ..Asked::default() };
         assert!(second.is_met(&came(None, &["pwd", "mfa"], None), now, Span::ZERO));
         assert!(!second.is_met(&came(None, &["pwd"], None), now, Span::ZERO));
     }

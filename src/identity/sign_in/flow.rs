@@ -231,7 +231,7 @@ fn location(
         request = request.add_scope(Scope::new("openid".to_owned()));
     }
     request = request.add_scopes(sign_in.scopes.iter().cloned().map(Scope::new));
-    let levels = if asked.acr_values.is_empty() && !asked.amr.is_empty() { &sign_in.mfa_acr } else { &asked.acr_values };
+    let levels = if asked.acr_values.is_empty() && asked.second_factor { &sign_in.mfa_acr } else { &asked.acr_values };
     if !levels.is_empty() {
         request = request.add_extra_param("acr_values", levels.join(" "));
     }
@@ -239,7 +239,7 @@ fn location(
         request = request.add_extra_param("max_age", max_age.as_seconds().to_string());
     }
     // a provider that is asked for nothing it knows would answer with the sign-in it has
-    let unnamed = !asked.amr.is_empty() && levels.is_empty();
+    let unnamed = asked.second_factor && levels.is_empty();
     if asked.anew || unnamed || asked.max_age == Some(Span::ZERO) {
         request = request.add_extra_param("prompt", "login");
     }
