@@ -11,7 +11,7 @@ use crate::app::serving::RunningListener;
 use crate::app::{CLOCK_BEHIND_MAX, STANDINGS_MAX, Swapped, Threads, chores, settings};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::identity::Authenticator;
+use crate::identity::{Authenticator, SignIns};
 use crate::portal::{self, Portal};
 use crate::standings::Standings;
 use crate::store::{self, Reader};
@@ -58,7 +58,7 @@ impl Ground {
     pub(super) fn portal(
         &self,
         config: &Config,
-        authenticator: Authenticator,
+        (authenticator, sign_ins): (Authenticator, SignIns),
         stop: CancellationToken,
         metrics: &Metrics,
     ) -> anyhow::Result<RunningListener> {
@@ -68,6 +68,7 @@ impl Ground {
             uses: self.uses.clone(),
             standings: self.standings.clone(),
             authenticator,
+            sign_ins,
             names: Arc::clone(&self.swapped.names),
             policies: Arc::clone(&self.swapped.policies),
             routes: Arc::clone(&self.swapped.routes),

@@ -121,10 +121,7 @@ impl Fetcher {
     }
 
     /// Sends a request to a permitted URL, and reads its answer whatever the status.
-    pub(super) async fn send(
-        &self,
-        request: http::Request<Vec<u8>>,
-    ) -> Result<http::Response<Vec<u8>>, FetchError> {
+    pub(super) async fn send(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, FetchError> {
         let client = self.client.get_or_try_init(client).await?;
         let (parts, body) = request.into_parts();
         let url = permitted(&parts.uri.to_string()).ok_or(FetchError::Unreachable)?;

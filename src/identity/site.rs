@@ -74,16 +74,36 @@ impl Site {
     /// Where a provider may send people after they signed out there: to be registered too.
     #[must_use]
     pub fn signed_out(&self) -> String {
-        match self.inner.kind {
-            Kind::Gate => self.below("sign-out"),
-            Kind::Portal => self.below("signed-out"),
-        }
+        self.below("signed-out")
     }
 
     fn below(&self, name: &str) -> String {
         match self.inner.kind {
             Kind::Gate => format!("{}/.hallpass/{name}", self.inner.origin),
             Kind::Portal => format!("{}/{name}", self.inner.origin),
+        }
+    }
+
+    /// Where people begin to sign in, with this query.
+    #[must_use]
+    pub fn sign_in(&self, query: &str) -> String {
+        format!("{}?{query}", self.below("sign-in"))
+    }
+
+    /// Whether a page of this very site made the request: every `Origin` and `Sec-Fetch-Site` says so, and one is there.
+    #[must_use]
+    pub fn made(&self, headers: &HeaderMap) -> bool {
+        let all = |name: &str, expected: &str| {
+            let mut values = headers.get_all(name).iter();
+            values.next().map(|first| {
+                std::iter::once(first)
+                    .chain(values)
+                    .all(|value| value.as_bytes().eq_ignore_ascii_case(expected.as_bytes()))
+            })
+        };
+        match (all("origin", &self.inner.origin), all("sec-fetch-site", "same-origin")) {
+            (None, None) => false,
+            (origin, site) => origin.unwrap_or(true) && site.unwrap_or(true),
         }
     }
 
@@ -202,11 +222,16 @@ mod tests {
 
     #[test]
     fn names_differ_for_each_origin_and_port() {
-        let names: Vec<String> =
-            ["https://shop.test", "https://shop.test:8443", "https://pass.test", "http://127.0.0.1:1", "http://127.0.0.1:2"]
-                .iter()
-                .map(|url| Site::gate(url).inner.session_cookie.clone())
-                .collect();
+        let names: Vec<String> = [
+            "https://shop.test",
+            "https://shop.test:8443",
+            "https://pass.test",
+            "http://127.0.0.1:1",
+            "http://127.0.0.1:2",
+        ]
+        .iter()
+        .map(|url| Site::gate(url).inner.session_cookie.clone())
+        .collect();
         let distinct: std::collections::HashSet<_> = names.iter().collect();
         assert_eq!(distinct.len(), names.len(), "{names:?}");
         assert!(names.iter().take(3).all(|name| name.starts_with("__Host-hallpass_")), "{names:?}");
@@ -229,10 +254,42 @@ mod tests {
     }
 
     #[test]
+    fn only_its_own_pages_make_requests_that_count() {
+        let site = Site::portal("https://pass.test");
+        let made = |given: &[(&'static str, &'static str)]| {
+            let headers = given
+                .iter()
+                .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
+            let mut all = HeaderMap::new();
+            for (name, value) in headers {
+                all.append(name, value);
+            }
+            site.made(&all)
+        };
+        assert!(made(&[("origin", "https://pass.test")]));
+        assert!(made(&[("sec-fetch-site", "same-origin")]));
+        assert!(made(&[("origin", "https://pass.test"), ("sec-fetch-site", "same-origin")]));
+        for refused in [
+            &[][..],
+            &[("origin", "null")],
+            &[("origin", "https://shop.test")],
+            &[("origin", "http://pass.test")],
+            &[("origin", "https://pass.test:444")],
+            &[("origin", "https://pass.test"), ("origin", "https://shop.test")],
+            &[("origin", "https://pass.test"), ("sec-fetch-site", "same-site")],
+            &[("origin", "null"), ("sec-fetch-site", "same-origin")],
+            &[("sec-fetch-site", "none")],
+            &[("sec-fetch-site", "cross-site")],
+        ] {
+            assert!(!made(refused), "{refused:?}");
+        }
+    }
+
+    #[test]
     fn providers_send_people_back_to_the_origin_itself() {
         let gate = Site::gate("https://shop.test");
         assert_eq!(gate.callback(), "https://shop.test/.hallpass/callback");
-        assert_eq!(gate.signed_out(), "https://shop.test/.hallpass/sign-out");
+        assert_eq!(gate.signed_out(), "https://shop.test/.hallpass/signed-out");
         let portal = Site::portal("https://pass.test");
         assert_eq!(portal.callback(), "https://pass.test/callback");
         assert_eq!(portal.signed_out(), "https://pass.test/signed-out");

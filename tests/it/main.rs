@@ -15,6 +15,7 @@ mod jupyter;
 mod portal;
 mod reload;
 mod revocation;
+mod sign_in;
 mod stale;
 mod streams;
 mod tokens;

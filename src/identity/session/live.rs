@@ -26,9 +26,10 @@ pub struct Session {
     last_used: AtomicI64,
     /// What the file says of it.
     noted: AtomicI64,
-    /// Before this the provider is not asked again; milliseconds.
-    retry_at: AtomicI64,
-    asking: AtomicBool,
+    /// Before this nobody else begins to ask the provider; milliseconds.
+    try_at: AtomicI64,
+    /// Before this the provider is not asked again, because it could not be; milliseconds.
+    failed_until: AtomicI64,
     /// Held by the one who asks the provider.
     pub(in crate::identity) turn: Mutex<()>,
     has_moved: AtomicBool,
@@ -64,8 +65,8 @@ impl Session {
             refresh_at: content.refresh_at(),
             last_used: AtomicI64::new(last_used.as_millis()),
             noted: AtomicI64::new(last_used.as_millis()),
-            retry_at: AtomicI64::new(i64::MIN),
-            asking: AtomicBool::new(false),
+            try_at: AtomicI64::new(i64::MIN),
+            failed_until: AtomicI64::new(i64::MIN),
             turn: Mutex::new(()),
             has_moved: AtomicBool::new(false),
             moved: CancellationToken::new(),
@@ -95,7 +96,7 @@ impl Session {
         let half = Span::seconds((self.idle.as_seconds() / 2).max(1));
         let used = self.last_used().plus(half);
         match self.refresh_at {
-            Some(refresh_at) => used.min(refresh_at.max(Timestamp::from_millis(self.retry_at.load(Ordering::Acquire)))),
+            Some(refresh_at) => used.min(refresh_at.max(Timestamp::from_millis(self.try_at.load(Ordering::Acquire)))),
             None => used,
         }
     }
@@ -130,18 +131,19 @@ impl Session {
 
     /// Whether the provider should be asked again, by whoever is told so: everybody else is not.
     pub(in crate::identity) fn takes_refresh(&self, now: Timestamp) -> bool {
-        let due = self.refresh_at.is_some_and(|at| at <= now) && self.may_ask(now);
-        due && !self.asking.swap(true, Ordering::AcqRel)
+        let try_at = self.try_at.load(Ordering::Acquire);
+        let due = self.refresh_at.is_some_and(|at| at <= now) && try_at <= now.as_millis();
+        let next = now.plus(RETRY_EVERY).as_millis();
+        due && self.try_at.compare_exchange(try_at, next, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     pub(in crate::identity) fn may_ask(&self, now: Timestamp) -> bool {
-        self.retry_at.load(Ordering::Acquire) <= now.as_millis()
+        self.failed_until.load(Ordering::Acquire) <= now.as_millis()
     }
 
     /// The provider could not be asked.
     pub(in crate::identity) fn asked_in_vain(&self, now: Timestamp) {
-        self.retry_at.store(now.plus(RETRY_EVERY).as_millis(), Ordering::Release);
-        self.asking.store(false, Ordering::Release);
+        self.failed_until.store(now.plus(RETRY_EVERY).as_millis(), Ordering::Release);
     }
 
     pub(super) fn last_used(&self) -> Timestamp {

@@ -7,8 +7,6 @@ mod content;
 mod file;
 mod live;
 mod seal;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;

@@ -91,6 +91,10 @@ mod tests {
             assert!(own.open(&bent).is_err(), "byte {at}");
         }
         assert!(own.open(&sealed[..5]).is_err() && own.open(b"").is_err());
-        assert_ne!(own.close(b"x".to_vec()).unwrap(), own.close(b"x".to_vec()).unwrap(), "a nonce of its own each time");
+        assert_ne!(
+            own.close(b"x".to_vec()).unwrap(),
+            own.close(b"x".to_vec()).unwrap(),
+            "a nonce of its own each time"
+        );
     }
 }

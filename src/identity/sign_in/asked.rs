@@ -88,7 +88,11 @@ impl Asked {
             wishes.push(format!("with a second factor (`{}`)", self.amr.join("` or `")));
         }
         if let Some(max_age) = self.max_age {
-            wishes.push(if max_age == Span::ZERO { "right now".to_owned() } else { format!("within the last {max_age}") });
+            wishes.push(if max_age == Span::ZERO {
+                "right now".to_owned()
+            } else {
+                format!("within the last {max_age}")
+            });
         }
         wishes.join(", ")
     }

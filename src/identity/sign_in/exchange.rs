@@ -66,7 +66,8 @@ pub(super) type Client = oauth2::Client<
 
 /// The client that `settings` describe.
 pub(super) fn client(provider: &Provider, settings: &SignInSettings) -> Client {
-    let client: oauth2::Client<_, TokenResponse, _, _, _> = oauth2::Client::new(ClientId::new(settings.client_id.clone()));
+    let client: oauth2::Client<_, TokenResponse, _, _, _> =
+        oauth2::Client::new(ClientId::new(settings.client_id.clone()));
     let client = match &settings.client_secret {
         Some(secret) => client.set_client_secret(ClientSecret::new(secret.reveal().to_owned())),
         None => client,

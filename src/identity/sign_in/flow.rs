@@ -94,12 +94,7 @@ impl SignIns {
         outcome.map(|(_, finished)| finished)
     }
 
-    async fn finished(
-        &self,
-        site: &Site,
-        headers: &HeaderMap,
-        query: &str,
-    ) -> Result<(String, Finished), SignInError> {
+    async fn finished(&self, site: &Site, headers: &HeaderMap, query: &str) -> Result<(String, Finished), SignInError> {
         let query = Query::read(query);
         let now = self.shared.now();
         let Given::One(state) = query.given("state") else { return Err(SignInError::Malformed) };
@@ -321,7 +316,8 @@ impl Shared {
         loop {
             let issuer = self.authenticator.issuer(issuer).ok_or(AuthnError::KeysUnavailable)?;
             let verified = id_token::verify(&issuer, text.reveal(), expected, self.now());
-            let waits = matches!(&verified, Err(error) if *error == UNKNOWN_KEY || *error == AuthnError::KeysUnavailable);
+            let waits =
+                matches!(&verified, Err(error) if *error == UNKNOWN_KEY || *error == AuthnError::KeysUnavailable);
             if !waits || pauses.next().is_none() {
                 return verified;
             }
@@ -360,14 +356,23 @@ fn no_tokens(no: NoTokens, issuer: &IssuerSettings) -> SignInError {
             SignInError::Refused { issuer: name, code, description: None }
         }
         NoTokens::UnknownClient => {
-            tracing::error!(issuer = name, "the provider does not know the client: look at `client_id` and `client_secret`");
+            tracing::error!(
+                issuer = name,
+                "the provider does not know the client: look at `client_id` and `client_secret`"
+            );
             SignInError::Unusable { issuer: name, why: "it does not accept hallpass as its client" }
         }
         NoTokens::Unreachable => SignInError::Unreachable { issuer: name },
     }
 }
 
-fn fell_short(pending: &Pending, proven: &IdToken, issuer: &IssuerSettings, site: &Site, now: Timestamp) -> SignInError {
+fn fell_short(
+    pending: &Pending,
+    proven: &IdToken,
+    issuer: &IssuerSettings,
+    site: &Site,
+    now: Timestamp,
+) -> SignInError {
     let back = pending.return_to.strip_prefix(site.origin()).unwrap_or("/");
     let again = Asked { anew: true, ..pending.asked.clone() };
     SignInError::FellShort(Box::new(FellShort {

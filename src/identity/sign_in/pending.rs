@@ -207,7 +207,8 @@ mod tests {
             pendings.begin(&number.to_string(), &browser(number), pending("/"), at(0));
         }
         pendings.begin("one more", &browser(PENDING_MAX), pending("/"), at(0));
-        let found = |state: &str, number| pendings.take(state, Some(&browser(number)), "https://shop.test", at(1)).is_ok();
+        let found =
+            |state: &str, number| pendings.take(state, Some(&browser(number)), "https://shop.test", at(1)).is_ok();
         assert!(!found("0", 0) && found("1", 1) && found("one more", PENDING_MAX));
         pendings.sweep(at(600));
         assert!(pendings.waiting.lock().unwrap().by_state.is_empty());

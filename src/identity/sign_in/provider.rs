@@ -36,6 +36,8 @@ pub(super) enum Authentication {
 pub(super) struct Providers {
     fetcher: Fetcher,
     known: Mutex<HashMap<String, Known>>,
+    /// Held by the one who reads metadata; with it, who could not be read, and until when that is not tried again.
+    reading: tokio::sync::Mutex<HashMap<String, (Timestamp, SignInError)>>,
 }
 
 #[derive(Debug, Clone)]
@@ -46,7 +48,7 @@ struct Known {
 
 impl Providers {
     pub(super) fn new(fetcher: Fetcher) -> Self {
-        Self { fetcher, known: Mutex::default() }
+        Self { fetcher, known: Mutex::default(), reading: tokio::sync::Mutex::default() }
     }
 
     pub(super) const fn fetcher(&self) -> &Fetcher {
@@ -55,9 +57,17 @@ impl Providers {
 
     /// The metadata of an issuer, read anew now and then. What was last read serves while the provider cannot be reached.
     pub(super) async fn of(&self, issuer: &IssuerSettings, now: Timestamp) -> Result<Arc<Provider>, SignInError> {
-        let known = self.known().get(&*issuer.issuer).cloned();
-        if let Some(known) = known.as_ref().filter(|known| now < known.read_at.plus(FRESH_FOR)) {
+        let fresh = |known: &Known| now < known.read_at.plus(FRESH_FOR);
+        if let Some(known) = self.known().get(&*issuer.issuer).filter(|known| fresh(known)) {
             return Ok(Arc::clone(&known.provider));
+        }
+        let mut failed = self.reading.lock().await;
+        let known = self.known().get(&*issuer.issuer).cloned();
+        if let Some(known) = known.as_ref().filter(|known| fresh(known)) {
+            return Ok(Arc::clone(&known.provider));
+        }
+        if let Some((_, error)) = failed.get(&*issuer.issuer).filter(|(until, _)| now < *until) {
+            return known.map(|known| known.provider).ok_or_else(|| error.clone());
         }
         match self.fetch(issuer).await {
             Ok(provider) => {
@@ -68,6 +78,7 @@ impl Providers {
             }
             Err(error) => {
                 tracing::warn!(issuer = %issuer.name, issuer.url = %issuer.issuer, %error, "the metadata of a provider cannot be read");
+                failed.insert(issuer.issuer.to_string(), (now.plus(RETRY_EVERY), error.clone()));
                 known.map(|known| known.provider).ok_or(error)
             }
         }
@@ -128,6 +139,7 @@ fn read(document: &[u8], issuer: &str) -> Result<Provider, &'static str> {
 }
 
 const FRESH_FOR: Span = Span::hours(1);
+const RETRY_EVERY: Span = Span::seconds(5);
 
 #[cfg(test)]
 mod tests {

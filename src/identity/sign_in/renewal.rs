@@ -38,7 +38,8 @@ impl Shared {
         let content = self.sessions.content(session).map_err(|_| AskedInVain)?;
         let told = content.and_then(|content| Some((content.refresh_token.clone()?, content)));
         let Some((token, content)) = told else { return self.over(session, "it has nothing to ask with").await };
-        let Some((issuer, sign_in)) = self.provider(&content.issuer).filter(|(_, now)| now.client_id == content.client_id)
+        let Some((issuer, sign_in)) =
+            self.provider(&content.issuer).filter(|(_, now)| now.client_id == content.client_id)
         else {
             return self.over(session, "its provider is not configured any more").await;
         };
@@ -65,11 +66,8 @@ impl Shared {
                 renewed.proven_at = now;
             }
             Some(text) => {
-                let expected = Expected {
-                    client_id: &sign_in.client_id,
-                    nonce: None,
-                    access_token: tokens.access_token.reveal(),
-                };
+                let expected =
+                    Expected { client_id: &sign_in.client_id, nonce: None, access_token: tokens.access_token.reveal() };
                 match self.verified(&renewed.issuer, text, &expected).await {
                     Ok(proven) if proven.identity.principal.subject == renewed.subject => {
                         renewed.proven_until = proven_until(proven.identity.ends_at, tokens.expires_in, now);

@@ -56,9 +56,9 @@ impl Jobs {
         outcome.await.map_err(|_| Busy)
     }
 
-    /// Has `work` done and waits for nothing; says whether there was room for it.
-    pub(super) fn start(&self, work: impl Future<Output = ()> + Send + 'static) -> bool {
-        self.queue.try_send(Box::pin(work)).is_ok()
+    /// Has `work` done, where there is room for it, and waits for nothing.
+    pub(super) fn start(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let _ = self.queue.try_send(Box::pin(work));
     }
 }
 
