@@ -5,12 +5,16 @@ use std::path::{Path, PathBuf};
 
 /// Which floors each floor may name. Nothing looks up, siblings do not meet.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("cli", &["app", "demo", "config", "store", "journal", "clock", "domain", "telemetry", "identity", "proxy"]),
+    (
+        "cli",
+        &["app", "backup", "demo", "config", "store", "journal", "clock", "domain", "telemetry", "identity", "proxy"],
+    ),
     ("demo", &["app", "config", "clock", "domain", "journal", "telemetry"]),
     (
         "app",
         &[
             "admin",
+            "backup",
             "clock",
             "config",
             "domain",
@@ -31,10 +35,23 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("proxy", &["domain", "clock", "identity", "standings", "server", "telemetry", "uses"]),
     (
         "portal",
-        &["domain", "clock", "identity", "journal", "server", "standings", "store", "telemetry", "uses", "writer"],
+        &[
+            "backup",
+            "domain",
+            "clock",
+            "identity",
+            "journal",
+            "server",
+            "standings",
+            "store",
+            "telemetry",
+            "uses",
+            "writer",
+        ],
     ),
     ("writer", &["domain", "journal", "store", "standings", "clock", "telemetry"]),
-    ("uses", &["domain", "store", "telemetry", "clock"]),
+    ("backup", &["domain", "clock", "journal", "store", "uses"]),
+    ("uses", &["domain", "journal", "store", "telemetry", "clock"]),
     ("standings", &["domain", "journal", "store", "telemetry"]),
     ("store", &["domain", "journal"]),
     ("identity", &["domain", "clock", "telemetry"]),

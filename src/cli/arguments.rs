@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::cli::client::Options;
-use crate::cli::{audit, configuration, decide, demo, end, explain, healthcheck, list, papers, request, serve};
+use crate::cli::{
+    audit, backup, configuration, decide, demo, end, explain, healthcheck, list, papers, request, serve, store,
+};
 
 /// Just-in-time privilege in front of any HTTP application
 #[derive(Debug, Parser)]
@@ -44,6 +46,12 @@ pub enum Command {
     Explain(explain::Arguments),
     /// Export or verify the journal
     Audit(audit::Arguments),
+    /// Carry journal and uses away as one file, from a running hallpass or a stopped one
+    Backup(backup::Arguments),
+    /// Make a store from a backup
+    Restore(backup::RestoreArguments),
+    /// Check, compact or rebuild the store of a stopped hallpass
+    Store(store::Arguments),
     /// Check or print the configuration
     Config(configuration::Arguments),
     /// Ask a hallpass on this machine whether it is ready
@@ -68,7 +76,10 @@ impl Command {
             Self::Revoke(arguments) => Some(&arguments.portal),
             Self::Explain(arguments) => Some(&arguments.portal),
             Self::Audit(arguments) => Some(arguments.portal()),
+            Self::Backup(arguments) => Some(&arguments.portal),
             Self::Serve(_)
+            | Self::Restore(_)
+            | Self::Store(_)
             | Self::Demo(_)
             | Self::Config(_)
             | Self::Healthcheck(_)

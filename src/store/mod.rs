@@ -7,8 +7,10 @@
 //! - `append`, `case`: one transaction, and what a decision in it may read
 //! - `fold`: event → rows · `rows`: rows as they are read · `tables`: every table and key layout
 //! - `query`, `records`: questions · `rebuild`: all tables from the journal
+//! - `snapshot`: the journal carried away · `stopped`, `build`, `overlay`: a store that no hallpass runs on
 
 mod append;
+mod build;
 mod case;
 mod error;
 mod fold;
@@ -16,10 +18,13 @@ mod handle;
 mod key;
 mod open;
 mod outside;
+mod overlay;
 mod query;
 mod rebuild;
 mod records;
 mod rows;
+mod snapshot;
+pub mod stopped;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -41,10 +46,12 @@ use crate::store::handle::Handle;
 use crate::store::open::{Place, Trust};
 
 pub use append::{Appender, Transaction};
+pub use build::Fresh;
 pub use error::StoreError;
 pub use outside::each_record;
 pub use query::Reader;
 pub use rebuild::TableDigest;
+pub use snapshot::Snapshot;
 
 /// No page of a list is longer, whatever was asked for.
 pub const PAGE_MAX: usize = 10_000;
@@ -56,6 +63,14 @@ pub struct Settings {
     pub path: PathBuf,
     /// The Ed25519 signing key, PKCS#8, mode 0600; made at first start.
     pub key_path: PathBuf,
+}
+
+/// The signing key in the file at `path`.
+///
+/// # Errors
+/// [`StoreError`] when there is none, or others than its owner may read it.
+pub fn signing_key(path: &std::path::Path) -> Result<SigningKey, StoreError> {
+    key::load(path)?.ok_or_else(|| StoreError::KeyMissing(path.to_owned()))
 }
 
 /// An open store.

@@ -4,6 +4,8 @@ mod export;
 mod store;
 mod verify;
 
+pub(super) use export::copy;
+
 use clap::{Args, Subcommand};
 
 use crate::cli::client::Options;

@@ -3,6 +3,7 @@
 mod activation;
 mod assignment;
 mod audit;
+mod backup;
 mod command;
 mod decision;
 pub(super) mod document;
@@ -42,6 +43,7 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(audit::list))
         .routes(routes!(export::export))
         .routes(routes!(audit::head))
+        .routes(routes!(backup::backup))
         .routes(routes!(uses::list))
         .routes(routes!(events::follow));
     OpenApiRouter::with_openapi(document::about()).nest("/api/v1", v1)
