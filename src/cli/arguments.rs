@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::cli::client::Options;
 use crate::cli::{
-    audit, backup, configuration, decide, demo, end, explain, healthcheck, list, papers, request, serve, store,
+    audit, backup, configuration, decide, demo, end, erase, explain, healthcheck, list, papers, request, serve, store,
 };
 
 /// Just-in-time privilege in front of any HTTP application
@@ -46,6 +46,8 @@ pub enum Command {
     Explain(explain::Arguments),
     /// Export or verify the journal
     Audit(audit::Arguments),
+    /// Erase what a person typed and is called from the journal
+    Erase(erase::Arguments),
     /// Carry journal and uses away as one file, from a running hallpass or a stopped one
     Backup(backup::Arguments),
     /// Make a store from a backup
@@ -76,6 +78,7 @@ impl Command {
             Self::Revoke(arguments) => Some(&arguments.portal),
             Self::Explain(arguments) => Some(&arguments.portal),
             Self::Audit(arguments) => Some(arguments.portal()),
+            Self::Erase(arguments) => Some(&arguments.portal),
             Self::Backup(arguments) => Some(&arguments.portal),
             Self::Serve(_)
             | Self::Restore(_)

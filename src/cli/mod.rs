@@ -13,6 +13,7 @@ pub mod decide;
 pub mod demo;
 mod desk;
 pub mod end;
+pub mod erase;
 pub mod explain;
 mod failure;
 pub mod files;

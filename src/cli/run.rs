@@ -10,7 +10,7 @@ use crate::cli::desk::print_json;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::terminal::Streams;
 use crate::cli::{
-    audit, backup, configuration, decide, demo, end, explain, healthcheck, list, papers, request, serve, store,
+    audit, backup, configuration, decide, demo, end, erase, explain, healthcheck, list, papers, request, serve, store,
 };
 
 /// Does what `arguments` (the program's name first) ask for.
@@ -44,6 +44,7 @@ fn dispatch(command: &Command, streams: &mut Streams<'_>) -> Result<(), Failure>
         Command::Revoke(arguments) => block_on(end::revoke(arguments, streams)),
         Command::Explain(arguments) => block_on(explain::run(arguments, streams)),
         Command::Audit(arguments) => block_on(audit::run(arguments, streams)),
+        Command::Erase(arguments) => block_on(erase::run(arguments, streams)),
         Command::Backup(arguments) => block_on(backup::run(arguments, streams)),
         Command::Restore(arguments) => backup::restore(arguments, streams),
         Command::Store(arguments) => store::run(arguments, streams),

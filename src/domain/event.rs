@@ -173,6 +173,25 @@ pub enum Event {
         /// Who.
         principal: Principal,
     },
+    /// The notes of these records, which were a principal's or about it, are gone for good.
+    NotesErased {
+        /// Whose.
+        principal: Principal,
+        /// How many notes.
+        count: u64,
+        /// Which records had them; in order, and never this one or a later one.
+        records: Vec<RecordRun>,
+    },
+}
+
+/// Records one after the other, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordRun {
+    /// Sequence of the first.
+    pub first: u64,
+    /// Sequence of the last.
+    pub last: u64,
 }
 
 /// What a person typed or is called, kept beside the record and erasable.
@@ -221,7 +240,8 @@ impl Event {
             | Self::AssignmentChanged { .. }
             | Self::AssignmentEnded { .. }
             | Self::PrincipalLocked { .. }
-            | Self::PrincipalUnlocked { .. } => None,
+            | Self::PrincipalUnlocked { .. }
+            | Self::NotesErased { .. } => None,
         }
     }
 }

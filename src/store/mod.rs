@@ -138,6 +138,8 @@ pub struct Entry {
     pub event: Event,
     /// Its free text, unless erased.
     pub detail: Option<Detail>,
+    /// Whether there was free text, and it was erased.
+    pub erased: bool,
     /// The same free text as it was kept, for export.
     pub note: Option<Note>,
     /// The sealed bytes (core, hashes, signature), for export.

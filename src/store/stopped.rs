@@ -69,14 +69,11 @@ pub fn snapshot(path: &Path) -> Result<Snapshot, StoreError> {
 /// [`StoreError::Damaged`] says what is wrong first; [`StoreError::Locked`] while a process runs on it.
 pub fn check(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Result<Checked, StoreError> {
     guarded(|| {
-        let mut database = look(path, Alone::FromWriters)?;
+        let database = look(path, Alone::FromWriters)?;
         let closing = match Builder::new().open_read_only(path) {
             Ok(_) => Closing::Clean,
             Err(_) => Closing::Crash,
         };
-        if !database.check_integrity()? {
-            return Err(StoreError::Damaged("pages are not what their checksums say".to_owned()));
-        }
         let snapshot = Snapshot::of(database)?;
         let public_key = root.unwrap_or(snapshot.public_key());
         let scratch = scratch()?;
@@ -190,7 +187,10 @@ pub fn alone(path: &Path) -> Result<Database, StoreError> {
 }
 
 fn look(path: &Path, alone: Alone) -> Result<Database, StoreError> {
-    Builder::new().create_with_backend(Overlay::open(path, alone)?).map_err(|error| match error {
+    // every page is held against its checksum first: what somebody changed is damage, and nothing to fall over
+    let mut builder = Builder::new();
+    builder.set_check_integrity_on_open(true);
+    builder.create_with_backend(Overlay::open(path, alone)?).map_err(|error| match error {
         redb::DatabaseError::Storage(redb::StorageError::Io(error))
             if error.kind() == std::io::ErrorKind::InvalidData =>
         {

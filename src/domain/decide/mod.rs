@@ -7,6 +7,7 @@ mod assignment;
 pub mod authority;
 mod ballot;
 mod ending;
+mod erasure;
 mod extension;
 mod lock;
 mod reconcile;
@@ -25,7 +26,7 @@ use crate::domain::event::Event;
 use crate::domain::policy::Policies;
 use crate::domain::principal::{Party, Principal};
 use crate::domain::refusal::{Refusal, Refusals};
-use crate::domain::standing::{Lock, Standing};
+use crate::domain::standing::{Lock, Position, Standing};
 use crate::domain::time::Timestamp;
 
 pub use settle::overdue_events;
@@ -51,6 +52,8 @@ pub struct Case {
     pub pending: PendingCounts,
     /// Whether the principal the command is about is locked.
     pub subject_lock: Lock,
+    /// The records whose notes are of the principal the command is about, oldest first.
+    pub notes: Vec<Position>,
     /// Who is locked of those with a standing or declared assignment the command must know.
     pub locked: Vec<Principal>,
 }
@@ -129,6 +132,9 @@ pub fn decide(case: &Case, caller: &Caller, command: &Command, now: Timestamp) -
         }
         Command::Unlock { principal, justification } => {
             lock::unlock(case, caller, principal, justification.as_deref(), now)
+        }
+        Command::Erase { principal, justification } => {
+            erasure::erase(case, caller, principal, justification.as_deref(), now)
         }
         Command::Reconcile { declared, digest } => match caller {
             Caller::Configuration => Ok(reconcile::reconcile(case, declared, digest, now)),

@@ -8,6 +8,7 @@ mod command;
 mod decision;
 pub(super) mod document;
 mod ending;
+mod erasure;
 mod events;
 mod export;
 mod list;
@@ -40,6 +41,7 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(ending::extend))
         .routes(routes!(ending::revoke))
         .routes(routes!(me::lock, me::unlock))
+        .routes(routes!(erasure::erase))
         .routes(routes!(audit::list))
         .routes(routes!(export::export))
         .routes(routes!(audit::head))

@@ -27,6 +27,9 @@ pub(in crate::portal) struct Record {
     /// What was typed, unless erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<Detail>,
+    /// What was typed is erased.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    erased: bool,
     /// Hexadecimal.
     hash: String,
 }
@@ -146,6 +149,19 @@ pub(in crate::portal) enum Event {
     PrincipalUnlocked {
         principal: String,
     },
+    /// What these records had typed beside them is gone.
+    NotesErased {
+        principal: String,
+        count: u64,
+        records: Vec<RecordRun>,
+    },
+}
+
+/// Records one after the other, both ends included.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::portal) struct RecordRun {
+    first: u64,
+    last: u64,
 }
 
 /// What decides one case, frozen when it began.
@@ -212,6 +228,7 @@ impl Record {
                 justification: detail.justification.clone(),
                 ticket: detail.ticket.clone(),
             }),
+            erased: entry.erased,
             hash: HEXLOWER.encode(&entry.sealed.hash),
         }
     }
@@ -293,6 +310,11 @@ impl Event {
             }
             domain::Event::PrincipalLocked { principal } => Self::PrincipalLocked { principal: short(principal) },
             domain::Event::PrincipalUnlocked { principal } => Self::PrincipalUnlocked { principal: short(principal) },
+            domain::Event::NotesErased { principal, count, records } => Self::NotesErased {
+                principal: short(principal),
+                count: *count,
+                records: records.iter().map(|run| RecordRun { first: run.first, last: run.last }).collect(),
+            },
         }
     }
 }
