@@ -26,7 +26,7 @@ pub fn restore(
     let header = reader.header().clone();
     let root = root_of(&header, root)?;
     let mut rest = None;
-    let (store, head) = stopped::make(path, root, &header.realm, &header.cursors, |take| {
+    let (store, ended) = stopped::make(path, root, &header.realm, &header.cursors, |take| {
         rest = each_record(&mut reader, |record| {
             progress(record.sequence, header.sequence);
             take(record)
@@ -42,7 +42,7 @@ pub fn restore(
         std::fs::remove_file(&beside)?;
         return Err(error.into());
     }
-    Ok(head)
+    Ok(ended.head)
 }
 
 /// Whether neither the store nor its uses are there.

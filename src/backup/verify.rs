@@ -8,7 +8,7 @@ use crate::backup::CarryError;
 use crate::domain::event::Event;
 use crate::journal::backup::{BackupError, Header, Part, Reader, Row};
 use crate::journal::{Exported, PublicKey, upcast};
-use crate::store::{Head, StoreError, stopped};
+use crate::store::{Ended, Head, StoreError, stopped};
 use crate::uses;
 
 /// What a backup was proven to hold.
@@ -41,7 +41,7 @@ pub fn verify(
     let root = root_of(&header, root)?;
     let mut rest = None;
     let mut realm = None;
-    let head = stopped::rehearse(root, |take| {
+    let Ended { head, signs } = stopped::rehearse(root, |take| {
         rest = each_record(&mut reader, |record| {
             progress(record.sequence, header.sequence);
             take(record)?;
@@ -65,7 +65,7 @@ pub fn verify(
     if head.position.0 != header.sequence || HEXLOWER.encode(&head.hash) != header.hash {
         return Err(CarryError::Header("its journal ends elsewhere"));
     }
-    Ok(Proven { header, root, signs: root, head, rows })
+    Ok(Proven { header, root, signs, head, rows })
 }
 
 /// The key to hold it against.

@@ -93,8 +93,8 @@ pub(super) fn restore(arguments: &RestoreArguments, streams: &mut Streams<'_>) -
         File::open(from).map_err(|error| Failure::Usage(format!("cannot read `{}`: {error}", from.display())))?;
     let proven = proven(&file, from, *public_key)?;
     if let Some(key) = key {
-        let own = store::signing_key(key).map_err(|error| refused(error.into(), key))?;
-        if *own.public_key() != proven.signs {
+        let own = store::public_key_in_file(key).map_err(|error| refused(error.into(), key))?;
+        if own != Some(proven.signs) {
             let needed = proven.signs;
             let told = format!("`{}` is not the key this journal goes on with: that is {needed}", key.display());
             return Err(Failure::False(told));

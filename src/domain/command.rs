@@ -149,6 +149,13 @@ pub enum Command {
         /// Why.
         justification: Option<String>,
     },
+    /// Let nothing count that was issued to a principal so far: tokens and sessions, also stolen ones.
+    RevokeCredentials {
+        /// Whose.
+        principal: Principal,
+        /// Why.
+        justification: Option<String>,
+    },
     /// Erase what a principal typed and is called, and what others wrote about it, from all records so far.
     Erase {
         /// Who.
@@ -247,6 +254,7 @@ impl Command {
             | Self::Revoke { justification, .. }
             | Self::Lock { justification, .. }
             | Self::Unlock { justification, .. }
+            | Self::RevokeCredentials { justification, .. }
             | Self::Erase { justification, .. } => (justification.clone(), None),
             Self::Cancel { .. }
             | Self::Deactivate { .. }

@@ -277,6 +277,7 @@ impl Concerned {
             Event::ActivationDecided { approver, .. } => concerned.principal = approver.to_string(),
             Event::PrincipalLocked { principal }
             | Event::PrincipalUnlocked { principal }
+            | Event::CredentialsRevoked { principal, .. }
             | Event::NotesErased { principal, .. } => {
                 concerned.principal = principal.to_string();
             }
@@ -288,7 +289,10 @@ impl Concerned {
             | Event::ActivationExtended { .. }
             | Event::ActivationShortened { .. }
             | Event::ActivationEnded { .. }
-            | Event::UsesSealed { .. } => {}
+            | Event::UsesSealed { .. }
+            | Event::KeyRotated { .. }
+            | Event::AnchorConfirmed { .. }
+            | Event::JournalSucceeded { .. } => {}
         }
         concerned
     }
@@ -299,6 +303,7 @@ fn actor(actor: &Actor) -> String {
         Actor::Principal { principal, .. } => principal.to_string(),
         Actor::Configuration => "configuration".to_owned(),
         Actor::Hallpass => "hallpass".to_owned(),
+        Actor::Operator => "operator".to_owned(),
     }
 }
 

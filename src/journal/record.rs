@@ -77,12 +77,16 @@ pub const fn event_type(event: &Event) -> &'static str {
         Event::UsesSealed { .. } => "uses_sealed",
         Event::PrincipalLocked { .. } => "principal_locked",
         Event::PrincipalUnlocked { .. } => "principal_unlocked",
+        Event::CredentialsRevoked { .. } => "credentials_revoked",
+        Event::KeyRotated { .. } => "key_rotated",
+        Event::AnchorConfirmed { .. } => "anchor_confirmed",
+        Event::JournalSucceeded { .. } => "journal_succeeded",
         Event::NotesErased { .. } => "notes_erased",
     }
 }
 
 /// Every type an event may have.
-pub const EVENT_TYPES: [&str; 17] = [
+pub const EVENT_TYPES: [&str; 21] = [
     "journal_opened",
     "configuration_applied",
     "assignment_made",
@@ -99,6 +103,10 @@ pub const EVENT_TYPES: [&str; 17] = [
     "uses_sealed",
     "principal_locked",
     "principal_unlocked",
+    "credentials_revoked",
+    "key_rotated",
+    "anchor_confirmed",
+    "journal_succeeded",
     "notes_erased",
 ];
 

@@ -55,7 +55,7 @@ impl<'t> Build<'t> {
         realm: &str,
         root: PublicKey,
         cursors: &BTreeMap<String, u64>,
-    ) -> Result<Tip, StoreError> {
+    ) -> Result<Ended, StoreError> {
         let tip = *self.verifier.tip();
         write_meta(self.transaction, realm, &root.to_string())?;
         write_head(self.transaction, &tip)?;
@@ -63,8 +63,17 @@ impl<'t> Build<'t> {
         for (name, position) in cursors {
             table.insert(name.as_str(), position)?;
         }
-        Ok(tip)
+        Ok(Ended { head: head_of(&tip), signs: self.verifier.in_force() })
     }
+}
+
+/// Where a journal ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Its newest record.
+    pub head: Head,
+    /// The key that signs the next one.
+    pub signs: PublicKey,
 }
 
 /// A new file beside the place where it will be: readable by its owner only, gone when it is dropped.
@@ -142,6 +151,6 @@ fn shrink(database: &mut Database) -> Result<(), StoreError> {
 }
 
 /// A head of this tip.
-pub(super) const fn head_of(tip: &Tip) -> Head {
+const fn head_of(tip: &Tip) -> Head {
     Head { position: Position(tip.sequence), hash: tip.hash, time: tip.time }
 }

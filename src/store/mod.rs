@@ -4,6 +4,7 @@
 //! and rows commit together or not at all. Rows are folded from events only, so they can be made again at any time.
 //!
 //! - `open`, `key`: first start, the checks of every start, the signing key's file
+//! - `operator`: what is done to a store while no hallpass runs on it: another key, a confirmed head, a new beginning
 //! - `append`, `case`: one transaction, and what a decision in it may read
 //! - `fold`: event → rows · `rows`: rows as they are read · `tables`: every table and key layout
 //! - `query`, `records`: questions · `rebuild`: all tables from the journal
@@ -17,6 +18,7 @@ mod fold;
 mod handle;
 mod key;
 mod open;
+mod operator;
 mod outside;
 mod overlay;
 mod query;
@@ -46,8 +48,9 @@ use crate::store::handle::Handle;
 use crate::store::open::{Place, Trust};
 
 pub use append::{Appender, Transaction};
-pub use build::Fresh;
+pub use build::{Ended, Fresh};
 pub use error::StoreError;
+pub use operator::{Rotated, Successor, begin_successor, confirm_head, public_key_in_file, rotate_key};
 pub use outside::each_record;
 pub use query::Reader;
 pub use rebuild::TableDigest;
@@ -63,14 +66,6 @@ pub struct Settings {
     pub path: PathBuf,
     /// The Ed25519 signing key, PKCS#8, mode 0600; made at first start.
     pub key_path: PathBuf,
-}
-
-/// The signing key in the file at `path`.
-///
-/// # Errors
-/// [`StoreError`] when there is none, or others than its owner may read it.
-pub fn signing_key(path: &std::path::Path) -> Result<SigningKey, StoreError> {
-    key::load(path)?.ok_or_else(|| StoreError::KeyMissing(path.to_owned()))
 }
 
 /// An open store.

@@ -10,7 +10,7 @@ use redb::{Builder, Database, ReadTransaction, ReadableTable, TableDefinition, W
 use redb::{Key, Value};
 
 use crate::journal::{Exported, PublicKey};
-use crate::store::build::{Build, Fresh, head_of};
+use crate::store::build::{Build, Ended, Fresh};
 use crate::store::handle::guarded;
 use crate::store::overlay::{Alone, Overlay};
 use crate::store::rebuild::digests;
@@ -127,14 +127,14 @@ pub fn make<E: From<StoreError>>(
     realm: &str,
     cursors: &BTreeMap<String, u64>,
     records: impl FnOnce(&mut dyn FnMut(&Exported) -> Result<(), StoreError>) -> Result<(), E>,
-) -> Result<(Fresh, Head), E> {
+) -> Result<(Fresh, Ended), E> {
     let fresh = Fresh::beside(path)?;
-    let tip = fresh.fill(|transaction| {
+    let ended = fresh.fill(|transaction| {
         let mut build = Build::begin(transaction, root)?;
         records(&mut |record| build.take(record))?;
         Ok::<_, E>(build.finish(realm, root, cursors)?)
     })?;
-    Ok((fresh, head_of(&tip)))
+    Ok((fresh, ended))
 }
 
 /// Verifies `records` in their order and folds them, only to see that it can be done.
@@ -144,14 +144,14 @@ pub fn make<E: From<StoreError>>(
 pub fn rehearse<E: From<StoreError>>(
     root: PublicKey,
     records: impl FnOnce(&mut dyn FnMut(&Exported) -> Result<(), StoreError>) -> Result<(), E>,
-) -> Result<Head, E> {
+) -> Result<Ended, E> {
     let scratch = scratch()?;
     let transaction = scratch.begin_write().map_err(StoreError::from)?;
     let mut build = Build::begin(&transaction, root)?;
     records(&mut |record| build.take(record))?;
-    let tip = build.finish("", root, &BTreeMap::new())?;
+    let ended = build.finish("", root, &BTreeMap::new())?;
     transaction.abort().map_err(StoreError::from)?;
-    Ok(head_of(&tip))
+    Ok(ended)
 }
 
 fn remake(
@@ -218,8 +218,8 @@ fn fold_anew(
         progress(record.sequence, head.position.0);
         build.take(&record)
     })?;
-    let tip = build.finish(snapshot.realm(), root, &snapshot.cursors()?)?;
-    if head_of(&tip) != head {
+    let ended = build.finish(snapshot.realm(), root, &snapshot.cursors()?)?;
+    if ended.head != head {
         return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
     }
     Ok(head)
@@ -233,7 +233,13 @@ fn copy<K: Key + 'static, V: Value + 'static>(
 ) -> Result<(), StoreError> {
     let mut copy = target.open_table(definition)?;
     let mut count = 0;
-    for entry in source.open_table(definition)?.iter()? {
+    let source = match source.open_table(definition) {
+        Ok(source) => source,
+        // of an older format, which did not have it: the next start makes it
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for entry in source.iter()? {
         let (key, value) = entry?;
         copy.insert(key.value(), value.value())?;
         count += 1;

@@ -1,17 +1,17 @@
 //! The API under `/api/v1`: one file per noun. Router and OpenAPI document come from the same list of handlers.
 
-mod activation;
+pub(super) mod activation;
 mod assignment;
 mod audit;
 mod backup;
-mod command;
+pub(super) mod command;
 mod decision;
 pub(super) mod document;
 mod ending;
 mod erasure;
 mod events;
 mod export;
-mod list;
+pub(super) mod list;
 mod me;
 mod role;
 mod uses;
@@ -41,6 +41,7 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(ending::extend))
         .routes(routes!(ending::revoke))
         .routes(routes!(me::lock, me::unlock))
+        .routes(routes!(me::revoke_credentials))
         .routes(routes!(erasure::erase))
         .routes(routes!(audit::list))
         .routes(routes!(export::export))
