@@ -21,6 +21,7 @@ pub mod key;
 pub mod list;
 mod offline;
 pub mod papers;
+mod progress;
 pub mod request;
 mod run;
 pub mod serve;

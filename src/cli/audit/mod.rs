@@ -2,7 +2,8 @@
 
 mod checkpoint;
 mod export;
-mod store;
+mod found;
+mod source;
 mod verify;
 
 use clap::{Args, Subcommand};
