@@ -7,7 +7,20 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, &[&str])] = &[
     (
         "cli",
-        &["app", "backup", "demo", "config", "store", "journal", "clock", "domain", "telemetry", "identity", "proxy"],
+        &[
+            "anchor",
+            "app",
+            "backup",
+            "demo",
+            "config",
+            "store",
+            "journal",
+            "clock",
+            "domain",
+            "telemetry",
+            "identity",
+            "proxy",
+        ],
     ),
     ("demo", &["app", "config", "clock", "domain", "journal", "telemetry"]),
     (
@@ -15,6 +28,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "admin",
             "backup",
+            "anchor",
             "clock",
             "config",
             "domain",
@@ -30,12 +44,28 @@ const FLOORS: &[(&str, &[&str])] = &[
             "writer",
         ],
     ),
-    ("config", &["admin", "clock", "domain", "identity", "portal", "proxy", "server", "store", "telemetry", "writer"]),
+    (
+        "config",
+        &[
+            "admin",
+            "anchor",
+            "clock",
+            "domain",
+            "identity",
+            "portal",
+            "proxy",
+            "server",
+            "store",
+            "telemetry",
+            "writer",
+        ],
+    ),
     ("admin", &["telemetry", "standings", "clock", "domain"]),
     ("proxy", &["domain", "clock", "identity", "private_file", "standings", "server", "telemetry", "uses"]),
     (
         "portal",
         &[
+            "anchor",
             "backup",
             "domain",
             "clock",
@@ -49,6 +79,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "writer",
         ],
     ),
+    ("anchor", &["domain", "clock", "journal", "store", "telemetry"]),
     ("writer", &["domain", "journal", "store", "standings", "clock", "telemetry"]),
     ("backup", &["domain", "clock", "journal", "store", "uses"]),
     ("uses", &["domain", "journal", "store", "telemetry", "clock"]),

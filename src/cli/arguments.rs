@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::cli::client::Options;
 use crate::cli::{
-    audit, backup, configuration, decide, demo, end, erase, explain, healthcheck, list, papers, request, serve, store,
+    anchor, audit, backup, configuration, decide, demo, end, erase, explain, healthcheck, key, list, papers, request,
+    serve, store,
 };
 
 /// Just-in-time privilege in front of any HTTP application
@@ -54,6 +55,10 @@ pub enum Command {
     Restore(backup::RestoreArguments),
     /// Check, compact or rebuild the store of a stopped hallpass
     Store(store::Arguments),
+    /// Show, rotate or replace the key that signs the journal
+    Key(key::Arguments),
+    /// Go on with a journal that is not the one its anchor names
+    Anchor(anchor::Arguments),
     /// Check or print the configuration
     Config(configuration::Arguments),
     /// Ask a hallpass on this machine whether it is ready
@@ -85,6 +90,8 @@ impl Command {
             | Self::Store(_)
             | Self::Demo(_)
             | Self::Config(_)
+            | Self::Key(_)
+            | Self::Anchor(_)
             | Self::Healthcheck(_)
             | Self::Completions(_)
             | Self::Man => None,

@@ -10,7 +10,8 @@ use crate::cli::desk::print_json;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::terminal::Streams;
 use crate::cli::{
-    audit, backup, configuration, decide, demo, end, erase, explain, healthcheck, list, papers, request, serve, store,
+    anchor, audit, backup, configuration, decide, demo, end, erase, explain, healthcheck, key, list, papers, request,
+    serve, store,
 };
 
 /// Does what `arguments` (the program's name first) ask for.
@@ -48,6 +49,8 @@ fn dispatch(command: &Command, streams: &mut Streams<'_>) -> Result<(), Failure>
         Command::Backup(arguments) => block_on(backup::run(arguments, streams)),
         Command::Restore(arguments) => backup::restore(arguments, streams),
         Command::Store(arguments) => store::run(arguments, streams),
+        Command::Key(arguments) => key::run(arguments, streams),
+        Command::Anchor(arguments) => anchor::run(arguments, streams),
         Command::Config(arguments) => configuration::run(arguments, streams),
         Command::Healthcheck(arguments) => block_on(healthcheck::run(arguments, streams)),
         Command::Completions(arguments) => papers::completions(arguments, streams),

@@ -1,6 +1,7 @@
 //! The API under `/api/v1`: one file per noun. Router and OpenAPI document come from the same list of handlers.
 
 pub(super) mod activation;
+mod anchor;
 mod assignment;
 mod audit;
 mod backup;
@@ -47,6 +48,8 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(export::export))
         .routes(routes!(audit::head))
         .routes(routes!(backup::backup))
+        .routes(routes!(anchor::checkpoint))
+        .routes(routes!(anchor::publish))
         .routes(routes!(uses::list))
         .routes(routes!(events::follow));
     OpenApiRouter::with_openapi(document::about()).nest("/api/v1", v1)
