@@ -187,6 +187,13 @@ pub enum Event {
         /// Who.
         principal: Principal,
     },
+    /// What was issued to a principal so far, tokens and sessions, proves nobody any more.
+    CredentialsRevoked {
+        /// Whose.
+        principal: Principal,
+        /// What was issued from then on counts.
+        issued_before: Timestamp,
+    },
     /// Another key signs from the next record on; this one is still signed by the key before.
     KeyRotated {
         /// Ed25519 public key that signs from now on, hexadecimal.
@@ -255,6 +262,7 @@ impl Event {
             | Self::AssignmentEnded { .. }
             | Self::PrincipalLocked { .. }
             | Self::PrincipalUnlocked { .. }
+            | Self::CredentialsRevoked { .. }
             | Self::KeyRotated { .. }
             | Self::AnchorConfirmed { .. }
             | Self::JournalSucceeded { .. } => None,

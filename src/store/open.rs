@@ -16,10 +16,11 @@ use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
 use crate::journal::verify::Verifier;
 use crate::journal::{PublicKey, SigningKey, Tip};
-use crate::store::append::Draft;
+use crate::store::append::{Draft, write_head};
 use crate::store::handle::{begin_write, guarded};
 use crate::store::key::{folder_of, load, load_or_make, next_key, sync_folder, take_next};
-use crate::store::tables::{CURSORS, FORMAT, JOURNAL, META, NOTES, Rows};
+use crate::store::rebuild::refold;
+use crate::store::tables::{CURSORS, FORMAT, JOURNAL, META, NOTES, Rows, Source};
 use crate::store::{Header, Settings, StoreError, rows};
 
 /// Where a database comes from, again and again.
@@ -99,6 +100,7 @@ impl Place {
         // the guard also covers closing what turns out to be damaged
         guarded(|| {
             let database = self.open()?;
+            bring_up(&database, key)?;
             let chain = check(&database, key)?;
             Ok((database, chain))
         })
@@ -200,23 +202,60 @@ pub(super) fn write_meta(transaction: &WriteTransaction, realm: &str, public_key
     Ok(())
 }
 
-/// Checks format, key, head and the last thousand records; returns what the chain hangs on.
-fn check(database: &Database, key: &SigningKey) -> Result<Chain, StoreError> {
-    let source = &database.begin_read()?;
-    let found = u32::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "format")?)?);
-    if found != FORMAT {
-        return Err(StoreError::UnknownVersion { found, known: FORMAT });
+/// Folds the tables of an older format anew from the journal; what is of this format, or unknown, is left as it is.
+fn bring_up(database: &Database, key: &SigningKey) -> Result<(), StoreError> {
+    let found = format(&database.begin_read()?)?;
+    if !(1..FORMAT).contains(&found) {
+        return Ok(());
     }
+    let Chain { realm, root } = about(&database.begin_read()?)?;
+    tracing::info!(store.format = found, "the tables are of an older format and are made anew from the journal");
+    let transaction = begin_write(database)?;
+    for table in Rows::ALL {
+        transaction.delete_table(table.definition())?;
+    }
+    make_tables(&transaction)?;
+    let tip = refold(&transaction, root)?;
+    is_in_force(key, &transaction, root, tip.sequence)?;
+    write_meta(&transaction, &realm, &root.to_string())?;
+    write_head(&transaction, &tip)?;
+    Ok(transaction.commit()?)
+}
+
+fn format(source: &ReadTransaction) -> Result<u32, StoreError> {
+    Ok(u32::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "format")?)?))
+}
+
+/// What the store says its chain hangs on.
+fn about(source: &ReadTransaction) -> Result<Chain, StoreError> {
     let text = |name| {
         String::from_utf8(rows::meta(source, name)?).map_err(|_| StoreError::Damaged(format!("`{name}` is no text")))
     };
     let (realm, public_key) = (text("realm")?, text("public_key")?);
     let root = public_key.parse().map_err(|_| StoreError::Damaged("the root public key is none".to_owned()))?;
-    let head = rows::head(source)?;
-    let in_force = rows::key_after(source, root, Position(head.sequence))?;
-    if in_force != *key.public_key() {
-        return Err(StoreError::Foreign(format!("it is signed with the public key {in_force}")));
+    Ok(Chain { realm, root })
+}
+
+/// The key of this hallpass must be the one in force.
+fn is_in_force(key: &SigningKey, source: &impl Source, root: PublicKey, last: u64) -> Result<(), StoreError> {
+    let in_force = rows::key_after(source, root, Position(last))?;
+    if in_force == *key.public_key() {
+        Ok(())
+    } else {
+        Err(StoreError::Foreign(format!("it is signed with the public key {in_force}")))
     }
+}
+
+/// Checks format, key, head and the last thousand records; returns what the chain hangs on.
+fn check(database: &Database, key: &SigningKey) -> Result<Chain, StoreError> {
+    let source = &database.begin_read()?;
+    let found = format(source)?;
+    if found != FORMAT {
+        return Err(StoreError::UnknownVersion { found, known: FORMAT });
+    }
+    let chain = about(source)?;
+    let head = rows::head(source)?;
+    is_in_force(key, source, chain.root, head.sequence)?;
     let applied = u64::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "applied")?)?);
     if applied != head.sequence {
         return Err(StoreError::Damaged(format!("rows are folded up to {applied}, the head is {}", head.sequence)));
@@ -226,7 +265,6 @@ fn check(database: &Database, key: &SigningKey) -> Result<Chain, StoreError> {
     if last != head.sequence || journal.len()? != head.sequence {
         return Err(StoreError::Damaged(format!("the head is {}, the last record {last}", head.sequence)));
     }
-    let chain = Chain { realm, root };
     let tip = verify_tail(source, &chain, head.sequence)?;
     if tip != head {
         return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));

@@ -164,6 +164,10 @@ pub(in crate::portal) enum Event {
     PrincipalUnlocked {
         principal: String,
     },
+    CredentialsRevoked {
+        principal: String,
+        issued_before: Instant,
+    },
     KeyRotated {
         public_key: String,
     },
@@ -349,6 +353,9 @@ impl Event {
             }
             domain::Event::PrincipalLocked { principal } => Self::PrincipalLocked { principal: short(principal) },
             domain::Event::PrincipalUnlocked { principal } => Self::PrincipalUnlocked { principal: short(principal) },
+            domain::Event::CredentialsRevoked { principal, issued_before } => {
+                Self::CredentialsRevoked { principal: short(principal), issued_before: Instant(*issued_before) }
+            }
             domain::Event::KeyRotated { public_key } => Self::KeyRotated { public_key: public_key.clone() },
             domain::Event::AnchorConfirmed { expected, found } => {
                 Self::AnchorConfirmed { expected: expected.as_ref().map(ChainPoint::from), found: found.into() }
