@@ -11,6 +11,7 @@
 //!   or a denial ([`domain::authorize`]).
 //! - [`journal`] is the bytes of the log, [`store`] keeps it and its fold in one transaction, [`writer`] is the only one
 //!   who changes anything, [`standings`] makes the result visible, [`uses`] notes what was done with it.
+//! - [`anchor`] publishes the journal's head elsewhere, and holds the journal against it.
 //! - [`identity`] says who is asking, [`server`] owns sockets, [`proxy`] is the data plane and cannot write,
 //!   [`portal`] the control plane, [`admin`] health and metrics.
 //! - [`config`] resolves what was written, [`app`] wires everything, [`cli`] and [`demo`] are how people meet it.
@@ -33,6 +34,7 @@
 //! 13. Authority is decided in the domain.
 
 pub mod admin;
+pub mod anchor;
 pub mod app;
 pub mod cli;
 pub mod clock;

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 /// Which floors each floor may name. Nothing looks up, siblings do not meet.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("cli", &["app", "demo", "config", "store", "journal", "clock", "domain", "telemetry", "identity", "proxy"]),
+    ("cli", &["anchor", "app", "demo", "config", "store", "journal", "clock", "domain", "telemetry", "identity", "proxy"]),
     ("demo", &["app", "config", "clock", "domain", "journal", "telemetry"]),
     (
         "app",
         &[
             "admin",
+            "anchor",
             "clock",
             "config",
             "domain",
@@ -26,13 +27,14 @@ const FLOORS: &[(&str, &[&str])] = &[
             "writer",
         ],
     ),
-    ("config", &["admin", "clock", "domain", "identity", "portal", "proxy", "server", "store", "telemetry", "writer"]),
+    ("config", &["admin", "anchor", "clock", "domain", "identity", "portal", "proxy", "server", "store", "telemetry", "writer"]),
     ("admin", &["telemetry", "standings", "clock", "domain"]),
     ("proxy", &["domain", "clock", "identity", "private_file", "standings", "server", "telemetry", "uses"]),
     (
         "portal",
-        &["domain", "clock", "identity", "journal", "server", "standings", "store", "telemetry", "uses", "writer"],
+        &["anchor", "domain", "clock", "identity", "journal", "server", "standings", "store", "telemetry", "uses", "writer"],
     ),
+    ("anchor", &["domain", "clock", "journal", "store", "telemetry"]),
     ("writer", &["domain", "journal", "store", "standings", "clock", "telemetry"]),
     ("uses", &["domain", "store", "telemetry", "clock"]),
     ("standings", &["domain", "journal", "store", "telemetry"]),

@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::cli::client::Options;
+use crate::cli::{anchor, key};
 use crate::cli::{audit, configuration, decide, demo, end, explain, healthcheck, list, papers, request, serve};
 
 /// Just-in-time privilege in front of any HTTP application
@@ -44,6 +45,10 @@ pub enum Command {
     Explain(explain::Arguments),
     /// Export or verify the journal
     Audit(audit::Arguments),
+    /// Show, rotate or replace the key that signs the journal
+    Key(key::Arguments),
+    /// Go on with a journal that is not the one its anchor names
+    Anchor(anchor::Arguments),
     /// Check or print the configuration
     Config(configuration::Arguments),
     /// Ask a hallpass on this machine whether it is ready
@@ -71,6 +76,8 @@ impl Command {
             Self::Serve(_)
             | Self::Demo(_)
             | Self::Config(_)
+            | Self::Key(_)
+            | Self::Anchor(_)
             | Self::Healthcheck(_)
             | Self::Completions(_)
             | Self::Man => None,

@@ -4,6 +4,7 @@
 //! and text that others wrote cannot steer the terminal.
 
 mod activation;
+pub mod anchor;
 pub mod arguments;
 pub mod audit;
 pub mod client;
@@ -16,8 +17,11 @@ pub mod explain;
 mod failure;
 pub mod files;
 pub mod healthcheck;
+pub mod key;
 pub mod list;
+mod offline;
 pub mod papers;
+mod progress;
 pub mod request;
 mod run;
 pub mod serve;

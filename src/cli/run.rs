@@ -9,6 +9,7 @@ use crate::cli::arguments::{Cli, Command};
 use crate::cli::desk::print_json;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::terminal::Streams;
+use crate::cli::{anchor, key};
 use crate::cli::{audit, configuration, decide, demo, end, explain, healthcheck, list, papers, request, serve};
 
 /// Does what `arguments` (the program's name first) ask for.
@@ -42,6 +43,8 @@ fn dispatch(command: &Command, streams: &mut Streams<'_>) -> Result<(), Failure>
         Command::Revoke(arguments) => block_on(end::revoke(arguments, streams)),
         Command::Explain(arguments) => block_on(explain::run(arguments, streams)),
         Command::Audit(arguments) => block_on(audit::run(arguments, streams)),
+        Command::Key(arguments) => key::run(arguments, streams),
+        Command::Anchor(arguments) => anchor::run(arguments, streams),
         Command::Config(arguments) => configuration::run(arguments, streams),
         Command::Healthcheck(arguments) => block_on(healthcheck::run(arguments, streams)),
         Command::Completions(arguments) => papers::completions(arguments, streams),

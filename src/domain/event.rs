@@ -201,8 +201,8 @@ pub enum Event {
     },
     /// The operator goes on with this journal, although it is not the one that an anchor names.
     AnchorConfirmed {
-        /// The newest anchor.
-        expected: ChainPoint,
+        /// The newest anchor; `None` when the file of anchors held something, but no anchor.
+        expected: Option<ChainPoint>,
         /// The head at that moment, before this record.
         found: ChainPoint,
     },

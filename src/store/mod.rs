@@ -44,7 +44,7 @@ use crate::store::open::{Place, Trust};
 
 pub use append::{Appender, Transaction};
 pub use error::StoreError;
-pub use operator::{Rotated, Successor, begin_successor, confirm_head, public_key_in_file, rotate_key};
+pub use operator::{Rotated, Successor, begin_successor, confirm_head, open_existing, public_key_in_file, rotate_key};
 pub use outside::each_record;
 pub use query::Reader;
 pub use rebuild::TableDigest;

@@ -1,6 +1,7 @@
 //! The API under `/api/v1`: one file per noun. Router and OpenAPI document come from the same list of handlers.
 
 pub(super) mod activation;
+mod anchor;
 mod assignment;
 mod audit;
 pub(super) mod command;
@@ -43,6 +44,8 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(audit::list))
         .routes(routes!(export::export))
         .routes(routes!(audit::head))
+        .routes(routes!(anchor::checkpoint))
+        .routes(routes!(anchor::publish))
         .routes(routes!(uses::list))
         .routes(routes!(events::follow));
     OpenApiRouter::with_openapi(document::about()).nest("/api/v1", v1)
