@@ -4,10 +4,12 @@ pub(super) mod activation;
 mod anchor;
 mod assignment;
 mod audit;
+mod backup;
 pub(super) mod command;
 mod decision;
 pub(super) mod document;
 mod ending;
+mod erasure;
 mod events;
 mod export;
 pub(super) mod list;
@@ -41,9 +43,11 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(ending::revoke))
         .routes(routes!(me::lock, me::unlock))
         .routes(routes!(me::revoke_credentials))
+        .routes(routes!(erasure::erase))
         .routes(routes!(audit::list))
         .routes(routes!(export::export))
         .routes(routes!(audit::head))
+        .routes(routes!(backup::backup))
         .routes(routes!(anchor::checkpoint))
         .routes(routes!(anchor::publish))
         .routes(routes!(uses::list))

@@ -23,6 +23,7 @@ pub(in crate::portal) fn story(entries: &[Entry], names: &IssuerNames, now: Time
                         @if first { (by(entry, names)) }
                         " " span .dim { "· " (time::moment(entry.time)) " · " (time::distance(entry.time, now)) }
                         @if let Some(detail) = entry.detail.as_ref().filter(|_| first) { (words(detail)) }
+                        @if entry.erased { p .dim { "What was written here is erased." } }
                     }
                 }
             }
@@ -65,7 +66,8 @@ fn line(event: &Event) -> Option<(Tone, Markup)> {
         | Event::CredentialsRevoked { .. }
         | Event::KeyRotated { .. }
         | Event::AnchorConfirmed { .. }
-        | Event::JournalSucceeded { .. } => return None,
+        | Event::JournalSucceeded { .. }
+        | Event::NotesErased { .. } => return None,
     };
     Some(told)
 }

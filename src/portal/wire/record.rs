@@ -28,6 +28,9 @@ pub(in crate::portal) struct Record {
     /// What was typed, unless erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<Detail>,
+    /// What was typed is erased.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    erased: bool,
     /// Hexadecimal.
     hash: String,
 }
@@ -180,6 +183,19 @@ pub(in crate::portal) enum Event {
         predecessor: ChainPoint,
         public_key: String,
     },
+    /// What these records had typed beside them is gone.
+    NotesErased {
+        principal: String,
+        count: u64,
+        records: Vec<RecordRun>,
+    },
+}
+
+/// Records one after the other, both ends included.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::portal) struct RecordRun {
+    first: u64,
+    last: u64,
 }
 
 /// What decides one case, frozen when it began.
@@ -272,6 +288,7 @@ impl Record {
                 justification: detail.justification.clone(),
                 ticket: detail.ticket.clone(),
             }),
+            erased: entry.erased,
             hash: HEXLOWER.encode(&entry.sealed.hash),
         }
     }
@@ -363,6 +380,11 @@ impl Event {
             domain::Event::JournalSucceeded { predecessor, public_key } => {
                 Self::JournalSucceeded { predecessor: predecessor.into(), public_key: public_key.clone() }
             }
+            domain::Event::NotesErased { principal, count, records } => Self::NotesErased {
+                principal: short(principal),
+                count: *count,
+                records: records.iter().map(|run| RecordRun { first: run.first, last: run.last }).collect(),
+            },
         }
     }
 }

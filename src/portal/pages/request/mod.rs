@@ -143,7 +143,8 @@ fn facts(desk: &Desk, case: &Activation, shown: &wire::Activation) -> Markup {
         pairs.push(("Opens", html! { ul .plain-list { @for route in routes { li { (text::code(route)) } } } }));
     }
     pairs.push(("Asked for", story::asked(&case.requested)));
-    pairs.push(("Justification", text::said_or(shown.justification.as_deref(), "none")));
+    let unsaid = if shown.erased { "erased" } else { "none" };
+    pairs.push(("Justification", text::said_or(shown.justification.as_deref(), unsaid)));
     if let Some(ticket) = &shown.ticket {
         pairs.push(("Ticket", text::code(ticket)));
     }
