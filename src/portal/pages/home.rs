@@ -108,8 +108,8 @@ fn actions(desk: &Desk, case: &domain::Activation) -> Result<Markup, Problem> {
     Ok(html! {
         div .row.acts {
             (button::form(Weight::Destructive, "Deactivate", case.role.as_str(), &format!("{path}/deactivate")))
-            (extend::drawer(desk, case, &extend::Wanted::default()))
             a href=(path) { "Details" span .unseen { " of " (case.role) } }
+            (extend::drawer(desk, case, &extend::Wanted::default()))
         }
     })
 }

@@ -77,7 +77,7 @@ fn line(event: &Event) -> Option<(Tone, Markup)> {
 }
 
 /// For how long, and from when if not at once.
-pub(in crate::portal) fn asked(requested: &Requested) -> Markup {
+fn asked(requested: &Requested) -> Markup {
     html! {
         "for " (time::span(requested.duration))
         @if let Some(start) = requested.starts_at { " from " (time::moment(start)) }

@@ -9,7 +9,7 @@ use crate::portal::pages::form::{once, url};
 use crate::portal::pages::parts::badge::{self, Tone};
 use crate::portal::pages::parts::button::{self, Weight};
 use crate::portal::pages::parts::field::Field;
-use crate::portal::pages::parts::{decision, party, time};
+use crate::portal::pages::parts::{decision, party, text, time};
 use crate::portal::pages::request::{Back, Sent, address, extend};
 use crate::portal::wire::activation::{self as wire, Approval, State};
 use crate::portal::wire::common::Ending;
@@ -38,6 +38,7 @@ pub(super) fn section(
             @if let Some(approval) = &shown.approval { (vote(desk, approval)) }
             @if let Some(extension) = &shown.extension {
                 p { "A later end is asked for: " (time::moment(extension.ends_at.0)) "." }
+                @if let Some(why) = &extension.justification { (text::said(why)) }
                 @if let Some(approval) = &extension.approval { (vote(desk, approval)) }
             }
             @if is_holder(desk, case) { (way(desk, case, shown, back)) }
@@ -115,9 +116,9 @@ fn clock(desk: &Desk, shown: &wire::Activation) -> Markup {
 fn vote(desk: &Desk, approval: &Approval) -> Markup {
     html! {
         p .dim {
-            @if approval.stages > 1 { "Stage " (approval.stage.saturating_add(1)) " of " (approval.stages) " · " }
-            @if approval.quorum > 1 { (approval.approvals) " of " (approval.quorum) " approvals · " }
-            "to be decided by " (party::any_of(&approval.approvers))
+            @if approval.stages > 1 { "Stage " (approval.stage.saturating_add(1)) " of " (approval.stages) ". " }
+            @if approval.quorum > 1 { (approval.approvals) " of " (approval.quorum) " approvals. " }
+            "To be decided by " (party::any_of(&approval.approvers))
             " · lapses " (time::distance(approval.lapses_at.0, desk.viewer.now()))
         }
     }
