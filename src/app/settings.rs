@@ -22,6 +22,7 @@ pub(super) fn gate(config: &Config) -> proxy::Settings {
         names: config.names.clone(),
         tokens_max: config.limits.tokens_max,
         body_timeout: config.limits.body_timeout,
+        assertion_key_file: config.gate.assertion_key_file.clone(),
     }
 }
 

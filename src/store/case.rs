@@ -35,7 +35,7 @@ impl Transaction {
         case.subject_lock = case.caller.first().map_or(Lock::Open, |standing| standing.lock);
         case.pending = rows::pending_counts(source, own, asked_role(command))?;
         match command {
-            Command::Assign { .. } => {}
+            Command::Assign { .. } | Command::RevokeCredentials { .. } => {}
             Command::ChangeAssignment { id, .. } | Command::RemoveAssignment { id, .. } => {
                 case.assignment = self.assignment(*id)?;
                 case.open = rows::open_behind(source, *id)?;
@@ -74,6 +74,7 @@ impl Transaction {
             Command::Unlock { principal, .. } => {
                 case.subject_lock = rows::lock(source, principal)?;
             }
+            Command::Erase { principal, .. } => case.notes = rows::notes_of(source, principal)?,
             Command::Reconcile { declared, .. } => {
                 case.locked = locked(source, declared.iter().map(|declared| &declared.party))?;
                 case.standing = rows::configured_assignments(source)?;
@@ -110,6 +111,8 @@ const fn asked_role(command: &Command) -> Option<&RoleId> {
         | Command::Revoke { .. }
         | Command::Lock { .. }
         | Command::Unlock { .. }
+        | Command::RevokeCredentials { .. }
+        | Command::Erase { .. }
         | Command::Reconcile { .. }
         | Command::Settle { .. }
         | Command::SealUses { .. } => None,

@@ -116,7 +116,7 @@ impl Reader {
 }
 
 /// Verifies the journal in `transaction` from its beginning and folds it into empty tables.
-fn refold(transaction: &WriteTransaction, root: PublicKey) -> Result<Tip, StoreError> {
+pub(super) fn refold(transaction: &WriteTransaction, root: PublicKey) -> Result<Tip, StoreError> {
     let mut verifier = Verifier::new(root);
     let mut touched = BTreeSet::new();
     let journal = transaction.open_table(JOURNAL)?;
@@ -133,7 +133,8 @@ fn refold(transaction: &WriteTransaction, root: PublicKey) -> Result<Tip, StoreE
     Ok(*verifier.tip())
 }
 
-fn digests(source: &impl Source) -> Result<Vec<TableDigest>, StoreError> {
+/// Digests over all tables of rows.
+pub(super) fn digests(source: &impl Source) -> Result<Vec<TableDigest>, StoreError> {
     Rows::ALL
         .into_iter()
         .map(|rows| {

@@ -33,6 +33,7 @@ pub(in crate::portal) fn story(entries: &[Entry], names: &IssuerNames, now: Time
                         " " span .dim { "· " (time::moment(entry.time)) " · " (time::distance(entry.time, now)) }
                         @let told = telling == Telling::BesideTheRequest && matches!(entry.event, Event::ActivationRequested { .. });
                         @if let Some(detail) = entry.detail.as_ref().filter(|_| first && !told) { (words(detail)) }
+                        @if entry.erased && !told { p .dim { "What was written here is erased." } }
                     }
                 }
             }
@@ -71,7 +72,12 @@ fn line(event: &Event) -> Option<(Tone, Markup)> {
         | Event::AssignmentChanged { .. }
         | Event::AssignmentEnded { .. }
         | Event::PrincipalLocked { .. }
-        | Event::PrincipalUnlocked { .. } => return None,
+        | Event::PrincipalUnlocked { .. }
+        | Event::CredentialsRevoked { .. }
+        | Event::KeyRotated { .. }
+        | Event::AnchorConfirmed { .. }
+        | Event::JournalSucceeded { .. }
+        | Event::NotesErased { .. } => return None,
     };
     Some(told)
 }
@@ -91,6 +97,7 @@ fn by(entry: &Entry, names: &IssuerNames) -> Markup {
             html! { " by " (party::person(name, &names.of_principal(principal))) }
         }
         Actor::Configuration => html! { " by the configuration" },
+        Actor::Operator => html! { " by the operator" },
         // time did it
         Actor::Hallpass => html! {},
     }

@@ -150,7 +150,8 @@ fn facts(desk: &Desk, case: &Activation, shown: &wire::Activation) -> Markup {
             @if let Some(start) = case.requested.starts_at { " from " (time::moment(start)) }
         },
     ));
-    pairs.push(("Justification", text::said_or(shown.justification.as_deref(), "none")));
+    let unsaid = if shown.erased { "erased" } else { "none" };
+    pairs.push(("Justification", text::said_or(shown.justification.as_deref(), unsaid)));
     if let Some(ticket) = &shown.ticket {
         pairs.push(("Ticket", text::code(ticket)));
     }
