@@ -66,6 +66,9 @@ pub enum StoreError {
     /// The store is being reopened, or reopening it failed.
     #[error("the store is closed")]
     Closed,
+    /// Commits overtook a snapshot before its rows could be compared with their seals; read again.
+    #[error("the store moved on while it was read")]
+    Overtaken,
     /// A commit or a change inside a transaction failed before: nothing more may be done with it.
     #[error("the transaction failed before and can only be dropped")]
     Poisoned,

@@ -5,6 +5,7 @@
 //! index row can outlive or predecease what it names.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use redb::{ReadableTable, WriteTransaction};
 use serde::{Deserialize, Serialize};
@@ -21,9 +22,42 @@ use crate::journal::Record;
 use crate::journal::record::{Digest, IdempotencyDigest, event_type};
 use crate::store::StoreError;
 use crate::store::rows::{self, OpenRow, Placed};
+use crate::store::seal::{self, Changes, Seals, Sum, View};
+use crate::store::vouched::{Vouched, is_open, stands};
 use crate::store::tables::{
     OF_ACTIVATION, OF_ASSIGNMENT, Rows, Scope, Source, due_key, from_row, party_key, principal_key, to_row,
 };
+
+/// What folding has changed so far.
+pub(super) struct Folded {
+    /// Whose standing.
+    pub(super) touched: BTreeSet<Party>,
+    /// The sums of sealed rows.
+    pub(super) changes: Changes,
+    /// The sums before.
+    pub(super) seals: Arc<Seals>,
+}
+
+impl Folded {
+    /// Nothing yet, on rows with these seals.
+    pub(super) fn new(seals: Arc<Seals>) -> Self {
+        Self { touched: BTreeSet::new(), changes: Changes::new(), seals }
+    }
+
+    /// The rows of `source`, which holds all that was folded so far.
+    pub(super) fn vouched<'f, S: Source>(&'f self, source: &'f S) -> Vouched<'f, S> {
+        Vouched::new(source, &self.seals, View::Within(&self.changes))
+    }
+
+    /// A row came or went.
+    fn changed(&mut self, rows: Rows, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        if seal::is_sealed(rows) {
+            let group = self.changes.entry(seal::group(rows, key)?).or_insert_with(Sum::default);
+            *group = group.with(self.seals.row(rows, key, value));
+        }
+        Ok(())
+    }
+}
 
 /// Index rows: table and key → value.
 #[derive(Default)]
@@ -51,12 +85,12 @@ const REMEMBERED: Span = Span::hours(24);
 /// So many forgotten keys are swept with each record: more than a record can add, so that they never pile up.
 const SWEPT: usize = 4;
 
-/// Folds the record at `position`; whose standing it changes is added to `touched`.
+/// Folds the record at `position`; what it changes is added to `folded`.
 pub(super) fn fold(
     transaction: &WriteTransaction,
     position: Position,
     record: &Record,
-    touched: &mut BTreeSet<Party>,
+    folded: &mut Folded,
 ) -> Result<(), StoreError> {
     sweep_keys(transaction, record.time)?;
     if let (Some(used), Actor::Principal { principal, .. }) = (&record.idempotency, &record.actor) {
@@ -69,27 +103,27 @@ pub(super) fn fold(
     match &record.event {
         Event::JournalOpened { .. } | Event::ConfigurationApplied { .. } => {}
         Event::AssignmentMade { assignment } => {
-            let before = rows::assignment(transaction, assignment.id.to_bytes())?;
+            let before = folded.vouched(transaction).assignment(assignment.id.to_bytes())?;
             if before.is_some() || assignment.ended.is_some() {
                 return Err(StoreError::Stray(format!("assignment `{}` is made twice", assignment.id)));
             }
             let placed = Placed { position, item: assignment.clone() };
-            write_assignment(transaction, None, &placed, &mut concerns, touched)?;
+            write_assignment(transaction, None, &placed, &mut concerns, folded)?;
         }
         Event::AssignmentChanged { assignment, before, after } => {
-            let old = standing_assignment(transaction, assignment.to_bytes())?;
+            let old = standing_assignment(transaction, folded, assignment.to_bytes())?;
             if old.item.window != *before {
                 return Err(StoreError::Stray(format!("assignment `{assignment}` had another window")));
             }
             let mut new = old.clone();
             new.item.window = *after;
-            write_assignment(transaction, Some(&old), &new, &mut concerns, touched)?;
+            write_assignment(transaction, Some(&old), &new, &mut concerns, folded)?;
         }
         Event::AssignmentEnded { assignment, ending, at } => {
-            let old = standing_assignment(transaction, assignment.to_bytes())?;
+            let old = standing_assignment(transaction, folded, assignment.to_bytes())?;
             let mut new = old.clone();
             new.item.ended = Some(AssignmentEnd { ending: *ending, at: *at });
-            write_assignment(transaction, Some(&old), &new, &mut concerns, touched)?;
+            write_assignment(transaction, Some(&old), &new, &mut concerns, folded)?;
         }
         Event::ActivationRequested { activation, .. }
         | Event::ActivationDecided { activation, .. }
@@ -100,7 +134,7 @@ pub(super) fn fold(
         | Event::ActivationShortened { activation, .. }
         | Event::ActivationEnded { activation, .. }
         | Event::UsesSealed { activation, .. } => {
-            let old = rows::activation(transaction, activation.to_bytes())?;
+            let old = folded.vouched(transaction).activation(activation.to_bytes())?;
             let new = Activation::apply(old.as_ref().map(|old| old.item.clone()), &record.event, record.time)?
                 .ok_or_else(|| StoreError::Stray(format!("activation `{activation}` came to nothing")))?;
             let began = old.as_ref().map_or(position, |old| old.position);
@@ -108,17 +142,17 @@ pub(super) fn fold(
             if let Event::ActivationDecided { approver, .. } = &record.event {
                 concerns.principal(approver);
             }
-            write_activation(transaction, old.as_ref(), &new, &mut concerns, touched)?;
+            write_activation(transaction, old.as_ref(), &new, &mut concerns, folded)?;
         }
         Event::PrincipalLocked { principal } => {
-            lock(transaction, principal, true)?;
+            lock(transaction, principal, true, folded)?;
             concerns.principal(principal);
-            touched.insert(principal.clone().into());
+            folded.touched.insert(principal.clone().into());
         }
         Event::PrincipalUnlocked { principal } => {
-            lock(transaction, principal, false)?;
+            lock(transaction, principal, false, folded)?;
             concerns.principal(principal);
-            touched.insert(principal.clone().into());
+            folded.touched.insert(principal.clone().into());
         }
     }
     concerns.0.insert(Scope::of_event(event_type(&record.event)));
@@ -146,8 +180,14 @@ impl Concerns {
     }
 }
 
-fn standing_assignment(source: &impl Source, id: [u8; 16]) -> Result<Placed<Assignment>, StoreError> {
-    rows::assignment(source, id)?
+fn standing_assignment(
+    source: &impl Source,
+    folded: &Folded,
+    id: [u8; 16],
+) -> Result<Placed<Assignment>, StoreError> {
+    folded
+        .vouched(source)
+        .assignment(id)?
         .filter(|placed| placed.item.ended.is_none())
         .ok_or_else(|| StoreError::Stray("an assignment that does not stand cannot change".to_owned()))
 }
@@ -157,17 +197,18 @@ fn write_assignment(
     old: Option<&Placed<Assignment>>,
     new: &Placed<Assignment>,
     concerns: &mut Concerns,
-    touched: &mut BTreeSet<Party>,
+    folded: &mut Folded,
 ) -> Result<(), StoreError> {
     let Assignment { id, role, party, .. } = &new.item;
     concerns.role(role);
     if let Party::Principal(principal) = party {
         concerns.principal(principal);
     }
-    touched.insert(party.clone());
-    put(transaction, Rows::Assignments, &id.to_bytes(), &to_row(new)?)?;
+    folded.touched.insert(party.clone());
+    let (was, is) = (old.is_some_and(|old| stands(&old.item)), stands(&new.item));
+    put_own(transaction, Rows::Assignments, id.to_bytes(), &to_row(new)?, (was, is), folded)?;
     let before = old.map(assignment_indexes).transpose()?.unwrap_or_default();
-    move_indexes(transaction, before, assignment_indexes(new)?)
+    move_indexes(transaction, before, assignment_indexes(new)?, folded)
 }
 
 fn assignment_indexes(placed: &Placed<Assignment>) -> Result<IndexRows, StoreError> {
@@ -205,15 +246,16 @@ fn write_activation(
     old: Option<&Placed<Activation>>,
     new: &Placed<Activation>,
     concerns: &mut Concerns,
-    touched: &mut BTreeSet<Party>,
+    folded: &mut Folded,
 ) -> Result<(), StoreError> {
     let Activation { id, role, principal, .. } = &new.item;
     concerns.role(role);
     concerns.principal(principal);
-    touched.insert(principal.clone().into());
-    put(transaction, Rows::Activations, &id.to_bytes(), &to_row(new)?)?;
+    folded.touched.insert(principal.clone().into());
+    let (was, is) = (old.is_some_and(|old| is_open(&old.item)), is_open(&new.item));
+    put_own(transaction, Rows::Activations, id.to_bytes(), &to_row(new)?, (was, is), folded)?;
     let before = old.map(activation_indexes).transpose()?.unwrap_or_default();
-    move_indexes(transaction, before, activation_indexes(new)?)
+    move_indexes(transaction, before, activation_indexes(new)?, folded)
 }
 
 fn activation_indexes(placed: &Placed<Activation>) -> Result<IndexRows, StoreError> {
@@ -263,15 +305,40 @@ fn move_indexes(
     transaction: &WriteTransaction,
     IndexRows(before): IndexRows,
     IndexRows(after): IndexRows,
+    folded: &mut Folded,
 ) -> Result<(), StoreError> {
-    for (rows, key) in before.keys().filter(|place| !after.contains_key(*place)) {
+    for ((rows, key), value) in before.iter().filter(|(place, value)| after.get(*place) != Some(*value)) {
         let mut table = transaction.open_table(rows.definition())?;
-        if table.remove(key.as_slice())?.is_none() {
-            return Err(StoreError::Damaged(format!("a row of `{}` is missing", rows.name())));
+        if table.remove(key.as_slice())?.is_none_or(|found| found.value() != value.as_slice()) {
+            return Err(StoreError::Damaged(format!("a row of `{}` is missing or another", rows.name())));
         }
+        folded.changed(*rows, key, value)?;
     }
     for ((rows, key), value) in after.iter().filter(|(place, value)| before.get(*place) != Some(*value)) {
-        put(transaction, *rows, key, value)?;
+        if transaction.open_table(rows.definition())?.insert(key.as_slice(), value.as_slice())?.is_some() {
+            return Err(StoreError::Damaged(format!("a row of `{}` is there already", rows.name())));
+        }
+        folded.changed(*rows, key, value)?;
+    }
+    Ok(())
+}
+
+/// Writes the row of a case or assignment, sealed for as long as it is open: it was, and it is.
+fn put_own(
+    transaction: &WriteTransaction,
+    rows: Rows,
+    id: [u8; 16],
+    value: &[u8],
+    (was_open, is_open): (bool, bool),
+    folded: &mut Folded,
+) -> Result<(), StoreError> {
+    let mut table = transaction.open_table(rows.definition())?;
+    let before = table.insert(id.as_slice(), value)?;
+    if let Some(before) = before.filter(|_| was_open) {
+        folded.changed(rows, &id, before.value())?;
+    }
+    if is_open {
+        folded.changed(rows, &id, value)?;
     }
     Ok(())
 }
@@ -281,7 +348,12 @@ fn put(transaction: &WriteTransaction, rows: Rows, key: &[u8], value: &[u8]) -> 
     Ok(())
 }
 
-fn lock(transaction: &WriteTransaction, principal: &Principal, locked: bool) -> Result<(), StoreError> {
+fn lock(
+    transaction: &WriteTransaction,
+    principal: &Principal,
+    locked: bool,
+    folded: &mut Folded,
+) -> Result<(), StoreError> {
     let mut table = transaction.open_table(Rows::Locks.definition())?;
     let key = principal_key(principal);
     let was_locked = if locked {
@@ -292,7 +364,7 @@ fn lock(transaction: &WriteTransaction, principal: &Principal, locked: bool) -> 
     if was_locked == locked {
         return Err(StoreError::Stray(format!("principal `{principal}` is so already")));
     }
-    Ok(())
+    folded.changed(Rows::Locks, &key, &[])
 }
 
 /// The key under which a principal's idempotency key is remembered.

@@ -24,14 +24,16 @@ impl Handle {
         &self,
         read: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let transaction = self.with(|database| Ok(database.begin_read()?))?;
-        guarded(|| read(&transaction))
+        guarded(|| {
+            let transaction = self.with(|database| Ok(database.begin_read()?))?;
+            read(&transaction)
+        })
     }
 
     /// Begins the one write transaction; blocks while another runs. What it writes is durable when it commits, in two
     /// phases because stored text may be hostile, and a crash needs no long repair.
     pub(super) fn write(&self) -> Result<WriteTransaction, StoreError> {
-        self.with(begin_write)
+        guarded(|| self.with(begin_write))
     }
 
     /// Closes the database: from now on there is none.

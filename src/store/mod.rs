@@ -6,6 +6,7 @@
 //! - `open`, `key`: first start, the checks of every start, the signing key's file
 //! - `append`, `case`: one transaction, and what a decision in it may read
 //! - `fold`: event → rows · `rows`: rows as they are read · `tables`: every table and key layout
+//! - `seal`, `vouched`: rows that grant are bound to the key, and compared whenever a verdict or decision rests on them
 //! - `query`, `records`: questions · `rebuild`: all tables from the journal
 
 mod append;
@@ -20,9 +21,11 @@ mod query;
 mod rebuild;
 mod records;
 mod rows;
+mod seal;
 mod tables;
+mod vouched;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,7 +41,8 @@ use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
 use crate::journal::{Exported, Note, Sealed, SigningKey};
 use crate::store::handle::Handle;
-use crate::store::open::{Place, Trust};
+use crate::store::open::{Checked, Place, Rigour, Trust};
+use crate::store::seal::Seals;
 
 pub use append::{Appender, Transaction};
 pub use error::StoreError;
@@ -71,8 +75,18 @@ pub struct Opened {
 /// # Errors
 /// [`StoreError`]; nothing that exists is ever replaced.
 pub fn open(settings: &Settings, now: Timestamp) -> Result<Opened, StoreError> {
-    let (place, database, trust) = open::open_files(settings, now)?;
-    Ok(opened(place, database, trust))
+    let (place, checked, trust) = open::open_files(settings, now, Rigour::All)?;
+    Ok(opened(place, checked, trust))
+}
+
+/// Opens a store whose rows may be damaged, so that [`Appender::rebuild`] can make them again from its journal. Nothing
+/// else may be done with it: its rows grant what they say.
+///
+/// # Errors
+/// As [`open`], but for rows that are not what the journal says.
+pub fn open_to_rebuild(settings: &Settings, now: Timestamp) -> Result<Opened, StoreError> {
+    let (place, checked, trust) = open::open_files(settings, now, Rigour::Journal)?;
+    Ok(opened(place, checked, trust))
 }
 
 /// Opens the store in `backend`, or begins one when it holds no table at all. The backend must stay usable after it was
@@ -81,12 +95,14 @@ pub fn open(settings: &Settings, now: Timestamp) -> Result<Opened, StoreError> {
 /// # Errors
 /// As [`open`].
 pub fn open_backend(backend: impl StorageBackend, key: SigningKey, now: Timestamp) -> Result<Opened, StoreError> {
-    let (place, database, trust) = open::open_storage(Arc::new(backend), key, now)?;
-    Ok(opened(place, database, trust))
+    let (place, checked, trust) = open::open_storage(Arc::new(backend), key, now)?;
+    Ok(opened(place, checked, trust))
 }
 
-fn opened(place: Place, database: redb::Database, trust: Trust) -> Opened {
-    let shared = Arc::new(Shared { handle: Handle::new(database), trust });
+fn opened(place: Place, Checked { database, sums, .. }: Checked, trust: Trust) -> Opened {
+    let seals = Seals::new(&trust.key, &trust.realm);
+    seals.replace(sums);
+    let shared = Arc::new(Shared { handle: Handle::new(database), trust, seals: Arc::new(seals) });
     let reader = Reader { shared: Arc::clone(&shared) };
     Opened { reader, appender: Appender::new(shared, place) }
 }
@@ -95,6 +111,7 @@ fn opened(place: Place, database: redb::Database, trust: Trust) -> Opened {
 struct Shared {
     handle: Handle,
     trust: Trust,
+    seals: Arc<Seals>,
 }
 
 /// The newest record.

@@ -16,9 +16,12 @@ use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
 use crate::journal::verify::Verifier;
 use crate::journal::{SigningKey, Tip};
-use crate::store::append::Draft;
+use crate::store::append::{Draft, write_head};
+use crate::store::fold::Folded;
 use crate::store::handle::{begin_write, guarded};
 use crate::store::key::{folder_of, load, load_or_make, sync_folder};
+use crate::store::rebuild::compare;
+use crate::store::seal::{Seals, Sums};
 use crate::store::tables::{CURSORS, FORMAT, JOURNAL, META, NOTES, Rows};
 use crate::store::{Header, Settings, StoreError, rows};
 
@@ -30,6 +33,25 @@ pub(super) enum Place {
     Backend(Arc<dyn StorageBackend>),
 }
 
+/// How much is checked before a store is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rigour {
+    /// Everything.
+    All,
+    /// The journal, but not the rows made of it.
+    Journal,
+}
+
+/// A database that was opened and checked.
+pub(super) struct Checked {
+    /// It.
+    pub(super) database: Database,
+    /// The name of its chain.
+    pub(super) realm: String,
+    /// The seals of its rows.
+    pub(super) sums: Sums,
+}
+
 /// What a database must agree with.
 pub(super) struct Trust {
     /// Signs, and is the root of trust.
@@ -39,7 +61,11 @@ pub(super) struct Trust {
 }
 
 /// The key and the database of `settings`, both made at first start.
-pub(super) fn open_files(settings: &Settings, now: Timestamp) -> Result<(Place, Database, Trust), StoreError> {
+pub(super) fn open_files(
+    settings: &Settings,
+    now: Timestamp,
+    rigour: Rigour,
+) -> Result<(Place, Checked, Trust), StoreError> {
     let Settings { path, key_path } = settings;
     let place = Place::File(path.clone());
     let key = if path.try_exists().map_err(|error| StoreError::file(path, error))? {
@@ -50,8 +76,9 @@ pub(super) fn open_files(settings: &Settings, now: Timestamp) -> Result<(Place, 
         create_file(path, &key, now)?;
         key
     };
-    let (database, realm) = place.open_checked(&key)?;
-    Ok((place, database, Trust { key, realm }))
+    let checked = place.open_checked(&key, rigour)?;
+    let realm = checked.realm.clone();
+    Ok((place, checked, Trust { key, realm }))
 }
 
 /// The database in `backend`, begun when it holds nothing at all.
@@ -59,28 +86,24 @@ pub(super) fn open_storage(
     backend: Arc<dyn StorageBackend>,
     key: SigningKey,
     now: Timestamp,
-) -> Result<(Place, Database, Trust), StoreError> {
+) -> Result<(Place, Checked, Trust), StoreError> {
     let place = Place::Backend(backend);
-    let (database, realm) = guarded(|| {
+    let checked = guarded(|| {
         let database = place.open()?;
         if database.begin_read()?.list_tables()?.next().is_none() {
             begin_journal(&database, &key, now)?;
         }
-        let realm = check(&database, &key)?;
-        Ok((database, realm))
+        check(database, &key, Rigour::All)
     })?;
-    Ok((place, database, Trust { key, realm }))
+    let realm = checked.realm.clone();
+    Ok((place, checked, Trust { key, realm }))
 }
 
 impl Place {
-    /// Opens what is there and checks it; returns the realm with it.
-    pub(super) fn open_checked(&self, key: &SigningKey) -> Result<(Database, String), StoreError> {
+    /// Opens what is there and checks it.
+    pub(super) fn open_checked(&self, key: &SigningKey, rigour: Rigour) -> Result<Checked, StoreError> {
         // the guard also covers closing what turns out to be damaged
-        guarded(|| {
-            let database = self.open()?;
-            let realm = check(&database, key)?;
-            Ok((database, realm))
-        })
+        guarded(|| check(self.open()?, key, rigour))
     }
 
     fn open(&self) -> Result<Database, StoreError> {
@@ -131,7 +154,7 @@ fn begin_journal(database: &Database, key: &SigningKey, now: Timestamp) -> Resul
     write_meta(&transaction, &realm, &public_key)?;
     let header =
         Header { command: CommandId::from_random(random()?), time: now, actor: Actor::Hallpass, idempotency: None };
-    let mut draft = Draft::new(Tip::START);
+    let mut draft = Draft::new(Tip::START, Folded::new(Arc::new(Seals::new(key, &realm))));
     let opened = Event::JournalOpened { realm: realm.clone(), public_key };
     draft.append(&transaction, key, &realm, &header, &[opened], &Detail::default())?;
     draft.write_head(&transaction)?;
@@ -159,9 +182,46 @@ pub(super) fn write_meta(transaction: &WriteTransaction, realm: &str, public_key
     Ok(())
 }
 
-/// Checks format, key, head and the last thousand records; returns the realm.
-fn check(database: &Database, key: &SigningKey) -> Result<String, StoreError> {
-    let source = &database.begin_read()?;
+/// Checks format, key, head, the last thousand records, and that the rows that grant are those that were written.
+fn check(database: Database, key: &SigningKey, rigour: Rigour) -> Result<Checked, StoreError> {
+    let source = database.begin_read()?;
+    let (realm, head) = check_journal(&source, key)?;
+    let seals = Seals::new(key, &realm);
+    let sums = match rigour {
+        Rigour::Journal => Sums::default(),
+        Rigour::All => {
+            let sums = seals.sums_of(&source)?;
+            let seal = source.open_table(META)?.get("seal")?.map(|seal| seal.value().to_vec());
+            if !seal.is_some_and(|seal| seals.vouches_for(&head, &sums, &seal)) {
+                // the seal of another program or of a former key: the journal itself has the last word
+                return sealed_anew(database, source, key, realm);
+            }
+            sums
+        }
+    };
+    drop(source);
+    Ok(Checked { database, realm, sums })
+}
+
+/// Compares all rows with the whole journal, and seals them when they are what it says.
+fn sealed_anew(
+    database: Database,
+    source: ReadTransaction,
+    key: &SigningKey,
+    realm: String,
+) -> Result<Checked, StoreError> {
+    tracing::warn!("the rows of the store are not sealed by this key; comparing all of them with the journal");
+    let folded = compare(&source, key, &realm)?;
+    let sums = folded.seals.sums_of(&source)?;
+    let head = rows::head(&source)?;
+    drop(source);
+    let transaction = begin_write(&database)?;
+    write_head(&transaction, &head, &folded)?;
+    transaction.commit()?;
+    Ok(Checked { database, realm, sums })
+}
+
+fn check_journal(source: &ReadTransaction, key: &SigningKey) -> Result<(String, Tip), StoreError> {
     let found = u32::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "format")?)?);
     if found != FORMAT {
         return Err(StoreError::UnknownVersion { found, known: FORMAT });
@@ -187,7 +247,7 @@ fn check(database: &Database, key: &SigningKey) -> Result<String, StoreError> {
     if tip != head {
         return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
     }
-    Ok(realm)
+    Ok((realm, head))
 }
 
 fn verify_tail(source: &ReadTransaction, key: &SigningKey, realm: &str, last: u64) -> Result<Tip, StoreError> {

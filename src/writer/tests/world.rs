@@ -1,11 +1,5 @@
 //! A writer on a disk that can be told to fail, a clock that can be moved, and people to give commands.
 
-use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use redb::StorageBackend;
-use redb::backends::InMemoryBackend;
-
 use crate::clock::ManualClock;
 use crate::domain::activation::Phase;
 use crate::domain::assignment::AssignmentKind;
@@ -21,46 +15,9 @@ use crate::domain::role::RoleId;
 use crate::domain::standing::Lock;
 use crate::domain::time::{Span, Timestamp};
 use crate::journal::SigningKey;
+use crate::store::tests::disk::{Disk, Trouble};
 use crate::store::{Opened, Reader, open_backend};
 pub(super) use crate::writer::*;
-
-/// A disk in memory that can be told to fail.
-#[derive(Debug, Clone)]
-pub(super) struct Disk {
-    pub(super) bytes: Arc<InMemoryBackend>,
-    pub(super) fails: Arc<AtomicBool>,
-}
-
-impl Disk {
-    fn well(&self) -> io::Result<()> {
-        if self.fails.load(Ordering::SeqCst) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
-    }
-}
-
-impl StorageBackend for Disk {
-    fn len(&self) -> io::Result<u64> {
-        self.bytes.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.bytes.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.well()?;
-        self.bytes.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.well()?;
-        self.bytes.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.well()?;
-        self.bytes.write(offset, data)
-    }
-}
 
 pub(super) const NOW: i64 = 1_800_000_000;
 pub(super) const WHY: &str = "the till of shop 4 is stuck";
@@ -79,7 +36,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new() -> Self {
-        let disk = Disk { bytes: Arc::new(InMemoryBackend::new()), fails: Arc::default() };
+        let disk = Disk::new();
         let (now, clock) = Clock::manual(Timestamp::from_seconds(NOW));
         let (key, _) = SigningKey::generate().unwrap();
         let Opened { reader, appender } = open_backend(disk.clone(), key, now.now()).unwrap();
@@ -140,7 +97,7 @@ impl World {
 
     /// The disk fails from now on, and somebody notices.
     pub(super) async fn break_the_disk(&self) {
-        self.disk.fails.store(true, Ordering::SeqCst);
+        self.disk.suffer(Trouble::Full);
         let noticed = self.submit("ben", request(99, WHY)).await;
         assert!(matches!(noticed, Err(SubmitError::Unavailable)), "{noticed:?}");
         assert!(!self.writer.health().takes_commands());
@@ -148,7 +105,7 @@ impl World {
 
     /// The disk is well again, and the writer has found out.
     pub(super) async fn mend_the_disk(&self) {
-        self.disk.fails.store(false, Ordering::SeqCst);
+        self.disk.suffer(Trouble::None);
         let found_out = async {
             while !self.writer.health().takes_commands() {
                 tokio::task::yield_now().await;
