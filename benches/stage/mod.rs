@@ -103,6 +103,7 @@ impl Stage {
             mail: None,
             groups: vec![Group::new(self.issuer.url(), "engineers")],
             assurance: Assurance::default(),
+            issued_at: None,
             ends_at: Timestamp::MAX,
         }))
     }

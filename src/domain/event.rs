@@ -173,6 +173,13 @@ pub enum Event {
         /// Who.
         principal: Principal,
     },
+    /// What was issued to a principal so far, tokens and sessions, proves nobody any more.
+    CredentialsRevoked {
+        /// Whose.
+        principal: Principal,
+        /// What was issued from then on counts.
+        issued_before: Timestamp,
+    },
 }
 
 /// What a person typed or is called, kept beside the record and erasable.
@@ -221,7 +228,8 @@ impl Event {
             | Self::AssignmentChanged { .. }
             | Self::AssignmentEnded { .. }
             | Self::PrincipalLocked { .. }
-            | Self::PrincipalUnlocked { .. } => None,
+            | Self::PrincipalUnlocked { .. }
+            | Self::CredentialsRevoked { .. } => None,
         }
     }
 }

@@ -272,7 +272,9 @@ impl Concerned {
                 concerned.assignment = eligibility.to_string();
             }
             Event::ActivationDecided { approver, .. } => concerned.principal = approver.to_string(),
-            Event::PrincipalLocked { principal } | Event::PrincipalUnlocked { principal } => {
+            Event::PrincipalLocked { principal }
+            | Event::PrincipalUnlocked { principal }
+            | Event::CredentialsRevoked { principal, .. } => {
                 concerned.principal = principal.to_string();
             }
             Event::JournalOpened { .. }

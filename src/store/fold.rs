@@ -154,6 +154,17 @@ pub(super) fn fold(
             concerns.principal(principal);
             folded.touched.insert(principal.clone().into());
         }
+        Event::CredentialsRevoked { principal, issued_before } => {
+            let since = issued_before.as_millis().to_be_bytes();
+            let key = principal_key(principal);
+            let mut table = transaction.open_table(Rows::Credentials.definition())?;
+            if let Some(former) = table.insert(key.as_slice(), since.as_slice())? {
+                folded.changed(Rows::Credentials, &key, former.value())?;
+            }
+            folded.changed(Rows::Credentials, &key, &since)?;
+            concerns.principal(principal);
+            folded.touched.insert(principal.clone().into());
+        }
     }
     concerns.0.insert(Scope::of_event(event_type(&record.event)));
     if let Some(activation) = record.event.activation() {

@@ -56,6 +56,13 @@ impl Handle {
     }
 }
 
+/// What the database says when it is closed at last must not end the thread that held it last.
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let _ = self.close();
+    }
+}
+
 /// A write transaction as all are: durable, in two phases, with quick repair.
 pub(super) fn begin_write(database: &Database) -> Result<WriteTransaction, StoreError> {
     let mut transaction = database.begin_write()?;

@@ -15,6 +15,7 @@ mod error;
 mod fold;
 mod handle;
 mod key;
+mod lent;
 mod open;
 mod outside;
 mod query;

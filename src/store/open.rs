@@ -1,13 +1,11 @@
 //! Opening and creating: what is there is checked before anybody relies on it, and never replaced.
 
-use std::fmt;
 use std::fs;
 use std::io;
-use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{BackendError, Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
+use redb::{Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 use redb::{StorageBackend, WriteTransaction};
 
 use crate::domain::event::{Actor, Detail, Event};
@@ -20,7 +18,8 @@ use crate::store::append::{Draft, write_head};
 use crate::store::fold::Folded;
 use crate::store::handle::{begin_write, guarded};
 use crate::store::key::{folder_of, load, load_or_make, sync_folder};
-use crate::store::rebuild::compare;
+use crate::store::lent::Lent;
+use crate::store::rebuild::{compare, refold};
 use crate::store::seal::{Seals, Sums};
 use crate::store::tables::{CURSORS, FORMAT, JOURNAL, META, NOTES, Rows};
 use crate::store::{Header, Settings, StoreError, rows};
@@ -103,7 +102,11 @@ impl Place {
     /// Opens what is there and checks it.
     pub(super) fn open_checked(&self, key: &SigningKey, rigour: Rigour) -> Result<Checked, StoreError> {
         // the guard also covers closing what turns out to be damaged
-        guarded(|| check(self.open()?, key, rigour))
+        guarded(|| {
+            let database = self.open()?;
+            bring_up(&database, key)?;
+            check(database, key, rigour)
+        })
     }
 
     fn open(&self) -> Result<Database, StoreError> {
@@ -221,11 +224,31 @@ fn sealed_anew(
     Ok(Checked { database, realm, sums })
 }
 
-fn check_journal(source: &ReadTransaction, key: &SigningKey) -> Result<(String, Tip), StoreError> {
-    let found = u32::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "format")?)?);
-    if found != FORMAT {
-        return Err(StoreError::UnknownVersion { found, known: FORMAT });
+/// Folds the tables of an older format anew from the journal; what is of this format, or unknown, is left as it is.
+fn bring_up(database: &Database, key: &SigningKey) -> Result<(), StoreError> {
+    let found = format(&database.begin_read()?)?;
+    if !(1..FORMAT).contains(&found) {
+        return Ok(());
     }
+    let (realm, public_key) = about(&database.begin_read()?, key)?;
+    tracing::info!(store.format = found, "the tables are of an older format and are made anew from the journal");
+    let transaction = begin_write(database)?;
+    for table in Rows::ALL {
+        transaction.delete_table(table.definition())?;
+    }
+    make_tables(&transaction)?;
+    let (tip, folded) = refold(&transaction, key, &realm)?;
+    write_meta(&transaction, &realm, &public_key)?;
+    write_head(&transaction, &tip, &folded)?;
+    Ok(transaction.commit()?)
+}
+
+fn format(source: &ReadTransaction) -> Result<u32, StoreError> {
+    Ok(u32::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "format")?)?))
+}
+
+/// Realm and public key the store was begun with; the key must be ours.
+fn about(source: &ReadTransaction, key: &SigningKey) -> Result<(String, String), StoreError> {
     let text = |name| {
         String::from_utf8(rows::meta(source, name)?).map_err(|_| StoreError::Damaged(format!("`{name}` is no text")))
     };
@@ -233,6 +256,15 @@ fn check_journal(source: &ReadTransaction, key: &SigningKey) -> Result<(String, 
     if public_key != key.public_key().to_string() {
         return Err(StoreError::Foreign(format!("it was begun with the public key {public_key}")));
     }
+    Ok((realm, public_key))
+}
+
+fn check_journal(source: &ReadTransaction, key: &SigningKey) -> Result<(String, Tip), StoreError> {
+    let found = format(source)?;
+    if found != FORMAT {
+        return Err(StoreError::UnknownVersion { found, known: FORMAT });
+    }
+    let (realm, _) = about(source, key)?;
     let head = rows::head(source)?;
     let applied = u64::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "applied")?)?);
     if applied != head.sequence {
@@ -281,65 +313,6 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
     let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| StoreError::Randomness)?;
     Ok(bytes)
-}
-
-/// Storage that outlives the database on it, so that it can be opened again.
-struct Lent(Arc<dyn StorageBackend>);
-
-impl fmt::Debug for Lent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl StorageBackend for Lent {
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
-    }
-
-    fn close(&self) -> io::Result<()> {
-        self.0.close()
-    }
-
-    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.try_lock_range(start, end)
-    }
-
-    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.try_lock_shared_range(start, end)
-    }
-
-    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.lock_range(start, end)
-    }
-
-    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.lock_shared_range(start, end)
-    }
-
-    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.unlock_range(start, end)
-    }
-
-    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.query_lock_range(start, end)
-    }
 }
 
 /// What redb may hold in memory.

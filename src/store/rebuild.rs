@@ -129,7 +129,7 @@ fn copy(
 }
 
 /// Verifies the journal in `transaction` from its beginning and folds it into empty tables.
-fn refold(transaction: &WriteTransaction, key: &SigningKey, realm: &str) -> Result<(Tip, Folded), StoreError> {
+pub(super) fn refold(transaction: &WriteTransaction, key: &SigningKey, realm: &str) -> Result<(Tip, Folded), StoreError> {
     let mut verifier = Verifier::new(*key.public_key());
     let mut folded = Folded::new(Arc::new(Seals::new(key, realm)));
     let journal = transaction.open_table(JOURNAL)?;

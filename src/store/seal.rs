@@ -151,7 +151,7 @@ impl Seals {
     /// The sums of the rows as they lie there.
     pub(super) fn sums_of(&self, source: &ReadTransaction) -> Result<Sums, StoreError> {
         let mut sums = Sums::default();
-        for sealed in [Rows::Open, Rows::Locks, Rows::Behind, Rows::Standing] {
+        for sealed in [Rows::Open, Rows::Locks, Rows::Credentials, Rows::Behind, Rows::Standing] {
             let table = source.table(sealed.definition())?;
             for entry in table.iter()? {
                 let (key, value) = entry?;
@@ -211,7 +211,13 @@ impl Sums {
 pub(super) const fn is_sealed(rows: Rows) -> bool {
     matches!(
         rows,
-        Rows::Open | Rows::Locks | Rows::Behind | Rows::Standing | Rows::Activations | Rows::Assignments
+        Rows::Open
+            | Rows::Locks
+            | Rows::Credentials
+            | Rows::Behind
+            | Rows::Standing
+            | Rows::Activations
+            | Rows::Assignments
     )
 }
 
@@ -220,7 +226,7 @@ pub(super) fn group(rows: Rows, key: &[u8]) -> Result<Group, StoreError> {
     let (label, named) = match rows {
         // party, kind, id
         Rows::Open => ("party", key.get(..key.len().saturating_sub(OPEN_TAIL)).ok_or_else(damaged)?),
-        Rows::Locks => ("party", key),
+        Rows::Locks | Rows::Credentials => ("party", key),
         Rows::Behind => ("behind", key.get(..16).ok_or_else(damaged)?),
         Rows::Standing => ("standing", key.get(..16).ok_or_else(damaged)?),
         other => (other.name(), key),

@@ -4,10 +4,11 @@ use redb::ReadableTable;
 
 use crate::domain::activation::{Activation, Phase};
 use crate::domain::assignment::{Assignment, AssignmentKind};
-use crate::domain::id::AssignmentId;
+use crate::domain::id::{ActivationId, AssignmentId};
 use crate::domain::principal::{Party, Principal};
 use crate::domain::role::RoleId;
 use crate::domain::standing::{Basis, Eligible, Held, Lock, Pending, Position, Standing};
+use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::rows::{OpenRow, Placed, existing, inverted_position};
 use crate::store::seal::{Group, Seals, Sum, View, group_of_party};
@@ -24,6 +25,8 @@ pub(super) struct Vouched<'s, S> {
 /// All rows of one party.
 struct PartyRows {
     lock: Lock,
+    /// The instant before which its credentials count no more.
+    credentials_since: Option<Timestamp>,
     /// Kind, id, row.
     open: Vec<(u8, [u8; 16], OpenRow)>,
 }
@@ -41,8 +44,8 @@ impl<'s, S: Source> Vouched<'s, S> {
 
     /// What a party holds, may activate and awaits, as of `position`.
     pub(super) fn standing(&self, party: &Party, position: Position) -> Result<Standing, StoreError> {
-        let PartyRows { lock, open } = self.party(party)?;
-        let mut standing = Standing { position, lock, ..Standing::default() };
+        let PartyRows { lock, credentials_since, open } = self.party(party)?;
+        let mut standing = Standing { position, lock, credentials_since, ..Standing::default() };
         for (_, _, row) in open {
             match row {
                 OpenRow::Activated { activation, role, window, via } => {
@@ -64,9 +67,18 @@ impl<'s, S: Source> Vouched<'s, S> {
         Ok(standing)
     }
 
-    /// One activation.
+    /// One activation; one that is lost although records tell of it is damage.
     pub(super) fn activation(&self, id: [u8; 16]) -> Result<Option<Placed<Activation>>, StoreError> {
-        self.own(Rows::Activations, id, |placed: &Placed<Activation>| is_open(&placed.item))
+        let found = self.own(Rows::Activations, id, |placed: &Placed<Activation>| is_open(&placed.item))?;
+        if found.is_none() {
+            let scope = Scope::of_activation(ActivationId::from_random(id));
+            let (first, last) = (scope.at(0), scope.at(u64::MAX));
+            let records = self.source.table(Rows::Records.definition())?;
+            if records.range::<&[u8]>(first.as_slice()..=last.as_slice())?.next().is_some() {
+                return Err(StoreError::Damaged("an activation is lost".to_owned()));
+            }
+        }
+        Ok(found)
     }
 
     /// One assignment.
@@ -146,10 +158,14 @@ impl<'s, S: Source> Vouched<'s, S> {
     fn party(&self, party: &Party) -> Result<PartyRows, StoreError> {
         let prefix = party_key(party);
         let mut sum = Sum::default();
-        let mut rows = PartyRows { lock: Lock::Open, open: Vec::new() };
+        let mut rows = PartyRows { lock: Lock::Open, credentials_since: None, open: Vec::new() };
         if let Some(lock) = self.source.table(Rows::Locks.definition())?.get(prefix.as_slice())? {
             sum = sum.with(self.seals.row(Rows::Locks, &prefix, lock.value()));
             rows.lock = Lock::Locked;
+        }
+        if let Some(since) = self.source.table(Rows::Credentials.definition())?.get(prefix.as_slice())? {
+            sum = sum.with(self.seals.row(Rows::Credentials, &prefix, since.value()));
+            rows.credentials_since = Some(Timestamp::from_millis(i64::from_be_bytes(fixed(since.value())?)));
         }
         let table = self.source.table(Rows::Open.definition())?;
         // kinds are small numbers: no key of this party lies behind 0xff

@@ -242,6 +242,9 @@ fn open_file(history: &History, image: &[u8], folder: &Path) -> Result<Opened, S
 
 /// Damages `image` and says how.
 fn damage(image: &mut Vec<u8>, older: &[Vec<u8>], chance: &mut Chance) -> String {
+    if image.len() < 2 * PAGE {
+        return "no more".to_owned();
+    }
     let used: Vec<usize> = (0..image.len() / PAGE).filter(|page| is_used(image, *page)).collect();
     let page = *chance.pick(&used).unwrap_or(&0);
     let other = *chance.pick(&used).unwrap_or(&0);

@@ -240,6 +240,7 @@ impl World {
             mail: None,
             groups: Vec::new(),
             assurance: Assurance { amr: vec!["otp".to_owned()], acr: None, auth_time: None },
+            issued_at: None,
             ends_at: Timestamp::MAX,
         });
         let mut bits = [0; 16];

@@ -146,6 +146,10 @@ pub(in crate::portal) enum Event {
     PrincipalUnlocked {
         principal: String,
     },
+    CredentialsRevoked {
+        principal: String,
+        issued_before: Instant,
+    },
 }
 
 /// What decides one case, frozen when it began.
@@ -293,6 +297,9 @@ impl Event {
             }
             domain::Event::PrincipalLocked { principal } => Self::PrincipalLocked { principal: short(principal) },
             domain::Event::PrincipalUnlocked { principal } => Self::PrincipalUnlocked { principal: short(principal) },
+            domain::Event::CredentialsRevoked { principal, issued_before } => {
+                Self::CredentialsRevoked { principal: short(principal), issued_before: Instant(*issued_before) }
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod disk;
 mod files;
+mod golden;
 mod lists;
 mod recovery;
 mod standing;
@@ -86,6 +87,7 @@ fn identity(name: &str, groups: &[&str]) -> Identity {
         mail: None,
         groups,
         assurance: Assurance::default(),
+        issued_at: None,
         ends_at: Timestamp::MAX,
     }
 }
