@@ -116,6 +116,7 @@ impl App {
             clock: ground.clock.clone(),
             authenticator: authenticator.clone(),
             issuers: config.identity.issuers.len(),
+            alarm: chores::ClockAlarm::new(&metrics),
         };
         watched.report(&readiness);
         tasks.spawn(chores::watch_health(watched, readiness.clone(), stop.clone()));

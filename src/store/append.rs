@@ -16,6 +16,7 @@ use crate::journal::{Note, Record, SigningKey, Tip, chain, upcast};
 use crate::store::fold::{Folded, UsedKey, fold, used_key};
 use crate::store::open::{Checked, Place, Rigour, Trust, random};
 use crate::store::tables::{CURSORS, JOURNAL, META, NOTES, Rows};
+use crate::store::reserve::Reserve;
 use crate::store::vouched::Vouched;
 use crate::store::{Committed, Head, Header, Reader, Remembered, Shared, StoreError, rows};
 
@@ -50,6 +51,28 @@ impl Appender {
             state: State::Sound,
             cursors_moved: false,
         })
+    }
+
+    /// Sets room aside for ending rights on a full disk, unless that was done before. Storage that was handed in has none.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when there is too little room for anything more.
+    pub fn hold_reserve(&self) -> Result<(), StoreError> {
+        match &self.place {
+            Place::File(path) => Reserve::beside(path).hold().map_err(|error| StoreError::file(path, error)),
+            Place::Backend(_) => Ok(()),
+        }
+    }
+
+    /// Gives the room set aside back to the disk: what is committed from now on should only end rights.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub fn give_reserve_back(&self) -> Result<(), StoreError> {
+        match &self.place {
+            Place::File(path) => Reserve::beside(path).give_back().map_err(|error| StoreError::file(path, error)),
+            Place::Backend(_) => Ok(()),
+        }
     }
 
     /// After a failed commit: close, reopen, verify. Readers made earlier go on with what was reopened; in between they

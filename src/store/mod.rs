@@ -4,6 +4,7 @@
 //! and rows commit together or not at all. Rows are folded from events only, so they can be made again at any time.
 //!
 //! - `open`, `key`: first start, the checks of every start, the signing key's file
+//! - `reserve`: room for ending rights when the disk is full
 //! - `append`, `case`: one transaction, and what a decision in it may read
 //! - `fold`: event → rows · `rows`: rows as they are read · `tables`: every table and key layout
 //! - `seal`, `vouched`: rows that grant are bound to the key, and compared whenever a verdict or decision rests on them
@@ -21,6 +22,7 @@ mod outside;
 mod query;
 mod rebuild;
 mod records;
+mod reserve;
 mod rows;
 mod seal;
 mod tables;
@@ -47,6 +49,7 @@ use crate::store::seal::Seals;
 
 pub use append::{Appender, Transaction};
 pub use error::StoreError;
+pub(crate) use key::tell_who_may_read;
 pub use outside::each_record;
 pub use query::Reader;
 pub use rebuild::TableDigest;

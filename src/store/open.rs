@@ -17,7 +17,7 @@ use crate::journal::{SigningKey, Tip};
 use crate::store::append::{Draft, write_head};
 use crate::store::fold::Folded;
 use crate::store::handle::{begin_write, guarded};
-use crate::store::key::{folder_of, load, load_or_make, sync_folder};
+use crate::store::key::{tell_who_may_read, folder_of, load, load_or_make, sync_folder};
 use crate::store::lent::Lent;
 use crate::store::rebuild::{compare, refold};
 use crate::store::seal::{Seals, Sums};
@@ -119,12 +119,14 @@ impl Place {
                     return Err(StoreError::Damaged(format!("`{}` is empty", path.display())));
                 }
                 builder.set_check_integrity_on_open(length <= CHECKED_BYTES_MAX);
+                tell_who_may_read(path);
                 builder.open(path).map_err(|error| match error {
                     redb::DatabaseError::Storage(redb::StorageError::Io(error))
                         if error.kind() == io::ErrorKind::InvalidData =>
                     {
                         StoreError::Damaged(format!("`{}` is no hallpass store: {error}", path.display()))
                     }
+                    redb::DatabaseError::Storage(redb::StorageError::Io(error)) => StoreError::file(path, error),
                     other => other.into(),
                 })
             }

@@ -7,6 +7,9 @@
 mod draw;
 #[path = "../model/oracle.rs"]
 mod oracle;
+#[expect(dead_code, reason = "other test programs use the rest")]
+#[path = "../it/support/process.rs"]
+mod process;
 #[path = "../model/states.rs"]
 mod states;
 #[path = "../model/universe.rs"]
@@ -16,6 +19,8 @@ mod damage;
 mod history;
 mod power;
 mod tape;
+mod volume;
+mod wrong_clock;
 
 #[expect(clippy::disallowed_methods, reason = "a test is told its seed by the environment")]
 fn setting(name: &str) -> Option<u64> {

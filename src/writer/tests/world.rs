@@ -8,7 +8,7 @@ use crate::domain::id::{ActivationId, AssignmentId};
 use crate::domain::identity::{Assurance, Identity};
 use crate::domain::policy::{
     ActivationLimits, ApprovalRule, AssignmentLimits, AssuranceRule, ExtensionRule, JustificationRule, Need, Pattern,
-    PendingLimits, Permanence, PolicyRevision, RolePolicy, TicketRule,
+    PendingLimits, Permanence, PolicyRevision, RolePolicy, Stage, TicketRule,
 };
 use crate::domain::principal::{Group, Party, Principal};
 use crate::domain::role::RoleId;
@@ -41,7 +41,10 @@ impl World {
         let (key, _) = SigningKey::generate().unwrap();
         let Opened { reader, appender } = open_backend(disk.clone(), key, now.now()).unwrap();
         let standings = Standings::new(reader.clone(), 100).unwrap();
-        let policies = Policies::new([policy(role()), policy(RoleId::administrator())], PendingLimits::default());
+        let policies = Policies::new(
+            [policy(role()), policy(RoleId::administrator()), approved(policy(safe()))],
+            PendingLimits::default(),
+        );
         let settings =
             Settings { policies: Arc::new(ArcSwap::from_pointee(policies)), clock_behind_max: Duration::from_secs(5) };
         let (writer, _) = start(appender, standings.clone(), now.clone(), settings, &Metrics::default()).unwrap();
@@ -60,6 +63,7 @@ impl World {
             declared(2, AssignmentKind::Eligible, role(), "ben", None),
             declared(3, AssignmentKind::Active, RoleId::administrator(), "root", minutes(10)),
             declared(4, AssignmentKind::Active, RoleId::administrator(), "vera", None),
+            declared(6, AssignmentKind::Eligible, safe(), "ada", None),
             Declared { party: Party::Group(crew()), ..declared(5, AssignmentKind::Eligible, role(), "", None) },
         ];
         let reconcile = Command::Reconcile { declared, digest: "d".to_owned() };
@@ -97,7 +101,7 @@ impl World {
 
     /// The disk fails from now on, and somebody notices.
     pub(super) async fn break_the_disk(&self) {
-        self.disk.suffer(Trouble::Full);
+        self.disk.suffer(Trouble::Writing);
         let noticed = self.submit("ben", request(99, WHY)).await;
         assert!(matches!(noticed, Err(SubmitError::Unavailable)), "{noticed:?}");
         assert!(!self.writer.health().takes_commands());
@@ -130,6 +134,20 @@ pub(super) fn crew() -> Group {
 
 pub(super) fn role() -> RoleId {
     "shop/vault".parse().unwrap()
+}
+
+/// A role that lea approves.
+pub(super) fn safe() -> RoleId {
+    "shop/safe".parse().unwrap()
+}
+
+fn approved(mut policy: RolePolicy) -> RolePolicy {
+    policy.approval.stages = vec![Stage { approvers: vec![person("lea").into()], quorum: 1, deny_threshold: 1 }];
+    policy
+}
+
+pub(super) fn asg(number: u8) -> AssignmentId {
+    AssignmentId::from_random([number; 16])
 }
 
 pub(super) fn act(number: u8) -> ActivationId {
