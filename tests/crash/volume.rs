@@ -128,7 +128,8 @@ async fn on_a_full_disk_rights_end_durably_and_none_are_granted() {
 
     std::fs::remove_file(filler).expect("removed");
     eventually("rights are granted again", || async { ask(&program, &WORKER).await.0 == 201 }).await;
-    assert!(program.log().contains("there is room for the journal again"), "{}", program.log());
+    let metrics = program.admin("/metrics").await.1;
+    assert!(metrics.contains("hallpass_store_state{state=\"open\"} 1"), "{metrics}");
     program.kill();
     let store = volume.0.join("demo.redb");
     let (exit, said) = program.run(&["audit", "verify", "--store", store.to_str().expect("a path")]);
@@ -166,6 +167,7 @@ async fn a_second_process_is_told_and_leaves_the_first_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_are_for_their_owner_alone_and_wider_ones_are_told_of() {
     let mut program = Program::new("http://127.0.0.1:9", "").await;
+    program.edit("\"demo.redb\"", "\"demo.redb\"\nkey_file = \"demo.key\"");
     program.start(&ROOT).await;
     let mut seen = Vec::new();
     for entry in std::fs::read_dir(program.folder()).expect("a folder").map(|entry| entry.expect("an entry")) {

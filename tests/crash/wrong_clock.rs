@@ -66,6 +66,12 @@ impl Shifted {
         self.program.post(&self.token(who), &path, &json!({})).await.expect("an answer").0
     }
 
+    async fn has_record(&self, event: &str) -> bool {
+        let (status, found) = self.program.read(&self.token(&ROOT), &format!("/audit?event={event}")).await;
+        assert_eq!(status, 200, "{found}");
+        found.to_string().contains(&format!("\"{event}\""))
+    }
+
     async fn state_of(&self, id: &str) -> String {
         let (status, activation) = self.program.read(&self.token(&ROOT), &format!("/activations/{id}")).await;
         assert_eq!(status, 200, "{activation}");
@@ -128,9 +134,11 @@ async fn a_clock_set_forward_and_back_while_running_leaves_ended_what_it_ended()
     assert_eq!(shifted.state_of(&held).await, "active");
 
     shifted.shift("+2h");
-    eventually("its end is written down", || async { shifted.state_of(&held).await == "ended" }).await;
+    eventually("it is over", || async { shifted.state_of(&held).await == "ended" }).await;
+    // at once, so that nobody may have looked at the clock meanwhile but whoever asked
     shifted.shift("+0");
     assert_eq!(shifted.state_of(&held).await, "ended");
+    eventually("its end is written down", || async { shifted.has_record("activation_ended").await }).await;
     shifted.expect_alarm().await;
 
     // also after a restart: the journal remembers how late it was
