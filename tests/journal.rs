@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use hallpass::domain::activation::{Choice, Ending, Requested};
 use hallpass::domain::assignment::{Assignment, AssignmentEnding, AssignmentKind, Origin};
-use hallpass::domain::event::{Actor, Detail, Event};
+use hallpass::domain::event::{Actor, Detail, Event, RecordRun};
 use hallpass::domain::id::{ActivationId, AssignmentId, CommandId};
 use hallpass::domain::identity::Assurance;
 use hallpass::domain::policy::{
@@ -160,8 +160,11 @@ fn one_of_each() -> Chain {
     add(by(boss.clone()), Event::PrincipalLocked { principal: ada() }, &because("laptop lost"));
     add(by(boss.clone()), Event::PrincipalUnlocked { principal: ada() }, &nothing);
     let ending = AssignmentEnding::Removed;
-    add(by(boss), Event::AssignmentEnded { assignment, ending, at: short }, &nothing);
+    add(by(boss.clone()), Event::AssignmentEnded { assignment, ending, at: short }, &nothing);
     add(by(ada()), Event::CredentialsRevoked { principal: ada(), issued_before: long }, &because("laptop lost"));
+    let records = vec![RecordRun { first: 6, last: 6 }, RecordRun { first: 9, last: 9 }];
+    let erased = Event::NotesErased { principal: ada(), count: 2, records };
+    add(by(boss), erased, &because("asked for in letter 12"));
     chain
 }
 

@@ -28,6 +28,7 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::error::Unspecified;
 use tokio_util::sync::CancellationToken;
 
+use crate::anchor::Anchors;
 use crate::clock::Clock;
 use crate::domain::policy::Policies;
 use crate::domain::role::RoleId;
@@ -48,8 +49,19 @@ pub struct Settings {
     pub public_url: String,
     /// Where the gates are found: a way back may lead nowhere else.
     pub gate_urls: Vec<String>,
+    /// Whether a browser can sign in here.
+    pub sign_in: SignIn,
     /// What a client may use of the portal.
     pub limits: Limits,
+}
+
+/// Whether a browser can sign in at the portal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignIn {
+    /// At `/sign-in`.
+    Offered,
+    /// Only bearer tokens are known.
+    Absent,
 }
 
 /// The routes each role opens, for people to read.
@@ -65,6 +77,8 @@ pub struct Parts {
     pub uses: UseReader,
     /// Knows what the caller holds, and when the journal moved.
     pub standings: Standings,
+    /// Publishes the head elsewhere on demand.
+    pub anchors: Anchors,
     /// Verifies tokens.
     pub authenticator: Authenticator,
     /// Names of issuers; swapped on reload.

@@ -14,9 +14,10 @@ use crate::domain::time::Timestamp;
 use crate::journal::record::{Digest, IdempotencyDigest, VERSION};
 use crate::journal::{Note, Record, SigningKey, Tip, chain, upcast};
 use crate::store::fold::{Folded, UsedKey, fold, used_key};
-use crate::store::open::{Checked, Place, Rigour, Trust, random};
+use crate::store::open::{Checked, Place, Trust, random};
 use crate::store::tables::{CURSORS, JOURNAL, META, NOTES, Rows};
 use crate::store::reserve::Reserve;
+use crate::store::seal::Seals;
 use crate::store::vouched::Vouched;
 use crate::store::{Committed, Head, Header, Reader, Remembered, Shared, StoreError, rows};
 
@@ -75,6 +76,19 @@ impl Appender {
         }
     }
 
+    /// Seals the rows anew with the key that signs from now on, so that its first start need not compare all of them.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub(super) fn seal_for(&mut self, key: &SigningKey) -> Result<(), StoreError> {
+        let seals = Seals::new(key, &self.shared.trust.chain.realm);
+        seals.replace(self.shared.handle.read(|source| seals.sums_of(source))?);
+        let transaction = self.shared.handle.write()?;
+        let head = rows::head(&transaction)?;
+        write_seal(&transaction, &head, &Folded::new(Arc::new(seals)))?;
+        Ok(transaction.commit()?)
+    }
+
     /// After a failed commit: close, reopen, verify. Readers made earlier go on with what was reopened; in between they
     /// answer [`StoreError::Closed`]. May be tried again when it failed.
     ///
@@ -89,10 +103,10 @@ impl Appender {
             // whatever else a broken store says when it is closed changes nothing: it is verified next
             Ok(()) | Err(_) => {}
         }
-        let Trust { key, realm } = &self.shared.trust;
-        let Checked { database, realm: found, sums } = self.place.open_checked(key, Rigour::All)?;
-        if found != *realm {
-            return Err(StoreError::Foreign(format!("it was {realm} and is {found}")));
+        let Trust { key, chain } = &self.shared.trust;
+        let Checked { database, chain: found, sums } = self.place.open_checked(key)?;
+        if found != *chain {
+            return Err(StoreError::Foreign(format!("it was {} and is {}", chain.realm, found.realm)));
         }
         self.shared.seals.replace(sums);
         self.shared.handle.set(database);
@@ -177,8 +191,8 @@ impl Transaction {
         self.sound()?;
         // poisoned until it is through: neither an early return nor a panic may leave half a command to be committed
         self.state = State::Poisoned;
-        let Trust { key, realm } = &self.shared.trust;
-        self.draft.append(&self.transaction, key, realm, header, events, detail)?;
+        let Trust { key, chain } = &self.shared.trust;
+        self.draft.append(&self.transaction, key, &chain.realm, header, events, detail)?;
         self.state = State::Sound;
         Ok(())
     }
@@ -294,15 +308,22 @@ impl Draft {
 
     /// Writes head and newest record folded.
     pub(super) fn write_head(&self, transaction: &WriteTransaction) -> Result<(), StoreError> {
-        write_head(transaction, &self.tip, &self.folded)
+        write_head(transaction, &self.tip)?;
+        write_seal(transaction, &self.tip, &self.folded)
     }
 }
 
-/// Writes head, newest record folded, and the seal over all rows that grant.
-pub(super) fn write_head(transaction: &WriteTransaction, tip: &Tip, folded: &Folded) -> Result<(), StoreError> {
+/// Writes head and newest record folded.
+pub(super) fn write_head(transaction: &WriteTransaction, tip: &Tip) -> Result<(), StoreError> {
     let mut meta = transaction.open_table(META)?;
     meta.insert("head", rows::head_row(tip).as_slice())?;
     meta.insert("applied", tip.sequence.to_be_bytes().as_slice())?;
-    meta.insert("seal", folded.seals.of_head(tip, &folded.changes).as_slice())?;
+    Ok(())
+}
+
+/// Writes the seal over all rows that grant.
+pub(super) fn write_seal(transaction: &WriteTransaction, tip: &Tip, folded: &Folded) -> Result<(), StoreError> {
+    let seal = folded.seals.of_head(tip, &folded.changes);
+    transaction.open_table(META)?.insert("seal", seal.as_slice())?;
     Ok(())
 }

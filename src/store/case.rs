@@ -75,6 +75,7 @@ impl Transaction {
             Command::Unlock { principal, .. } => {
                 case.subject_lock = source.lock(principal)?;
             }
+            Command::Erase { principal, .. } => case.notes = rows::notes_of(&self.transaction, principal)?,
             Command::Reconcile { declared, .. } => {
                 case.locked = locked(source, declared.iter().map(|declared| &declared.party))?;
                 case.standing = source.configured_assignments()?;
@@ -112,6 +113,7 @@ const fn asked_role(command: &Command) -> Option<&RoleId> {
         | Command::Lock { .. }
         | Command::Unlock { .. }
         | Command::RevokeCredentials { .. }
+        | Command::Erase { .. }
         | Command::Reconcile { .. }
         | Command::Settle { .. }
         | Command::SealUses { .. } => None,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::activation::{Activation, Phase};
 use crate::domain::assignment::{Assignment, AssignmentEnd, AssignmentKind, Origin};
-use crate::domain::event::{Actor, Event};
+use crate::domain::event::{Actor, Event, RecordRun};
 use crate::domain::id::CommandId;
 use crate::domain::principal::{Party, Principal};
 use crate::domain::role::RoleId;
@@ -21,11 +21,12 @@ use crate::domain::time::{Span, Timestamp};
 use crate::journal::Record;
 use crate::journal::record::{Digest, IdempotencyDigest, event_type};
 use crate::store::StoreError;
+use crate::store::index::{activation_indexes, assignment_indexes, move_indexes};
 use crate::store::rows::{self, OpenRow, Placed};
 use crate::store::seal::{self, Changes, Seals, Sum, View};
 use crate::store::vouched::{Vouched, is_open, stands};
 use crate::store::tables::{
-    OF_ACTIVATION, OF_ASSIGNMENT, Rows, Scope, Source, due_key, from_row, party_key, principal_key, to_row,
+    NOTES, OF_ACTIVATION, OF_ASSIGNMENT, Rows, Scope, Source, due_key, from_row, party_key, principal_key, to_row,
 };
 
 /// What folding has changed so far.
@@ -50,22 +51,12 @@ impl Folded {
     }
 
     /// A row came or went.
-    fn changed(&mut self, rows: Rows, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn changed(&mut self, rows: Rows, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         if seal::is_sealed(rows) {
             let group = self.changes.entry(seal::group(rows, key)?).or_insert_with(Sum::default);
             *group = group.with(self.seals.row(rows, key, value));
         }
         Ok(())
-    }
-}
-
-/// Index rows: table and key → value.
-#[derive(Default)]
-struct IndexRows(BTreeMap<(Rows, Vec<u8>), Vec<u8>>);
-
-impl IndexRows {
-    fn add(&mut self, rows: Rows, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        self.0.insert((rows, key.into()), value.into());
     }
 }
 
@@ -101,7 +92,11 @@ pub(super) fn fold(
         concerns.principal(principal);
     }
     match &record.event {
-        Event::JournalOpened { .. } | Event::ConfigurationApplied { .. } => {}
+        Event::JournalOpened { .. }
+        | Event::ConfigurationApplied { .. }
+        | Event::KeyRotated { .. }
+        | Event::AnchorConfirmed { .. }
+        | Event::JournalSucceeded { .. } => {}
         Event::AssignmentMade { assignment } => {
             let before = folded.vouched(transaction).assignment(assignment.id.to_bytes())?;
             if before.is_some() || assignment.ended.is_some() {
@@ -148,6 +143,10 @@ pub(super) fn fold(
             lock(transaction, principal, true, folded)?;
             concerns.principal(principal);
             folded.touched.insert(principal.clone().into());
+        }
+        Event::NotesErased { principal, records, .. } => {
+            erase(transaction, position, records)?;
+            concerns.principal(principal);
         }
         Event::PrincipalUnlocked { principal } => {
             lock(transaction, principal, false, folded)?;
@@ -222,36 +221,6 @@ fn write_assignment(
     move_indexes(transaction, before, assignment_indexes(new)?, folded)
 }
 
-fn assignment_indexes(placed: &Placed<Assignment>) -> Result<IndexRows, StoreError> {
-    let Assignment { id, kind, role, party, window, origin, ended } = &placed.item;
-    let mut indexes = IndexRows::default();
-    if ended.is_some() {
-        return Ok(indexes);
-    }
-    let mut scopes = vec![
-        Scope::assignments(*kind, None, None),
-        Scope::assignments(*kind, Some(party), None),
-        Scope::assignments(*kind, None, Some(role)),
-        Scope::assignments(*kind, Some(party), Some(role)),
-    ];
-    match origin {
-        Origin::Configuration => scopes.push(Scope::configuration()),
-        Origin::Administrator => {}
-    }
-    for scope in scopes {
-        indexes.add(Rows::Standing, scope.newest_first(placed.position.0), id.to_bytes());
-    }
-    let row = match kind {
-        AssignmentKind::Active => OpenRow::Assigned { assignment: *id, role: role.clone(), window: *window },
-        AssignmentKind::Eligible => OpenRow::Eligible { assignment: *id, role: role.clone(), window: *window },
-    };
-    indexes.add(Rows::Open, open_key(party, OF_ASSIGNMENT, id.to_bytes()), to_row(&row)?);
-    if let Some(ends_at) = window.ends_at {
-        indexes.add(Rows::Due, due_key(ends_at, &[&[OF_ASSIGNMENT], &id.to_bytes()]), []);
-    }
-    Ok(indexes)
-}
-
 fn write_activation(
     transaction: &WriteTransaction,
     old: Option<&Placed<Activation>>,
@@ -267,71 +236,6 @@ fn write_activation(
     put_own(transaction, Rows::Activations, id.to_bytes(), &to_row(new)?, (was, is), folded)?;
     let before = old.map(activation_indexes).transpose()?.unwrap_or_default();
     move_indexes(transaction, before, activation_indexes(new)?, folded)
-}
-
-fn activation_indexes(placed: &Placed<Activation>) -> Result<IndexRows, StoreError> {
-    let Placed { position, item } = placed;
-    let Activation { id, principal, role, eligibility, via, terms, phase, .. } = item;
-    let mut indexes = IndexRows::default();
-    let party = Party::Principal(principal.clone());
-    let (list, open) = match phase {
-        Phase::Pending(ballot) => {
-            (Rows::Pending, Some(OpenRow::Pending { activation: *id, role: role.clone(), lapses_at: ballot.lapses_at }))
-        }
-        Phase::Active { window, .. } => (
-            Rows::Active,
-            Some(OpenRow::Activated { activation: *id, role: role.clone(), window: *window, via: via.clone() }),
-        ),
-        Phase::Ended { .. } => (Rows::Ended, None),
-    };
-    for scope in [
-        Scope::activations(None, None),
-        Scope::activations(Some(principal), None),
-        Scope::activations(None, Some(role)),
-        Scope::activations(Some(principal), Some(role)),
-    ] {
-        indexes.add(list, scope.newest_first(position.0), id.to_bytes());
-    }
-    if let Some(row) = open {
-        indexes.add(Rows::Open, open_key(&party, OF_ACTIVATION, id.to_bytes()), to_row(&row)?);
-        indexes.add(Rows::Behind, [eligibility.to_bytes(), id.to_bytes()].concat(), []);
-    }
-    if let Some(due_at) = item.due_at() {
-        indexes.add(Rows::Due, due_key(due_at, &[&[OF_ACTIVATION], &id.to_bytes()]), []);
-    }
-    if let Some(stage) = item.ballot().and_then(|ballot| ballot.open_stage(terms)) {
-        for approver in &stage.approvers {
-            let key = [party_key(approver).as_slice(), &(!position.0).to_be_bytes()].concat();
-            indexes.add(Rows::Ballots, key, id.to_bytes());
-        }
-    }
-    Ok(indexes)
-}
-
-fn open_key(party: &Party, kind: u8, id: [u8; 16]) -> Vec<u8> {
-    [party_key(party).as_slice(), &[kind], &id].concat()
-}
-
-fn move_indexes(
-    transaction: &WriteTransaction,
-    IndexRows(before): IndexRows,
-    IndexRows(after): IndexRows,
-    folded: &mut Folded,
-) -> Result<(), StoreError> {
-    for ((rows, key), value) in before.iter().filter(|(place, value)| after.get(*place) != Some(*value)) {
-        let mut table = transaction.open_table(rows.definition())?;
-        if table.remove(key.as_slice())?.is_none_or(|found| found.value() != value.as_slice()) {
-            return Err(StoreError::Damaged(format!("a row of `{}` is missing or another", rows.name())));
-        }
-        folded.changed(*rows, key, value)?;
-    }
-    for ((rows, key), value) in after.iter().filter(|(place, value)| before.get(*place) != Some(*value)) {
-        if transaction.open_table(rows.definition())?.insert(key.as_slice(), value.as_slice())?.is_some() {
-            return Err(StoreError::Damaged(format!("a row of `{}` is there already", rows.name())));
-        }
-        folded.changed(*rows, key, value)?;
-    }
-    Ok(())
 }
 
 /// Writes the row of a case or assignment, sealed for as long as it is open: it was, and it is.
@@ -376,6 +280,18 @@ fn lock(
         return Err(StoreError::Stray(format!("principal `{principal}` is so already")));
     }
     folded.changed(Rows::Locks, &key, &[])
+}
+
+/// Takes the notes away. Notes are no rows, yet they go here, so that no copy of the journal brings them back.
+fn erase(transaction: &WriteTransaction, position: Position, records: &[RecordRun]) -> Result<(), StoreError> {
+    let mut notes = transaction.open_table(NOTES)?;
+    for RecordRun { first, last } in records {
+        if first > last || *last >= position.0 {
+            return Err(StoreError::Stray("only notes of earlier records can be erased".to_owned()));
+        }
+        notes.retain_in(*first..=*last, |_, _| false)?;
+    }
+    Ok(())
 }
 
 /// The key under which a principal's idempotency key is remembered.

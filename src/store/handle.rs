@@ -24,10 +24,12 @@ impl Handle {
         &self,
         read: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        guarded(|| {
-            let transaction = self.with(|database| Ok(database.begin_read()?))?;
-            read(&transaction)
-        })
+        guarded(|| read(&self.begin_read()?))
+    }
+
+    /// Begins to read one consistent state.
+    pub(super) fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
+        guarded(|| self.with(|database| Ok(database.begin_read()?)))
     }
 
     /// Begins the one write transaction; blocks while another runs. What it writes is durable when it commits, in two

@@ -8,12 +8,12 @@ use redb::{Builder, ReadTransaction, ReadableTable, WriteTransaction};
 use crate::domain::standing::Position;
 use crate::journal::record::Digest;
 use crate::journal::verify::Verifier;
-use crate::journal::{SigningKey, Tip};
-use crate::store::append::write_head;
+use crate::journal::{PublicKey, Tip};
+use crate::store::append::{write_head, write_seal};
 use crate::store::fold::{Folded, fold};
 use crate::store::handle::begin_write;
 use crate::store::key::{folder_of, sync_folder};
-use crate::store::open::{make_tables, write_meta};
+use crate::store::open::{Chain, Trust, make_tables, write_meta};
 use crate::store::seal::Seals;
 use crate::store::tables::{CURSORS, JOURNAL, NOTES, Rows, Source};
 use crate::store::{Appender, Reader, StoreError, rows};
@@ -39,10 +39,11 @@ impl Appender {
             transaction.delete_table(table.definition())?;
         }
         make_tables(&transaction)?;
-        let (tip, folded) = refold(&transaction, &reader.shared.trust.key, &reader.shared.trust.realm)?;
-        write_head(&transaction, &tip, &folded)?;
+        let Trust { key, chain } = &reader.shared.trust;
+        let (tip, folded) = refold(&transaction, chain.root, Seals::new(key, &chain.realm))?;
+        write_head(&transaction, &tip)?;
+        write_seal(&transaction, &tip, &folded)?;
         transaction.commit()?;
-        // readers take the lock of the handle anew: nobody has begun to read these rows with the sums of the old ones
         let sums = reader.read(|source| reader.shared.seals.sums_of(source))?;
         reader.shared.seals.replace(sums);
         Ok(())
@@ -80,20 +81,22 @@ impl Reader {
     /// # Errors
     /// [`StoreError::Damaged`] names the first bad record, or the table that is not what it should be.
     pub fn check_rows(&self) -> Result<(), StoreError> {
-        self.read(|source| compare(source, &self.shared.trust.key, &self.shared.trust.realm).map(|_| ()))
+        let Trust { key, chain } = &self.shared.trust;
+        self.read(|source| compare(source, chain, Seals::new(key, &chain.realm)).map(|_| ()))
     }
 
     /// Copies journal, notes and cursors, and folds the rest.
     fn copy_into(&self, target: &WriteTransaction) -> Result<(), StoreError> {
-        self.read(|source| copy(source, target, &self.shared.trust.key, &self.shared.trust.realm).map(|_| ()))
+        let Trust { key, chain } = &self.shared.trust;
+        self.read(|source| copy(source, target, chain, Seals::new(key, &chain.realm)).map(|_| ()))
     }
 }
 
 /// Folds the journal in `source` in memory and compares its rows with what that gives.
-pub(super) fn compare(source: &ReadTransaction, key: &SigningKey, realm: &str) -> Result<Folded, StoreError> {
+pub(super) fn compare(source: &ReadTransaction, chain: &Chain, seals: Seals) -> Result<Folded, StoreError> {
     let database = Builder::new().create_with_backend(redb::backends::InMemoryBackend::new())?;
     let transaction = begin_write(&database)?;
-    let folded = copy(source, &transaction, key, realm)?;
+    let folded = copy(source, &transaction, chain, seals)?;
     match digests(source)?.iter().zip(&digests(&transaction)?).find(|(own, fresh)| own != fresh) {
         Some((table, _)) => Err(StoreError::Damaged(format!("table `{}` is not what the journal says", table.table))),
         None => Ok(folded),
@@ -103,11 +106,11 @@ pub(super) fn compare(source: &ReadTransaction, key: &SigningKey, realm: &str) -
 fn copy(
     source: &ReadTransaction,
     target: &WriteTransaction,
-    key: &SigningKey,
-    realm: &str,
+    chain: &Chain,
+    seals: Seals,
 ) -> Result<Folded, StoreError> {
     make_tables(target)?;
-    write_meta(target, realm, &key.public_key().to_string())?;
+    write_meta(target, &chain.realm, &chain.root.to_string())?;
     for definition in [JOURNAL, NOTES] {
         let mut copy = target.open_table(definition)?;
         for entry in source.open_table(definition)?.iter()? {
@@ -120,18 +123,23 @@ fn copy(
         let (name, position) = entry?;
         cursors.insert(name.value(), position.value())?;
     }
-    let (tip, folded) = refold(target, key, realm)?;
+    let (tip, folded) = refold(target, chain.root, seals)?;
     if tip != rows::head(source)? {
         return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
     }
-    write_head(target, &tip, &folded)?;
+    write_head(target, &tip)?;
+    write_seal(target, &tip, &folded)?;
     Ok(folded)
 }
 
-/// Verifies the journal in `transaction` from its beginning and folds it into empty tables.
-pub(super) fn refold(transaction: &WriteTransaction, key: &SigningKey, realm: &str) -> Result<(Tip, Folded), StoreError> {
-    let mut verifier = Verifier::new(*key.public_key());
-    let mut folded = Folded::new(Arc::new(Seals::new(key, realm)));
+/// Verifies the journal in `transaction` from its beginning and folds it into empty tables, whose rows it seals.
+pub(super) fn refold(
+    transaction: &WriteTransaction,
+    root: PublicKey,
+    seals: Seals,
+) -> Result<(Tip, Folded), StoreError> {
+    let mut verifier = Verifier::new(root);
+    let mut folded = Folded::new(Arc::new(seals));
     let journal = transaction.open_table(JOURNAL)?;
     for entry in journal.iter()? {
         let (sequence, row) = entry?;
@@ -146,7 +154,8 @@ pub(super) fn refold(transaction: &WriteTransaction, key: &SigningKey, realm: &s
     Ok((*verifier.tip(), folded))
 }
 
-fn digests(source: &impl Source) -> Result<Vec<TableDigest>, StoreError> {
+/// Digests over all tables of rows.
+pub(super) fn digests(source: &impl Source) -> Result<Vec<TableDigest>, StoreError> {
     Rows::ALL
         .into_iter()
         .map(|rows| {

@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 use crate::domain::activation::Activation;
 use crate::domain::assignment::{Assignment, AssignmentKind};
 use crate::domain::decide::PendingCounts;
+use crate::domain::event::{Actor, Event};
 use crate::domain::id::{ActivationId, AssignmentId};
 use crate::domain::principal::{Group, Party, Principal};
 use crate::domain::role::RoleId;
 use crate::domain::standing::Position;
 use crate::domain::time::{Timestamp, Window};
-use crate::journal::{Note, Sealed, Tip};
+use crate::journal::verify::KeySpan;
+use crate::journal::{Note, PublicKey, Sealed, Tip, upcast};
 use crate::store::tables::{
     JOURNAL, META, NOTES, OF_ACTIVATION, Rows, Scope, Source, after_prefix, fixed, from_row,
 };
@@ -45,6 +47,28 @@ impl<T> From<Placed<T>> for Listed<T> {
     fn from(Placed { position, item }: Placed<T>) -> Self {
         Self { position, item }
     }
+}
+
+/// The keys that signed the journal up to now, oldest first.
+pub(super) fn keys(source: &impl Source, root: PublicKey) -> Result<Vec<KeySpan>, StoreError> {
+    let scope = Scope::of_event("key_rotated");
+    let mut keys = vec![KeySpan { key: root, since: 1 }];
+    let table = source.table(Rows::Records.definition())?;
+    for entry in table.range::<&[u8]>(scope.at(0).as_slice()..=scope.at(u64::MAX).as_slice())? {
+        let position = position_in(entry?.0.value())?;
+        let sealed = existing(sealed(source, position)?)?;
+        let damaged = || StoreError::Damaged(format!("record {position} names no key"));
+        let Event::KeyRotated { public_key } = upcast::read(&sealed.core)?.event else { return Err(damaged()) };
+        keys.push(KeySpan { key: public_key.parse().map_err(|_| damaged())?, since: position.next().0 });
+    }
+    Ok(keys)
+}
+
+/// The key that signs the record after `position`.
+pub(super) fn key_after(source: &impl Source, root: PublicKey, position: Position) -> Result<PublicKey, StoreError> {
+    let keys = keys(source, root)?;
+    let in_force = keys.iter().rev().find(|span| span.since <= position.next().0);
+    Ok(in_force.map_or(root, |span| span.key))
 }
 
 /// How many rows each activation has in the lists of its phase.
@@ -222,6 +246,28 @@ pub(super) fn note(source: &impl Source, position: Position) -> Result<Option<No
     }
     let (salt, text) = rest.split_first_chunk().ok_or_else(damaged)?;
     Ok(Some(Note::from_parts(*salt, text.to_vec())))
+}
+
+/// The records with a note that are by `principal` or about it, oldest first. What was written when another ordered an
+/// erasure stays: it is the proof of that order, and about nothing else.
+pub(super) fn notes_of(source: &impl Source, principal: &Principal) -> Result<Vec<Position>, StoreError> {
+    let scope = Scope::activations(Some(principal), None);
+    let records = source.table(Rows::Records.definition())?;
+    let notes = source.table(NOTES)?;
+    let mut found = Vec::new();
+    for entry in records.range::<&[u8]>(scope.at(0).as_slice()..=scope.at(u64::MAX).as_slice())? {
+        let position = position_in(entry?.0.value())?;
+        if notes.get(position.0)?.is_none() {
+            continue;
+        }
+        let record = upcast::read(&existing(sealed(source, position)?)?.core)?;
+        let ordered_by_another = matches!(record.event, Event::NotesErased { .. })
+            && !matches!(&record.actor, Actor::Principal { principal: actor, .. } if actor == principal);
+        if !ordered_by_another {
+            found.push(position);
+        }
+    }
+    Ok(found)
 }
 
 /// The bytes of a note's row.

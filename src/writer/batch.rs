@@ -170,7 +170,9 @@ impl Batches {
         let now = self.clock.now().max(before.time);
         let mut results = Vec::new();
         for (submission, decided_at) in submissions {
-            results.push(if clock_is_behind && grants(&submission.command) {
+            results.push(if let Some(reason) = self.standings.doubted().filter(|_| grants(&submission.command)) {
+                Err(SubmitError::Doubted(Arc::clone(reason)))
+            } else if clock_is_behind && grants(&submission.command) {
                 Err(SubmitError::ClockBehind)
             } else if self.room != Room::Enough && grants(&submission.command) {
                 Err(SubmitError::DiskFull)
@@ -274,6 +276,7 @@ pub(super) const fn grants(command: &Command) -> bool {
         | Command::Revoke { .. }
         | Command::Lock { .. }
         | Command::RevokeCredentials { .. }
+        | Command::Erase { .. }
         // configuration is what the operator says, also while the clock is wrong
         | Command::Reconcile { .. }
         | Command::Settle { .. }

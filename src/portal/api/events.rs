@@ -202,7 +202,8 @@ fn sees(desk: &Desk, entry: &Entry) -> Result<bool, StoreError> {
         }
         Event::PrincipalLocked { principal }
         | Event::PrincipalUnlocked { principal }
-        | Event::CredentialsRevoked { principal, .. } => Ok(viewer.sees_principal(principal)),
+        | Event::CredentialsRevoked { principal, .. }
+        | Event::NotesErased { principal, .. } => Ok(viewer.sees_principal(principal)),
         _ => Ok(false),
     }
 }
@@ -210,12 +211,16 @@ fn sees(desk: &Desk, entry: &Entry) -> Result<bool, StoreError> {
 /// What a record is about.
 fn noun(event: &Event) -> &'static str {
     match event {
-        Event::JournalOpened { .. } => "journal",
+        Event::JournalOpened { .. }
+        | Event::KeyRotated { .. }
+        | Event::AnchorConfirmed { .. }
+        | Event::JournalSucceeded { .. } => "journal",
         Event::ConfigurationApplied { .. } => "configuration",
         Event::AssignmentMade { .. } | Event::AssignmentChanged { .. } | Event::AssignmentEnded { .. } => "assignment",
-        Event::PrincipalLocked { .. } | Event::PrincipalUnlocked { .. } | Event::CredentialsRevoked { .. } => {
-            "principal"
-        }
+        Event::PrincipalLocked { .. }
+        | Event::PrincipalUnlocked { .. }
+        | Event::CredentialsRevoked { .. }
+        | Event::NotesErased { .. } => "principal",
         Event::ActivationRequested { .. }
         | Event::ActivationDecided { .. }
         | Event::ActivationStarted { .. }

@@ -11,9 +11,11 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::schema;
+use crate::anchor;
 use crate::clock::{Clock, ManualClock};
 use crate::domain::assignment::AssignmentKind;
 use crate::domain::command::{Caller, Command, Declared};
@@ -28,7 +30,7 @@ use crate::domain::role::RoleId;
 use crate::domain::time::{Span, Timestamp};
 use crate::identity::names::IssuerNames;
 use crate::identity::{Authenticator, IssuerSettings, KeySource, Settings as IdentitySettings};
-use crate::portal::{Limits, Parts, Portal, RoutesByRole, Settings, router};
+use crate::portal::{Limits, Parts, Portal, RoutesByRole, Settings, SignIn, router};
 use crate::standings::Standings;
 use crate::store;
 use crate::telemetry::Metrics;
@@ -101,7 +103,14 @@ impl World {
         let (recorder, uses, _) = uses::start(&folder.path().join("uses.redb"), &metrics).unwrap();
         let stop = CancellationToken::new();
         let names = IssuerNames::new([("demo".into(), ISSUER.into())]);
+        let anchor = anchor::Settings { file: None, webhook: None, interval: Span::minutes(5), records_max: 1000 };
+        let head = standings.watch();
+        let (anchors, publisher) =
+            anchor::start(&anchor, opened.reader.clone(), head, clock.clone(), &metrics).unwrap();
+        let running = TaskTracker::new();
+        running.spawn(publisher.run(stop.clone()));
         let parts = Parts {
+            anchors,
             writer: writer.clone(),
             uses,
             reader: opened.reader,
@@ -114,6 +123,7 @@ impl World {
             settings: Settings {
                 public_url: PORTAL.to_owned(),
                 gate_urls: vec!["https://shop.example".to_owned()],
+                sign_in: SignIn::Absent,
                 limits,
             },
             stop: stop.clone(),
