@@ -4,14 +4,14 @@
 //! computes the index rows before and after, takes away what only the former has and writes what only the latter has: no
 //! index row can outlive or predecease what it names.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use redb::{ReadableTable, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::activation::{Activation, Phase};
-use crate::domain::assignment::{Assignment, AssignmentEnd, AssignmentKind, Origin};
+use crate::domain::activation::Activation;
+use crate::domain::assignment::{Assignment, AssignmentEnd};
 use crate::domain::event::{Actor, Event, RecordRun};
 use crate::domain::id::CommandId;
 use crate::domain::principal::{Party, Principal};
@@ -22,11 +22,11 @@ use crate::journal::Record;
 use crate::journal::record::{Digest, IdempotencyDigest, event_type};
 use crate::store::StoreError;
 use crate::store::index::{activation_indexes, assignment_indexes, move_indexes};
-use crate::store::rows::{self, OpenRow, Placed};
+use crate::store::rows::{self, Placed};
 use crate::store::seal::{self, Changes, Seals, Sum, View};
 use crate::store::vouched::{Vouched, is_open, stands};
 use crate::store::tables::{
-    NOTES, OF_ACTIVATION, OF_ASSIGNMENT, Rows, Scope, Source, due_key, from_row, party_key, principal_key, to_row,
+    NOTES, Rows, Scope, Source, due_key, from_row, party_key, principal_key, to_row,
 };
 
 /// What folding has changed so far.

@@ -11,7 +11,9 @@ use crate::identity::names::IssuerNames;
 use crate::journal::PublicKey;
 use crate::portal::sight::Viewer;
 use crate::portal::wire::assignment::{Assignment, AssignmentEnding};
-use crate::portal::wire::common::{Allowance, Choice, Ending, Extend, Lengths, Requested, SignIn, Stage, Window};
+use crate::portal::wire::common::{
+    Allowance, Choice, Ending, Extend, Lengths, RecordRun, Requested, SignIn, Stage, Window,
+};
 use crate::portal::wire::me::Assurance;
 use crate::portal::wire::text::{Instant, RoleName};
 use crate::store::{Entry, Head};
@@ -189,13 +191,6 @@ pub(in crate::portal) enum Event {
         count: u64,
         records: Vec<RecordRun>,
     },
-}
-
-/// Records one after the other, both ends included.
-#[derive(Debug, Serialize, ToSchema)]
-pub(in crate::portal) struct RecordRun {
-    first: u64,
-    last: u64,
 }
 
 /// What decides one case, frozen when it began.
@@ -383,7 +378,7 @@ impl Event {
             domain::Event::NotesErased { principal, count, records } => Self::NotesErased {
                 principal: short(principal),
                 count: *count,
-                records: records.iter().map(|run| RecordRun { first: run.first, last: run.last }).collect(),
+                records: records.iter().map(RecordRun::from).collect(),
             },
         }
     }
