@@ -8,10 +8,12 @@ mod support;
 
 mod activation;
 mod allow;
+mod anchor;
 mod crash;
 mod deny;
 mod eligibility;
 mod jupyter;
+mod keys;
 mod portal;
 mod reload;
 mod revocation;
