@@ -136,6 +136,7 @@ fn gate(upstream: SocketAddr, issuer: &str, cores: usize) -> Settings {
         names: IssuerNames::new([("demo".into(), issuer.into())]),
         tokens_max: 10_000,
         body_timeout: Duration::from_secs(30),
+        assertion_key_file: "assertion.key".into(),
     }
 }
 

@@ -57,7 +57,9 @@ impl fmt::Display for Mismatch {
         }
         match mistake {
             Mistake::Foreign => write!(f, "this is journal {}", found.realm),
-            Mistake::Short => write!(f, "this journal ends at record {}: an old copy, or its end was cut", found.sequence),
+            Mistake::Short => {
+                write!(f, "this journal ends at record {}: an old copy, or its end was cut", found.sequence)
+            }
             Mistake::Forked => f.write_str("another record stands there in this journal"),
             Mistake::Unsigned => f.write_str("but no key of this journal signed it"),
             Mistake::Unreadable => f.write_str("the file of anchors holds no whole anchor"),

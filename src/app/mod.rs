@@ -119,7 +119,10 @@ impl App {
         };
         watched.report(&readiness);
         if let Some(reason) = ground.standings.doubted() {
-            readiness.missing("anchor", format!("{reason}; no role opens anything until the journal is restored or confirmed"));
+            readiness.missing(
+                "anchor",
+                format!("{reason}; no role opens anything until the journal is restored or confirmed"),
+            );
         }
         tasks.spawn(chores::watch_health(watched, readiness.clone(), stop.clone()));
         chores::count_activations(ground.reader.clone(), &metrics);

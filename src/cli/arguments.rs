@@ -3,8 +3,10 @@
 use clap::{Parser, Subcommand};
 
 use crate::cli::client::Options;
-use crate::cli::{anchor, key};
-use crate::cli::{audit, configuration, decide, demo, end, explain, healthcheck, list, papers, request, serve};
+use crate::cli::{
+    anchor, audit, backup, configuration, decide, demo, end, erase, explain, healthcheck, key, list, papers, request,
+    serve, store,
+};
 
 /// Just-in-time privilege in front of any HTTP application
 #[derive(Debug, Parser)]
@@ -45,6 +47,14 @@ pub enum Command {
     Explain(explain::Arguments),
     /// Export or verify the journal
     Audit(audit::Arguments),
+    /// Erase what a person typed and is called from the journal
+    Erase(erase::Arguments),
+    /// Carry journal and uses away as one file, from a running hallpass or a stopped one
+    Backup(backup::Arguments),
+    /// Make a store from a backup
+    Restore(backup::RestoreArguments),
+    /// Check, compact or rebuild the store of a stopped hallpass
+    Store(store::Arguments),
     /// Show, rotate or replace the key that signs the journal
     Key(key::Arguments),
     /// Go on with a journal that is not the one its anchor names
@@ -73,7 +83,11 @@ impl Command {
             Self::Revoke(arguments) => Some(&arguments.portal),
             Self::Explain(arguments) => Some(&arguments.portal),
             Self::Audit(arguments) => Some(arguments.portal()),
+            Self::Erase(arguments) => Some(&arguments.portal),
+            Self::Backup(arguments) => Some(&arguments.portal),
             Self::Serve(_)
+            | Self::Restore(_)
+            | Self::Store(_)
             | Self::Demo(_)
             | Self::Config(_)
             | Self::Key(_)

@@ -126,7 +126,8 @@ fn show_of_running(config: &Config, json: bool, streams: &mut Streams<'_>) -> Re
     } else {
         writeln!(streams.out, "signs now     {key}")?;
     }
-    let told = "a hallpass runs on the store: its root key is told by GET /api/v1/audit/head, or here once it is stopped";
+    let told =
+        "a hallpass runs on the store: its root key is told by GET /api/v1/audit/head, or here once it is stopped";
     Ok(writeln!(streams.err, "note: {told}")?)
 }
 
@@ -156,8 +157,14 @@ fn lost(arguments: &LostArguments, streams: &mut Streams<'_>) -> Result<(), Fail
         if let crate::anchor::Newest::Note(note) = newest {
             let said = &note.checkpoint;
             let holds = said.realm == end.realm && said.sequence <= end.sequence;
-            let told = if holds { "it ends no earlier than" } else { "NOTE: it is not the journal of, or ends before," };
-            writeln!(streams.out, "{told} the newest anchor, record {} of journal {}", said.sequence, safe(&said.realm))?;
+            let told =
+                if holds { "it ends no earlier than" } else { "NOTE: it is not the journal of, or ends before," };
+            writeln!(
+                streams.out,
+                "{told} the newest anchor, record {} of journal {}",
+                said.sequence,
+                safe(&said.realm)
+            )?;
         }
     }
     agreed("begin a new journal, with nothing but what the configuration gives?", *yes, streams)?;

@@ -33,6 +33,7 @@ pub(super) async fn answer(
     let endpoint = match path {
         "status" => Endpoint::Status,
         "activate" => Endpoint::Activate,
+        "assertion-keys" => Endpoint::AssertionKeys,
         _ => return Err(Refused::NotFound),
     };
     if canonical.method != Method::GET && canonical.method != Method::HEAD {
@@ -44,12 +45,25 @@ pub(super) async fn answer(
             let links = view.rules.listeners.get(listener).map(|listener| &listener.links).ok_or(Refused::Internal)?;
             activate(links, canonical.query().unwrap_or_default()).ok_or(Refused::NotFound)
         }
+        Endpoint::AssertionKeys => {
+            let keys = view.rules.assertion_keys.as_ref().ok_or(Refused::NotFound)?;
+            Ok(assertion_keys(keys.set(core.judge.clock().now())))
+        }
     }
 }
 
 enum Endpoint {
     Status,
     Activate,
+    AssertionKeys,
+}
+
+/// The keys by which applications verify assertions; nobody's secret.
+fn assertion_keys(set: String) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(set));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
 }
 
 /// What the caller holds now, may activate, and waits for.

@@ -189,7 +189,9 @@ fn groups_may_help(verdict: &Verdict, rule: &Rule, identity: &Identity) -> bool 
         Ok(permit) => permit.shadowed(),
         Err(denial) => Some(denial),
     };
-    asks_roles(&rule.demand) && !identity.groups.is_empty() && matches!(denial, Some(Denial::Requestable(_) | Denial::Forbidden))
+    asks_roles(&rule.demand)
+        && !identity.groups.is_empty()
+        && matches!(denial, Some(Denial::Requestable(_) | Denial::Forbidden))
 }
 
 /// More groups than this cannot be looked up for one request; fewer standings never allow more.

@@ -253,6 +253,7 @@ const fn grants(command: &Command) -> bool {
         | Command::Revoke { .. }
         | Command::Lock { .. }
         | Command::RevokeCredentials { .. }
+        | Command::Erase { .. }
         // configuration is what the operator says, also while the clock is wrong
         | Command::Reconcile { .. }
         | Command::Settle { .. }

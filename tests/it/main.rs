@@ -13,6 +13,7 @@ mod crash;
 mod deny;
 mod eligibility;
 mod jupyter;
+mod keeping;
 mod keys;
 mod portal;
 mod reload;

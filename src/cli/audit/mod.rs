@@ -6,6 +6,8 @@ mod found;
 mod source;
 mod verify;
 
+pub(super) use export::copy;
+
 use clap::{Args, Subcommand};
 
 use crate::cli::client::Options;

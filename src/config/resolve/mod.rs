@@ -37,10 +37,10 @@ pub(crate) fn resolve(raw: Configuration, context: &mut Context<'_>) -> Option<C
     let resolved_portal = gate::portal(&raw.portal, &raw.listener, context);
     gate::clashes(&raw, context);
     let admin = gate::admin(&raw.admin, context);
-    let gate = gate::gate(&raw.gate);
     let log = gate::log(&raw.log, context);
     let (limits, pending) = gate::limits(&raw.limits, context);
     let store = store(&raw, context);
+    let gate = gate::gate(&raw.gate, &store, context);
     let anchor = anchor::anchor(&raw, context);
     lint::lint(&raw, &roles, context);
 

@@ -11,7 +11,9 @@ use crate::identity::names::IssuerNames;
 use crate::journal::PublicKey;
 use crate::portal::sight::Viewer;
 use crate::portal::wire::assignment::{Assignment, AssignmentEnding};
-use crate::portal::wire::common::{Allowance, Choice, Ending, Extend, Lengths, Requested, SignIn, Stage, Window};
+use crate::portal::wire::common::{
+    Allowance, Choice, Ending, Extend, Lengths, RecordRun, Requested, SignIn, Stage, Window,
+};
 use crate::portal::wire::me::Assurance;
 use crate::portal::wire::text::{Instant, RoleName};
 use crate::store::{Entry, Head};
@@ -28,6 +30,9 @@ pub(in crate::portal) struct Record {
     /// What was typed, unless erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<Detail>,
+    /// What was typed is erased.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    erased: bool,
     /// Hexadecimal.
     hash: String,
 }
@@ -180,6 +185,12 @@ pub(in crate::portal) enum Event {
         predecessor: ChainPoint,
         public_key: String,
     },
+    /// What these records had typed beside them is gone.
+    NotesErased {
+        principal: String,
+        count: u64,
+        records: Vec<RecordRun>,
+    },
 }
 
 /// What decides one case, frozen when it began.
@@ -272,6 +283,7 @@ impl Record {
                 justification: detail.justification.clone(),
                 ticket: detail.ticket.clone(),
             }),
+            erased: entry.erased,
             hash: HEXLOWER.encode(&entry.sealed.hash),
         }
     }
@@ -363,6 +375,11 @@ impl Event {
             domain::Event::JournalSucceeded { predecessor, public_key } => {
                 Self::JournalSucceeded { predecessor: predecessor.into(), public_key: public_key.clone() }
             }
+            domain::Event::NotesErased { principal, count, records } => Self::NotesErased {
+                principal: short(principal),
+                count: *count,
+                records: records.iter().map(RecordRun::from).collect(),
+            },
         }
     }
 }
