@@ -74,7 +74,8 @@ impl Stage {
 
         let (uses, ..) = uses::start(&folder.path().join("s.uses"), &metrics).expect("a record of uses");
         let (lines, _) = Lines::start(std::io::sink(), &metrics).expect("a log");
-        let services = Services { authenticator, standings, clock, uses, lines };
+        let (policies, paces) = (Arc::default(), Arc::default());
+        let services = Services { authenticator, standings, clock, uses, lines, policies, paces };
         let running = RunningGate::start(&gate(upstream, issuer.url(), cores), &services, &metrics).expect("a gate");
         let gate = running.addresses().first().and_then(|address| address.tcp()).expect("an address");
         Self { gate, _running: running, issuer, writer, _folder: folder }

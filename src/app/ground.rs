@@ -7,10 +7,12 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::app::pace::Pacing;
 use crate::app::serving::RunningListener;
 use crate::app::{CLOCK_BEHIND_MAX, STANDINGS_MAX, Swapped, Threads, chores, settings};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::pace::Paces;
 use crate::identity::Authenticator;
 use crate::portal::{self, Portal};
 use crate::standings::Standings;
@@ -27,6 +29,8 @@ pub(super) struct Ground {
     pub(super) writer: Writer,
     uses: UseReader,
     pub(super) swapped: Swapped,
+    /// How fast each role is decided on.
+    pub(super) paces: Arc<ArcSwap<Paces>>,
 }
 
 impl Ground {
@@ -52,7 +56,7 @@ impl Ground {
         let (recorder, uses, uses_thread) = uses::start(&config.store.path.with_extension("uses"), metrics)
             .context("the record of uses cannot be opened")?;
         let threads = Threads { writer: writer_thread, uses: uses_thread, lines: None };
-        Ok((Self { clock, reader, standings, writer, uses, swapped }, threads, recorder))
+        Ok((Self { clock, reader, standings, writer, uses, swapped, paces: Arc::default() }, threads, recorder))
     }
 
     pub(super) fn portal(
@@ -71,6 +75,7 @@ impl Ground {
             names: Arc::clone(&self.swapped.names),
             policies: Arc::clone(&self.swapped.policies),
             routes: Arc::clone(&self.swapped.routes),
+            paces: Arc::clone(&self.paces),
             clock: self.clock.clone(),
             settings: settings::portal(config),
             stop,
@@ -88,5 +93,13 @@ impl Ground {
         tasks.spawn(sweep::run(reader.clone(), writer.clone(), standings.clone(), clock.clone(), stop.clone()));
         let sealing = chores::seal_uses(uses.clone(), reader.clone(), writer.clone(), clock.clone(), stop.clone());
         tasks.spawn(sealing);
+        let pacing = Pacing {
+            reader: reader.clone(),
+            standings: standings.clone(),
+            policies: Arc::clone(&self.swapped.policies),
+            paces: Arc::clone(&self.paces),
+            clock: clock.clone(),
+        };
+        tasks.spawn(pacing.run(stop.clone()));
     }
 }

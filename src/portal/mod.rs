@@ -28,6 +28,7 @@ use aws_lc_rs::error::Unspecified;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::domain::pace::Paces;
 use crate::domain::policy::Policies;
 use crate::domain::role::RoleId;
 use crate::identity::Authenticator;
@@ -72,6 +73,8 @@ pub struct Parts {
     pub policies: Arc<ArcSwap<Policies>>,
     /// The routes each role opens; swapped on reload.
     pub routes: Arc<ArcSwap<RoutesByRole>>,
+    /// How fast each role is decided on; swapped as people decide.
+    pub paces: Arc<ArcSwap<Paces>>,
     /// Tells the time.
     pub clock: Clock,
     /// What configuration says.

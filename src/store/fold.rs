@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use redb::{ReadableTable, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::activation::{Activation, Phase};
+use crate::domain::activation::{Activation, Ending, Phase};
 use crate::domain::assignment::{Assignment, AssignmentEnd, AssignmentKind, Origin};
 use crate::domain::event::{Actor, Event};
-use crate::domain::id::CommandId;
+use crate::domain::id::{ActivationId, CommandId};
 use crate::domain::principal::{Party, Principal};
 use crate::domain::role::RoleId;
-use crate::domain::standing::Position;
+use crate::domain::standing::{Position, Progress};
 use crate::domain::time::{Span, Timestamp};
 use crate::journal::Record;
 use crate::journal::record::{Digest, IdempotencyDigest, event_type};
@@ -108,6 +108,12 @@ pub(super) fn fold(
             if let Event::ActivationDecided { approver, .. } = &record.event {
                 concerns.principal(approver);
             }
+            if let Phase::Ended { ending, .. } = &new.item.phase {
+                concerns.0.insert(Scope::of_ending(*ending));
+            }
+            if let Event::ActivationEnded { activation, ending, .. } = &record.event {
+                name_ending(transaction, *activation, *ending)?;
+            }
             write_activation(transaction, old.as_ref(), &new, &mut concerns, touched)?;
         }
         Event::PrincipalLocked { principal } => {
@@ -143,7 +149,23 @@ impl Concerns {
 
     fn role(&mut self, role: &RoleId) {
         self.0.insert(Scope::activations(None, Some(role)));
+        self.0.insert(Scope::of_app(role.app()));
     }
+}
+
+/// Lets all records so far of a case that ends be found by how it ended.
+fn name_ending(transaction: &WriteTransaction, activation: ActivationId, ending: Ending) -> Result<(), StoreError> {
+    let mut table = transaction.open_table(Rows::Records.definition())?;
+    let of_case = Scope::of_activation(activation);
+    let (first, last) = (of_case.at(0), of_case.at(u64::MAX));
+    let positions = table
+        .range::<&[u8]>(first.as_slice()..=last.as_slice())?
+        .map(|entry| rows::position_in(entry?.0.value()))
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    for position in positions {
+        table.insert(Scope::of_ending(ending).at(position.0).as_slice(), [].as_slice())?;
+    }
+    Ok(())
 }
 
 fn standing_assignment(source: &impl Source, id: [u8; 16]) -> Result<Placed<Assignment>, StoreError> {
@@ -222,21 +244,34 @@ fn activation_indexes(placed: &Placed<Activation>) -> Result<IndexRows, StoreErr
     let mut indexes = IndexRows::default();
     let party = Party::Principal(principal.clone());
     let (list, open) = match phase {
-        Phase::Pending(ballot) => {
-            (Rows::Pending, Some(OpenRow::Pending { activation: *id, role: role.clone(), lapses_at: ballot.lapses_at }))
-        }
+        Phase::Pending(ballot) => (
+            Rows::Pending,
+            Some(OpenRow::Pending {
+                activation: *id,
+                role: role.clone(),
+                requested_at: item.requested_at,
+                progress: Progress::of(ballot, terms),
+                lapses_at: ballot.lapses_at,
+            }),
+        ),
         Phase::Active { window, .. } => (
             Rows::Active,
             Some(OpenRow::Activated { activation: *id, role: role.clone(), window: *window, via: via.clone() }),
         ),
         Phase::Ended { .. } => (Rows::Ended, None),
     };
-    for scope in [
+    let ending = match phase {
+        Phase::Ended { ending, .. } => Some(Scope::of_ending(*ending)),
+        Phase::Pending(_) | Phase::Active { .. } => None,
+    };
+    let scopes = [
         Scope::activations(None, None),
         Scope::activations(Some(principal), None),
         Scope::activations(None, Some(role)),
         Scope::activations(Some(principal), Some(role)),
-    ] {
+        Scope::of_app(role.app()),
+    ];
+    for scope in scopes.into_iter().chain(ending) {
         indexes.add(list, scope.newest_first(position.0), id.to_bytes());
     }
     if let Some(row) = open {

@@ -6,7 +6,7 @@
 //! - `open`, `key`: first start, the checks of every start, the signing key's file
 //! - `append`, `case`: one transaction, and what a decision in it may read
 //! - `fold`: event → rows · `rows`: rows as they are read · `tables`: every table and key layout
-//! - `query`, `records`: questions · `rebuild`: all tables from the journal
+//! - `query`, `search`, `records`: questions · `rebuild`: all tables from the journal
 
 mod append;
 mod case;
@@ -20,6 +20,7 @@ mod query;
 mod rebuild;
 mod records;
 mod rows;
+mod search;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 
 use redb::StorageBackend;
 
+use crate::domain::activation::Ending;
 use crate::domain::assignment::AssignmentKind;
 use crate::domain::event::{Actor, Detail, Event};
 use crate::domain::id::{ActivationId, CommandId};
@@ -146,6 +148,10 @@ pub struct RecordFilter {
     pub principal: Option<Principal>,
     /// That concern this role.
     pub role: Option<RoleId>,
+    /// That concern a role of this application.
+    pub app: Option<String>,
+    /// Of activations that ended so.
+    pub ending: Option<Ending>,
     /// Of this event type (`activation_started`).
     pub event: Option<String>,
     /// Not before.
@@ -163,6 +169,24 @@ pub struct ActivationFilter {
     pub role: Option<RoleId>,
     /// `pending`, `active` or `ended`.
     pub phase: Option<PhaseName>,
+    /// For a role of this application.
+    pub app: Option<String>,
+    /// That ended so.
+    pub ending: Option<Ending>,
+    /// Asked for not before.
+    pub from: Option<Timestamp>,
+    /// Asked for before.
+    pub until: Option<Timestamp>,
+}
+
+/// In which order a list comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// What began last comes first.
+    #[default]
+    NewestFirst,
+    /// What began first comes first.
+    OldestFirst,
 }
 
 /// The name of a phase.
@@ -194,6 +218,16 @@ pub struct Listed<T> {
     pub position: Position,
     /// The thing.
     pub item: T,
+}
+
+/// One look at a list: what was found, and where to look on.
+#[derive(Debug, Clone)]
+pub struct Found<T> {
+    /// In the list's order.
+    pub items: Vec<Listed<T>>,
+    /// The list goes on behind this position; nothing is left when there is none. Looking takes turns: a look may find
+    /// little and still go on.
+    pub next: Option<Position>,
 }
 
 /// What every record of one command has in common.

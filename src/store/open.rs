@@ -20,7 +20,7 @@ use crate::store::append::Draft;
 use crate::store::handle::{begin_write, guarded};
 use crate::store::key::{folder_of, load, load_or_make, sync_folder};
 use crate::store::tables::{CURSORS, FORMAT, JOURNAL, META, NOTES, Rows};
-use crate::store::{Header, Settings, StoreError, rows};
+use crate::store::{Header, Settings, StoreError, rebuild, rows};
 
 /// Where a database comes from, again and again.
 pub(super) enum Place {
@@ -66,6 +66,7 @@ pub(super) fn open_storage(
         if database.begin_read()?.list_tables()?.next().is_none() {
             begin_journal(&database, &key, now)?;
         }
+        bring_up(&database, &key)?;
         let realm = check(&database, &key)?;
         Ok((database, realm))
     })?;
@@ -78,6 +79,7 @@ impl Place {
         // the guard also covers closing what turns out to be damaged
         guarded(|| {
             let database = self.open()?;
+            bring_up(&database, key)?;
             let realm = check(&database, key)?;
             Ok((database, realm))
         })
@@ -152,17 +154,33 @@ pub(super) fn make_tables(transaction: &WriteTransaction) -> Result<(), StoreErr
 
 /// Writes what the whole store is about.
 pub(super) fn write_meta(transaction: &WriteTransaction, realm: &str, public_key: &str) -> Result<(), StoreError> {
+    write_format(transaction)?;
     let mut meta = transaction.open_table(META)?;
-    meta.insert("format", FORMAT.to_be_bytes().as_slice())?;
     meta.insert("realm", realm.as_bytes())?;
     meta.insert("public_key", public_key.as_bytes())?;
     Ok(())
 }
 
+/// Writes the format of today's tables.
+pub(super) fn write_format(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    transaction.open_table(META)?.insert("format", FORMAT.to_be_bytes().as_slice())?;
+    Ok(())
+}
+
+/// Folds tables of an older format anew; a newer one is left for [`check`] to refuse.
+fn bring_up(database: &Database, key: &SigningKey) -> Result<(), StoreError> {
+    let found = format(&database.begin_read()?)?;
+    if found < FORMAT { rebuild::upgrade(database, *key.public_key()) } else { Ok(()) }
+}
+
+fn format(source: &ReadTransaction) -> Result<u32, StoreError> {
+    Ok(u32::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "format")?)?))
+}
+
 /// Checks format, key, head and the last thousand records; returns the realm.
 fn check(database: &Database, key: &SigningKey) -> Result<String, StoreError> {
     let source = &database.begin_read()?;
-    let found = u32::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "format")?)?);
+    let found = format(source)?;
     if found != FORMAT {
         return Err(StoreError::UnknownVersion { found, known: FORMAT });
     }

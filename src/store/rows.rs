@@ -9,7 +9,7 @@ use crate::domain::decide::PendingCounts;
 use crate::domain::id::{ActivationId, AssignmentId};
 use crate::domain::principal::{Group, Party, Principal};
 use crate::domain::role::RoleId;
-use crate::domain::standing::{Basis, Eligible, Held, Lock, Pending, Position, Standing};
+use crate::domain::standing::{Basis, Eligible, Held, Lock, Pending, Position, Progress, Standing};
 use crate::domain::time::{Timestamp, Window};
 use crate::journal::{Note, Sealed, Tip};
 use crate::store::tables::{
@@ -24,7 +24,13 @@ pub(super) enum OpenRow {
     /// A role held by activation.
     Activated { activation: ActivationId, role: RoleId, window: Window, via: Option<Group> },
     /// A request that waits.
-    Pending { activation: ActivationId, role: RoleId, lapses_at: Timestamp },
+    Pending {
+        activation: ActivationId,
+        role: RoleId,
+        requested_at: Timestamp,
+        progress: Progress,
+        lapses_at: Timestamp,
+    },
     /// A role held by assignment.
     Assigned { assignment: AssignmentId, role: RoleId, window: Window },
     /// A role that may be activated.
@@ -47,8 +53,8 @@ impl<T> From<Placed<T>> for Listed<T> {
     }
 }
 
-/// How many rows each activation has in the lists of its phase.
-pub(super) const SCOPES_OF_ACTIVATION: u64 = 4;
+/// How many rows each open activation has in the lists of its phase; one that ended has one more.
+pub(super) const SCOPES_OF_ACTIVATION: u64 = 5;
 
 /// One activation.
 pub(super) fn activation(source: &impl Source, id: [u8; 16]) -> Result<Option<Placed<Activation>>, StoreError> {
@@ -222,8 +228,8 @@ pub(super) fn standing(source: &impl Source, party: &Party, position: Position) 
             OpenRow::Activated { activation, role, window, via } => {
                 standing.held.push(Held { role, window, basis: Basis::Activation(activation), via });
             }
-            OpenRow::Pending { activation, role, lapses_at } => {
-                standing.pending.push(Pending { activation, role, lapses_at });
+            OpenRow::Pending { activation, role, requested_at, progress, lapses_at } => {
+                standing.pending.push(Pending { activation, role, requested_at, progress, lapses_at });
             }
             OpenRow::Assigned { assignment, role, window } => {
                 // whoever holds it through a group must present the group
@@ -259,7 +265,8 @@ pub(super) fn pending_counts(
 /// How many activations are in a phase.
 pub(super) fn activation_count(source: &impl Source, phase: Rows) -> Result<u64, StoreError> {
     let table = source.table(phase.definition())?;
-    Ok(table.len()? / SCOPES_OF_ACTIVATION)
+    let rows_each = if phase == Rows::Ended { SCOPES_OF_ACTIVATION.saturating_add(1) } else { SCOPES_OF_ACTIVATION };
+    Ok(table.len()? / rows_each)
 }
 
 /// Due things: instant, whether it is an activation, id.

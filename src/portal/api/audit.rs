@@ -9,12 +9,13 @@ use crate::domain::standing::Position;
 use crate::journal::EVENT_TYPES;
 use crate::portal::Portal;
 use crate::portal::api::activation::visible;
-use crate::portal::api::list::Listing;
+use crate::portal::api::list::{Batch, Listing};
 use crate::portal::body::Asked;
 use crate::portal::caller::SignedIn;
 use crate::portal::desk::Desk;
 use crate::portal::problem::{Kind, Problem};
 use crate::portal::wire::Page;
+use crate::portal::wire::common::Ending;
 use crate::portal::wire::record::{JournalHead, Record};
 use crate::portal::wire::text::{Instant, RoleName};
 use crate::store::{Entry, RecordFilter};
@@ -33,6 +34,12 @@ pub(super) struct ListQuery {
     /// Only what concerns this role.
     #[param(required = false)]
     pub(super) role: Option<RoleName>,
+    /// Only what concerns a role of this application.
+    #[param(required = false)]
+    pub(super) app: Option<String>,
+    /// Only of activations that ended so.
+    #[param(required = false)]
+    pub(super) ending: Option<Ending>,
     /// Only of this type, like `activation_started`.
     #[param(required = false)]
     pub(super) event: Option<String>,
@@ -72,7 +79,7 @@ fn page(desk: &Desk, query: ListQuery) -> Result<Page<Record>, Problem> {
     let Some(filter) = permitted(desk, filter(desk, &query)?)? else { return Ok(listing.page(Vec::new(), None)) };
     let fetch = |after: Option<Position>, count| {
         let entries = desk.reader().records(&filter, after.unwrap_or_default(), count)?;
-        Ok(entries.into_iter().map(|entry| (entry.position, entry)).collect())
+        Ok(Batch::of(entries.into_iter().map(|entry| (entry.position, entry)).collect(), count))
     };
     let show = |entry: Entry| Ok(Some(Record::of(&entry, &desk.viewer, &desk.names)));
     listing.fill(after, fetch, show)
@@ -93,6 +100,8 @@ fn filter(desk: &Desk, query: &ListQuery) -> Result<RecordFilter, Problem> {
             .map(|short| desk.names.principal(short).ok_or_else(unnamed))
             .transpose()?,
         role: query.role.as_ref().map(|role| role.0.clone()),
+        app: query.app.clone(),
+        ending: query.ending.map(Into::into),
         event: query.event.as_deref().map(known_type).transpose()?,
         from: query.from.map(|instant| instant.0),
         until: query.until.map(|instant| instant.0),

@@ -110,6 +110,7 @@ impl World {
             names: Arc::new(ArcSwap::from_pointee(names)),
             policies,
             routes: Arc::new(ArcSwap::from_pointee(RoutesByRole::from([(role(VAULT), vec!["/vault/**".to_owned()])]))),
+            paces: Arc::default(),
             clock,
             settings: Settings {
                 public_url: PORTAL.to_owned(),

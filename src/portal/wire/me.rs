@@ -73,6 +73,11 @@ pub(in crate::portal) struct EligibleRole {
 pub(in crate::portal) struct PendingRole {
     role: RoleName,
     activation: String,
+    requested_at: Instant,
+    /// The open stage, counted from 0.
+    stage: u32,
+    /// How many stages there are.
+    stages: u32,
     lapses_at: Instant,
 }
 
@@ -117,6 +122,9 @@ impl Me {
             standing.pending.iter().filter(move |pending| now < pending.lapses_at).map(|pending| PendingRole {
                 role: RoleName(pending.role.clone()),
                 activation: pending.activation.to_string(),
+                requested_at: Instant(pending.requested_at),
+                stage: pending.progress.stage,
+                stages: pending.progress.stages,
                 lapses_at: Instant(pending.lapses_at),
             })
         });

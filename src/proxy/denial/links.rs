@@ -21,7 +21,7 @@ impl Links {
         let portal = self.portal_url.trim_end_matches('/');
         let back = canonical.and_then(|canonical| self.back_to(canonical));
         let back = back.map(|url| format!("return_to={}", encode(&url)));
-        match (&curable.pending, back) {
+        match (curable.pending.as_ref().map(|pending| pending.activation), back) {
             (Some(activation), None) => format!("{portal}/activations/{activation}"),
             (Some(activation), Some(back)) => format!("{portal}/activations/{activation}?{back}"),
             (None, None) => format!("{portal}/activate?role={}", encode(curable.role.as_str())),

@@ -143,7 +143,7 @@ fn needed(curable: &Curable, occasion: &Occasion<'_>) -> Needed {
     Needed {
         role: curable.role.to_string(),
         activation_url: occasion.links.activation(curable, occasion.canonical),
-        pending: curable.pending.map(|activation| activation.to_string()),
+        pending: curable.pending.as_ref().map(|pending| pending.activation.to_string()),
         starts_at: curable.starts_at.map(format_rfc3339),
         request_command: match Way::of(curable, &occasion.links.portal_url) {
             Way::Request(command) => Some(command),

@@ -7,6 +7,7 @@ use super::*;
 use crate::domain::authorize::Curable;
 use crate::domain::id::ActivationId;
 use crate::domain::policy::{AssuranceGap, AssuranceRule};
+use crate::domain::standing::{Pending, Progress};
 use crate::domain::time::Span;
 use crate::proxy::canonical::{CanonicalSettings, canonicalise};
 
@@ -26,9 +27,19 @@ fn curable(role: &str) -> Curable {
     Curable { role: role.parse().unwrap(), pending: None, starts_at: None }
 }
 
+fn waiting(role: &str) -> Pending {
+    Pending {
+        activation: ActivationId::from_random([7; 16]),
+        role: role.parse().unwrap(),
+        requested_at: Timestamp::from_seconds(0),
+        progress: Progress { stage: 0, stages: 2, agreed: 0, quorum: 1 },
+        lapses_at: Timestamp::from_seconds(86_400),
+    }
+}
+
 fn kinds() -> Vec<(&'static str, Refused)> {
     let retry_after = Duration::from_millis(2_500);
-    let pending = Curable { pending: Some(ActivationId::from_random([7; 16])), ..curable("shop/vault-reader") };
+    let pending = Curable { pending: Some(waiting("shop/vault-reader")), ..curable("shop/vault-reader") };
     let scheduled = Curable { starts_at: Some(Timestamp::from_seconds(86_400)), ..curable("shop/vault-reader") };
     let step_up = |acr: &[&str], mfa: &[&str], max_age, gaps: &[AssuranceGap]| {
         let text = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();

@@ -130,7 +130,8 @@ impl House {
         let (lines, _) = Lines::start(log.clone(), &metrics).unwrap();
         let (recorder, used, _) = uses::start(&folder.path().join("uses.redb"), &metrics).unwrap();
         let uses = uses.unwrap_or(recorder);
-        let services = Services { authenticator, standings: standings.clone(), clock, uses, lines };
+        let (policies, paces) = (Arc::default(), Arc::default());
+        let services = Services { authenticator, standings: standings.clone(), clock, uses, lines, policies, paces };
         let gate = RunningGate::start(&settings, &services, &metrics).unwrap();
         Self {
             gate,
