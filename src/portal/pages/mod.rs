@@ -1,10 +1,14 @@
-//! Pages for people: server-rendered, no script, escaped by the template.
+//! Pages for people: server-rendered, complete without script, escaped by the template. Thin views over the very commands of
+//! the API.
 
-mod activate;
-mod activation;
-mod layout;
-mod shell;
-mod start;
+pub(in crate::portal) mod asset;
+pub(in crate::portal) mod entry;
+pub(in crate::portal) mod fault;
+pub(in crate::portal) mod form;
+pub(in crate::portal) mod layout;
+mod outside;
+pub(in crate::portal) mod parts;
+pub(in crate::portal) mod problem;
 
 use axum::Router;
 use axum::routing::get;
@@ -14,8 +18,8 @@ use crate::portal::Portal;
 /// Every page.
 pub(super) fn router() -> Router<Portal> {
     Router::new()
-        .route("/", get(start::page))
-        .route("/activate", get(activate::page))
-        .route("/activations/{id}", get(activation::page))
-        .route("/style.css", get(layout::style))
+        .route("/", get(outside::asked))
+        .route("/activate", get(outside::asked))
+        .route("/activations/{id}", get(outside::asked))
+        .route("/assets/{name}", get(asset::serve))
 }

@@ -32,6 +32,7 @@ struct Told {
     errors: Vec<ErrorItem>,
     challenge: Option<HeaderValue>,
     retry_after_seconds: Option<u32>,
+    refusals: Option<Refusals>,
 }
 
 /// A problem as JSON, `application/problem+json`.
@@ -135,6 +136,27 @@ impl Problem {
         self.kind.code
     }
 
+    pub(super) fn title(&self) -> &'static str {
+        self.kind.title
+    }
+
+    pub(super) fn detail(&self) -> &str {
+        &self.told.detail
+    }
+
+    /// Every rule that was broken: the member of the request it speaks of, when there is one, and what it says.
+    pub(super) fn members(&self) -> impl Iterator<Item = (Option<&str>, &str)> {
+        self.told
+            .errors
+            .iter()
+            .map(|item| (item.pointer.as_deref().map(|pointer| pointer.trim_start_matches('/')), item.detail.as_str()))
+    }
+
+    /// The rules of the domain that were broken, when it was the domain that said no.
+    pub(super) fn refusals(&self) -> Option<&Refusals> {
+        self.told.refusals.as_ref()
+    }
+
     pub(super) fn body(&self) -> ProblemBody {
         ProblemBody {
             kind: format!("{TYPE_BASE}{}", self.kind.code),
@@ -161,13 +183,14 @@ impl IntoResponse for Problem {
         let mut response = (self.kind.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(challenge) = self.told.challenge {
-            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        if let Some(challenge) = &self.told.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, challenge.clone());
         }
         if let Some(seconds) = self.told.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(Code(self.kind.code));
+        response.extensions_mut().insert(self);
         response
     }
 }
@@ -191,6 +214,7 @@ impl From<Refusals> for Problem {
             errors: items(&refusals),
             challenge: (kind.status == StatusCode::UNAUTHORIZED).then(|| step_up(&refusals)),
             retry_after_seconds: matches!(first, Refusal::TooManyPending { .. }).then_some(PENDING_PAUSE_SECONDS),
+            refusals: Some(refusals),
         };
         Self { kind, told: Box::new(told) }
     }

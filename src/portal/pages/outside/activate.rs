@@ -2,36 +2,24 @@
 //!
 //! The page knows nobody and tells nothing: it is the same for every well-formed role, whether it exists or not.
 
-use axum::extract::{Query, State};
 use axum::response::Response;
-use http::StatusCode;
 use maud::html;
-use serde::Deserialize;
 
 use crate::domain::role::RoleId;
 use crate::portal::Portal;
-use crate::portal::pages::layout;
-use crate::portal::pages::shell::{leads_back, quoted};
+use crate::portal::pages::form::Fields;
+use crate::portal::pages::outside::shell::{leads_back, quoted};
+use crate::portal::pages::outside::{answer, no_such_link};
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Asked {
-    role: Option<String>,
-    return_to: Option<String>,
-}
-
-pub(super) async fn page(
-    State(portal): State<Portal>,
-    query: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
-) -> Response {
-    let asked = query.map(|Query(asked)| asked).ok();
-    let role = asked.as_ref().and_then(|asked| asked.role.as_deref()).and_then(|role| role.parse::<RoleId>().ok());
-    let Some(role) = role else {
-        let body = html! { p { "The link names no role. A role is written " code { "app/role" } "." } };
-        return layout::page(StatusCode::BAD_REQUEST, "No such link", &body);
+pub(super) fn page(portal: &Portal, asked: &Fields) -> Response {
+    let Ok(role) = asked.text("role").parse::<RoleId>() else {
+        return no_such_link(
+            portal,
+            html! { p { "The link names no role. A role is written " code { "app/role" } "." } },
+        );
     };
     let settings = &portal.shared.parts.settings;
-    let back =
-        asked.as_ref().and_then(|asked| asked.return_to.as_deref()).filter(|url| leads_back(url, &settings.gate_urls));
+    let back = asked.filled("return_to").filter(|url| leads_back(url, &settings.gate_urls));
     let body = html! {
         p { "To pass, you need the role " strong { (role) } ". Ask for it with the token you are signed in with, in "
             code { "HALLPASS_TOKEN" } "; once the role is held, the same token passes." }
@@ -44,7 +32,7 @@ pub(super) async fn page(
             p { a href=(url) rel="noreferrer" { "Back to " (url) } }
         }
     };
-    layout::page(StatusCode::OK, "Activate a role", &body)
+    answer(portal, "Activate a role", body)
 }
 
 /// A role's name holds nothing a shell or JSON would take for more than text; the rest is quoted.
