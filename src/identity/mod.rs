@@ -24,6 +24,7 @@ pub mod names;
 mod refresh;
 mod settings;
 mod token;
+pub mod words;
 
 #[cfg(test)]
 mod tests;

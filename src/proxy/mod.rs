@@ -122,6 +122,7 @@ fn refusal(asking: &Asking<'_>, refused: &Refused, audience: Audience, record: &
         Some(asked) => asked.exchange.request_id().to_owned(),
         None => headers::fresh_request_id(),
     };
+    let (policies, paces) = (asking.core.policies.load(), asking.core.paces.load());
     let mut response = refuse(
         refused,
         &Occasion {
@@ -130,6 +131,10 @@ fn refusal(asking: &Asking<'_>, refused: &Refused, audience: Audience, record: &
             canonical: asked.map(|asked| &*asked.canonical),
             request_id: &request_id,
             now: asking.core.judge.clock().now(),
+            demand: record.route.as_ref().map(|route| &route.rule.demand),
+            policies: &policies,
+            paces: &paces,
+            names: &asking.view.rules.names,
         },
     );
     if asked.is_none() {
