@@ -151,6 +151,18 @@ fn answer_with(
     (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
 }
 
+/// Members by name, whichever order other crates ask `serde_json` to keep.
+fn sorted(json: serde_json::Value) -> serde_json::Value {
+    match json {
+        serde_json::Value::Object(members) => {
+            let members: std::collections::BTreeMap<_, _> = members.into_iter().collect();
+            members.into_iter().map(|(name, value)| (name, sorted(value))).collect()
+        }
+        serde_json::Value::Array(items) => items.into_iter().map(sorted).collect(),
+        other => other,
+    }
+}
+
 fn told(refused: &Refused, form: Form) -> String {
     let (status, headers, body) = answer_to(refused, form, Body::Sent);
     let always = [
@@ -168,7 +180,7 @@ fn told(refused: &Refused, form: Form) -> String {
         .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
         .collect();
     let body = match serde_json::from_str::<serde_json::Value>(&body) {
-        Ok(json) => serde_json::to_string_pretty(&json).unwrap(),
+        Ok(json) => serde_json::to_string_pretty(&sorted(json)).unwrap(),
         Err(_) => body.split_once("</style>").map_or(String::new(), |(_, rest)| rest.replace("><", ">\n<")),
     };
     format!("{status}\n{}\n{body}\n", headers.join("\n"))
