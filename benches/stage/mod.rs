@@ -85,7 +85,8 @@ impl Stage {
     pub(crate) async fn holder(&self, name: &str) -> (String, ActivationId) {
         let id = fresh();
         let (duration, starts_at, justification, ticket) = (None, None, None, None);
-        let request = Command::RequestActivation { id, role: role(), duration, starts_at, justification, ticket };
+        let request =
+            Command::RequestActivation { id, role: role(), duration, starts_at, justification, ticket, wanted: None };
         submit(&self.writer, self.caller(name), request).await;
         let claims = json!({ "sub": name }).as_object().cloned().unwrap_or_default();
         let options = TokenOptions { claims, ..TokenOptions::default() };
@@ -104,6 +105,7 @@ impl Stage {
             mail: None,
             groups: vec![Group::new(self.issuer.url(), "engineers")],
             assurance: Assurance::default(),
+            issued_at: None,
             ends_at: Timestamp::MAX,
         }))
     }

@@ -173,6 +173,13 @@ pub enum Event {
         /// Who.
         principal: Principal,
     },
+    /// What was issued to a principal so far, tokens and sessions, proves nobody any more.
+    CredentialsRevoked {
+        /// Whose.
+        principal: Principal,
+        /// What was issued from then on counts.
+        issued_before: Timestamp,
+    },
 }
 
 /// What a person typed or is called, kept beside the record and erasable.
@@ -191,6 +198,20 @@ pub struct Detail {
     /// The ticket named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
+    /// What the role is wanted for, as whoever asks for it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<Wanted>,
+}
+
+/// The request that was denied for want of a role. Whoever asks for the role brings it along from the denial; nothing proves
+/// it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// Its method.
+    pub method: String,
+    /// Its address, with its query.
+    pub url: String,
 }
 
 impl Detail {
@@ -221,7 +242,8 @@ impl Event {
             | Self::AssignmentChanged { .. }
             | Self::AssignmentEnded { .. }
             | Self::PrincipalLocked { .. }
-            | Self::PrincipalUnlocked { .. } => None,
+            | Self::PrincipalUnlocked { .. }
+            | Self::CredentialsRevoked { .. } => None,
         }
     }
 }

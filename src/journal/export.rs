@@ -170,7 +170,7 @@ impl From<csv::Error> for CsvError {
     }
 }
 
-const CSV_HEADINGS: [&str; 16] = [
+const CSV_HEADINGS: [&str; 17] = [
     "sequence",
     "time",
     "event",
@@ -184,6 +184,7 @@ const CSV_HEADINGS: [&str; 16] = [
     "role",
     "justification",
     "ticket",
+    "wanted",
     "command",
     "hash",
     "core",
@@ -207,7 +208,7 @@ impl<W: Write> CsvExport<W> {
     pub fn write(&mut self, exported: &Exported) -> Result<(), CsvError> {
         let record = upcast::read(&exported.sealed.core)?;
         let detail = exported.note.as_ref().map(Note::detail).transpose()?.unwrap_or_default();
-        let Detail { name, mail, justification, ticket } = detail;
+        let Detail { name, mail, justification, ticket, wanted } = detail;
         let Concerned { activation, assignment, principal, group, role } = Concerned::by(&record.event);
         let core = String::from_utf8_lossy(&exported.sealed.core).into_owned();
         let cells = [
@@ -224,6 +225,7 @@ impl<W: Write> CsvExport<W> {
             role,
             justification.unwrap_or_default(),
             ticket.unwrap_or_default(),
+            wanted.map(|wanted| format!("{} {}", wanted.method, wanted.url)).unwrap_or_default(),
             record.command.to_string(),
             HEXLOWER.encode(&exported.sealed.hash),
             core,
@@ -272,7 +274,9 @@ impl Concerned {
                 concerned.assignment = eligibility.to_string();
             }
             Event::ActivationDecided { approver, .. } => concerned.principal = approver.to_string(),
-            Event::PrincipalLocked { principal } | Event::PrincipalUnlocked { principal } => {
+            Event::PrincipalLocked { principal }
+            | Event::PrincipalUnlocked { principal }
+            | Event::CredentialsRevoked { principal, .. } => {
                 concerned.principal = principal.to_string();
             }
             Event::JournalOpened { .. }

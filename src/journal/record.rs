@@ -77,11 +77,12 @@ pub const fn event_type(event: &Event) -> &'static str {
         Event::UsesSealed { .. } => "uses_sealed",
         Event::PrincipalLocked { .. } => "principal_locked",
         Event::PrincipalUnlocked { .. } => "principal_unlocked",
+        Event::CredentialsRevoked { .. } => "credentials_revoked",
     }
 }
 
 /// Every type an event may have.
-pub const EVENT_TYPES: [&str; 16] = [
+pub const EVENT_TYPES: [&str; 17] = [
     "journal_opened",
     "configuration_applied",
     "assignment_made",
@@ -98,6 +99,7 @@ pub const EVENT_TYPES: [&str; 16] = [
     "uses_sealed",
     "principal_locked",
     "principal_unlocked",
+    "credentials_revoked",
 ];
 
 /// RFC 8785 bytes of `value`.

@@ -10,6 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use serde_json::json;
 
 use crate::clock::format_rfc3339;
+use crate::domain::authorize::Denial;
 use crate::domain::identity::Identity;
 use crate::domain::principal::Group;
 use crate::domain::role::RoleId;
@@ -64,9 +65,12 @@ async fn status(
         .identify(headers, now)
         .await
         .map_err(Refused::from)?
-        .ok_or(Refused::Denied(crate::domain::authorize::Denial::NotSignedIn))?;
+        .ok_or(Refused::Denied(Denial::NotSignedIn))?;
     record.identity = Some(Arc::clone(&identity));
     let standings = core.judge.all_of(&identity).ok_or(crate::proxy::steps::UNAVAILABLE)?;
+    if standings.first().is_none_or(|(_, own)| !own.believes(&identity)) {
+        return Err(Refused::Denied(Denial::CredentialRevoked));
+    }
     let body = status_of(view, &identity, &standings, core.judge.clock().now());
     let mut response = Response::new(Bytes::from(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

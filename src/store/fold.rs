@@ -126,6 +126,12 @@ pub(super) fn fold(
             concerns.principal(principal);
             touched.insert(principal.clone().into());
         }
+        Event::CredentialsRevoked { principal, issued_before } => {
+            let since = issued_before.as_millis().to_be_bytes();
+            put(transaction, Rows::Credentials, principal_key(principal).as_slice(), &since)?;
+            concerns.principal(principal);
+            touched.insert(principal.clone().into());
+        }
     }
     concerns.0.insert(Scope::of_event(event_type(&record.event)));
     if let Some(activation) = record.event.activation() {

@@ -16,11 +16,12 @@ use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
 use crate::journal::verify::Verifier;
 use crate::journal::{SigningKey, Tip};
-use crate::store::append::Draft;
+use crate::store::append::{Draft, write_head};
 use crate::store::handle::{begin_write, guarded};
 use crate::store::key::{folder_of, load, load_or_make, sync_folder};
+use crate::store::rebuild::refold;
 use crate::store::tables::{CURSORS, FORMAT, JOURNAL, META, NOTES, Rows};
-use crate::store::{Header, Settings, StoreError, rebuild, rows};
+use crate::store::{Header, Settings, StoreError, rows};
 
 /// Where a database comes from, again and again.
 pub(super) enum Place {
@@ -154,27 +155,51 @@ pub(super) fn make_tables(transaction: &WriteTransaction) -> Result<(), StoreErr
 
 /// Writes what the whole store is about.
 pub(super) fn write_meta(transaction: &WriteTransaction, realm: &str, public_key: &str) -> Result<(), StoreError> {
-    write_format(transaction)?;
     let mut meta = transaction.open_table(META)?;
+    meta.insert("format", FORMAT.to_be_bytes().as_slice())?;
     meta.insert("realm", realm.as_bytes())?;
     meta.insert("public_key", public_key.as_bytes())?;
     Ok(())
 }
 
-/// Writes the format of today's tables.
-pub(super) fn write_format(transaction: &WriteTransaction) -> Result<(), StoreError> {
-    transaction.open_table(META)?.insert("format", FORMAT.to_be_bytes().as_slice())?;
-    Ok(())
-}
-
-/// Folds tables of an older format anew; a newer one is left for [`check`] to refuse.
+/// Folds the tables of an older format anew from the journal; what is of this format, or unknown, is left as it is.
 fn bring_up(database: &Database, key: &SigningKey) -> Result<(), StoreError> {
     let found = format(&database.begin_read()?)?;
-    if found < FORMAT { rebuild::upgrade(database, *key.public_key()) } else { Ok(()) }
+    if !(1..FORMAT).contains(&found) {
+        return Ok(());
+    }
+    let (realm, public_key) = about(&database.begin_read()?, key)?;
+    tracing::info!(store.format = found, "the tables are of an older format and are made anew from the journal");
+    let transaction = begin_write(database)?;
+    let head = rows::head(&transaction)?;
+    for table in Rows::ALL {
+        transaction.delete_table(table.definition())?;
+    }
+    make_tables(&transaction)?;
+    let tip = refold(&transaction, *key.public_key())?;
+    if tip != head {
+        // a cut tail must not vanish with the old tables
+        return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
+    }
+    write_meta(&transaction, &realm, &public_key)?;
+    write_head(&transaction, &tip)?;
+    Ok(transaction.commit()?)
 }
 
 fn format(source: &ReadTransaction) -> Result<u32, StoreError> {
     Ok(u32::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "format")?)?))
+}
+
+/// Realm and public key the store was begun with; the key must be ours.
+fn about(source: &ReadTransaction, key: &SigningKey) -> Result<(String, String), StoreError> {
+    let text = |name| {
+        String::from_utf8(rows::meta(source, name)?).map_err(|_| StoreError::Damaged(format!("`{name}` is no text")))
+    };
+    let (realm, public_key) = (text("realm")?, text("public_key")?);
+    if public_key != key.public_key().to_string() {
+        return Err(StoreError::Foreign(format!("it was begun with the public key {public_key}")));
+    }
+    Ok((realm, public_key))
 }
 
 /// Checks format, key, head and the last thousand records; returns the realm.
@@ -184,13 +209,7 @@ fn check(database: &Database, key: &SigningKey) -> Result<String, StoreError> {
     if found != FORMAT {
         return Err(StoreError::UnknownVersion { found, known: FORMAT });
     }
-    let text = |name| {
-        String::from_utf8(rows::meta(source, name)?).map_err(|_| StoreError::Damaged(format!("`{name}` is no text")))
-    };
-    let (realm, public_key) = (text("realm")?, text("public_key")?);
-    if public_key != key.public_key().to_string() {
-        return Err(StoreError::Foreign(format!("it was begun with the public key {public_key}")));
-    }
+    let (realm, _) = about(source, key)?;
     let head = rows::head(source)?;
     let applied = u64::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "applied")?)?);
     if applied != head.sequence {

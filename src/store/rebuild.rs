@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use redb::{Builder, Database, ReadableTable, WriteTransaction};
+use redb::{Builder, ReadableTable, WriteTransaction};
 
 use crate::domain::standing::Position;
 use crate::journal::record::Digest;
@@ -13,7 +13,7 @@ use crate::store::append::write_head;
 use crate::store::fold::fold;
 use crate::store::handle::begin_write;
 use crate::store::key::{folder_of, sync_folder};
-use crate::store::open::{make_tables, write_format, write_meta};
+use crate::store::open::{make_tables, write_meta};
 use crate::store::tables::{CURSORS, JOURNAL, NOTES, Rows, Source};
 use crate::store::{Appender, Reader, StoreError, rows};
 
@@ -34,30 +34,14 @@ impl Appender {
     pub fn rebuild(&mut self) -> Result<(), StoreError> {
         let reader = self.reader();
         let transaction = reader.shared.handle.write()?;
-        fold_anew(&transaction, reader.public_key())?;
+        for table in Rows::ALL {
+            transaction.delete_table(table.definition())?;
+        }
+        make_tables(&transaction)?;
+        let tip = refold(&transaction, reader.public_key())?;
+        write_head(&transaction, &tip)?;
         Ok(transaction.commit()?)
     }
-}
-
-/// Brings the tables of an older format up to today's, from the journal, whole or not at all.
-pub(super) fn upgrade(database: &Database, root: PublicKey) -> Result<(), StoreError> {
-    let transaction = begin_write(database)?;
-    let head = rows::head(&transaction)?;
-    if fold_anew(&transaction, root)? != head {
-        return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
-    }
-    Ok(transaction.commit()?)
-}
-
-fn fold_anew(transaction: &WriteTransaction, root: PublicKey) -> Result<Tip, StoreError> {
-    for table in Rows::ALL {
-        transaction.delete_table(table.definition())?;
-    }
-    make_tables(transaction)?;
-    let tip = refold(transaction, root)?;
-    write_head(transaction, &tip)?;
-    write_format(transaction)?;
-    Ok(tip)
 }
 
 impl Reader {
@@ -132,7 +116,7 @@ impl Reader {
 }
 
 /// Verifies the journal in `transaction` from its beginning and folds it into empty tables.
-fn refold(transaction: &WriteTransaction, root: PublicKey) -> Result<Tip, StoreError> {
+pub(super) fn refold(transaction: &WriteTransaction, root: PublicKey) -> Result<Tip, StoreError> {
     let mut verifier = Verifier::new(root);
     let mut touched = BTreeSet::new();
     let journal = transaction.open_table(JOURNAL)?;

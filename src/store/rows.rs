@@ -211,13 +211,21 @@ pub(super) fn lock(source: &impl Source, principal: &Principal) -> Result<Lock, 
     Ok(if locked { Lock::Locked } else { Lock::Open })
 }
 
+/// The instant before which credentials of a principal count no more.
+fn credentials_since(source: &impl Source, principal: &Principal) -> Result<Option<Timestamp>, StoreError> {
+    let table = source.table(Rows::Credentials.definition())?;
+    let row = table.get(principal_key(principal).as_slice())?;
+    let millis = row.map(|row| fixed(row.value()).map(i64::from_be_bytes)).transpose()?;
+    Ok(millis.map(Timestamp::from_millis))
+}
+
 /// What a party holds, may activate and awaits, as of `position`.
 pub(super) fn standing(source: &impl Source, party: &Party, position: Position) -> Result<Standing, StoreError> {
-    let lock = match party {
-        Party::Principal(principal) => lock(source, principal)?,
-        Party::Group(_) => Lock::Open,
-    };
-    let mut standing = Standing { position, lock, ..Standing::default() };
+    let mut standing = Standing { position, ..Standing::default() };
+    if let Party::Principal(principal) = party {
+        standing.lock = lock(source, principal)?;
+        standing.credentials_since = credentials_since(source, principal)?;
+    }
     let prefix = party_key(party);
     let table = source.table(Rows::Open.definition())?;
     // kinds are small numbers: no key of this party lies behind 0xff

@@ -63,6 +63,8 @@ pub(super) enum Rows {
     Due,
     /// Principal → nothing.
     Locks,
+    /// Principal → the instant before which its credentials count no more.
+    Credentials,
     /// Principal, digest of the key → what it was used for.
     Idempotency,
     /// Instant, key of the row above → nothing.
@@ -73,7 +75,7 @@ pub(super) enum Rows {
 
 impl Rows {
     /// All of them.
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Activations,
         Self::Assignments,
         Self::Pending,
@@ -85,6 +87,7 @@ impl Rows {
         Self::Ballots,
         Self::Due,
         Self::Locks,
+        Self::Credentials,
         Self::Idempotency,
         Self::IdempotencyEnds,
         Self::Records,
@@ -104,6 +107,7 @@ impl Rows {
             Self::Ballots => "ballots",
             Self::Due => "due",
             Self::Locks => "locks",
+            Self::Credentials => "credentials",
             Self::Idempotency => "idempotency",
             Self::IdempotencyEnds => "idempotency_ends",
             Self::Records => "records",

@@ -214,6 +214,7 @@ impl History {
                     starts_at,
                     justification,
                     ticket: None,
+                    wanted: None,
                 }
             }
             5..=8 => {

@@ -113,6 +113,7 @@ pub(super) async fn request(
 ) -> Result<Response, Problem> {
     no_precondition(&headers)?;
     let id = ActivationId::from_random(fresh_bits()?);
+    let wanted = value.wanted.map(|wanted| wanted.read(&portal.shared.parts.settings.gate_urls)).transpose()?;
     let command = Command::RequestActivation {
         id,
         role: value.role.0,
@@ -120,6 +121,7 @@ pub(super) async fn request(
         starts_at: value.starts_at.map(|instant| instant.0),
         justification: value.justification,
         ticket: value.ticket,
+        wanted,
     };
     if query.dry_run {
         return Ok(axum::Json(forecast(&portal, &commander, command).await?).into_response());

@@ -39,6 +39,7 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(ending::extend))
         .routes(routes!(ending::revoke))
         .routes(routes!(me::lock, me::unlock))
+        .routes(routes!(me::revoke_credentials))
         .routes(routes!(audit::list))
         .routes(routes!(export::export))
         .routes(routes!(audit::head))

@@ -10,6 +10,8 @@ mod outside;
 pub(in crate::portal) mod parts;
 pub(in crate::portal) mod problem;
 
+pub(in crate::portal) use outside::shell::leads_back;
+
 use axum::Router;
 use axum::routing::get;
 

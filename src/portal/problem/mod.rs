@@ -172,6 +172,8 @@ const TYPE_BASE: &str = "https://hallpass.dev/problems/";
 /// Which of these it is stands in the log: whoever shows a forged token is not told what to change.
 const INVALID_TOKEN: &str = "the token has expired, was meant for somebody else, or was not signed by a known issuer; get a \
     new one and try again";
+/// Challenge of RFC 6750 for a token that does not count.
+const BAD_TOKEN: &str = "Bearer realm=\"hallpass\", error=\"invalid_token\"";
 /// How long to stay away when the machine, not the caller, is the reason.
 const PAUSE_SECONDS: u32 = 2;
 /// How long to stay away when too many requests wait for approval.
@@ -212,7 +214,10 @@ impl From<Refusals> for Problem {
         let told = Told {
             detail: first.to_string(),
             errors: items(&refusals),
-            challenge: (kind.status == StatusCode::UNAUTHORIZED).then(|| step_up(&refusals)),
+            challenge: match first {
+                Refusal::CredentialRevoked => Some(HeaderValue::from_static(BAD_TOKEN)),
+                _ => (kind.status == StatusCode::UNAUTHORIZED).then(|| step_up(&refusals)),
+            },
             retry_after_seconds: matches!(first, Refusal::TooManyPending { .. }).then_some(PENDING_PAUSE_SECONDS),
             refusals: Some(refusals),
         };
@@ -248,8 +253,7 @@ impl From<AuthnError> for Problem {
             // the reason is for the log: it would help nobody but a forger
             AuthnError::InvalidToken(reason) => {
                 tracing::debug!(reason, "a token was refused at the portal");
-                let challenge = HeaderValue::from_static("Bearer realm=\"hallpass\", error=\"invalid_token\"");
-                Self::new(Kind::INVALID_TOKEN, INVALID_TOKEN).challenge(challenge)
+                Self::new(Kind::INVALID_TOKEN, INVALID_TOKEN).challenge(HeaderValue::from_static(BAD_TOKEN))
             }
             AuthnError::KeysUnavailable => {
                 Self::new(Kind::KEYS_UNAVAILABLE, error.to_string()).retry_after(PAUSE_SECONDS)

@@ -241,6 +241,7 @@ impl World {
             mail: None,
             groups: Vec::new(),
             assurance: Assurance { amr: vec!["otp".to_owned()], acr: None, auth_time: None },
+            issued_at: None,
             ends_at: Timestamp::MAX,
         });
         let mut bits = [0; 16];
@@ -253,6 +254,7 @@ impl World {
             starts_at: None,
             justification: Some(WHY.to_owned()),
             ticket: None,
+            wanted: None,
         };
         let mut records = 0;
         for command in [request, Command::Deactivate { id }] {

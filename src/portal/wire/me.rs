@@ -88,6 +88,14 @@ pub(in crate::portal) struct LockState {
     pub(in crate::portal) locked: bool,
 }
 
+/// From when on credentials of a principal count.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::portal) struct CredentialState {
+    pub(in crate::portal) principal: String,
+    /// What was issued before counts no more.
+    pub(in crate::portal) issued_before: Instant,
+}
+
 impl Me {
     pub(in crate::portal) fn of(viewer: &Viewer, names: &IssuerNames) -> Self {
         let (identity, now) = (viewer.identity(), viewer.now());

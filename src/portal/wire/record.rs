@@ -13,6 +13,7 @@ use crate::portal::wire::assignment::{Assignment, AssignmentEnding};
 use crate::portal::wire::common::{Allowance, Choice, Ending, Extend, Lengths, Requested, SignIn, Stage, Window};
 use crate::portal::wire::me::Assurance;
 use crate::portal::wire::text::{Instant, RoleName};
+use crate::portal::wire::wanted::Wanted;
 use crate::store::{Entry, Head};
 
 /// One record of the journal, for people to read; the export holds the exact bytes.
@@ -60,6 +61,8 @@ pub(in crate::portal) struct Detail {
     justification: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ticket: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wanted: Option<Wanted>,
 }
 
 /// What happened.
@@ -146,6 +149,10 @@ pub(in crate::portal) enum Event {
     PrincipalUnlocked {
         principal: String,
     },
+    CredentialsRevoked {
+        principal: String,
+        issued_before: Instant,
+    },
 }
 
 /// What decides one case, frozen when it began.
@@ -211,6 +218,7 @@ impl Record {
                 mail: detail.mail.clone().filter(|_| in_full),
                 justification: detail.justification.clone(),
                 ticket: detail.ticket.clone(),
+                wanted: detail.wanted.as_ref().map(Wanted::from),
             }),
             hash: HEXLOWER.encode(&entry.sealed.hash),
         }
@@ -293,6 +301,9 @@ impl Event {
             }
             domain::Event::PrincipalLocked { principal } => Self::PrincipalLocked { principal: short(principal) },
             domain::Event::PrincipalUnlocked { principal } => Self::PrincipalUnlocked { principal: short(principal) },
+            domain::Event::CredentialsRevoked { principal, issued_before } => {
+                Self::CredentialsRevoked { principal: short(principal), issued_before: Instant(*issued_before) }
+            }
         }
     }
 }

@@ -25,7 +25,9 @@ pub(super) fn page<'a>(refused: &Refused, telling: &'a Telling, occasion: &'a Oc
         Refused::Denied(Denial::NotSignedIn) => {
             (telling.title, html! { (sentence("This address wants to know who you are.")) (sentence(NO_SIGN_IN)) })
         }
-        Refused::InvalidToken => (telling.title, html! { (told(telling)) (sentence(NO_SIGN_IN)) }),
+        Refused::InvalidToken | Refused::Denied(Denial::CredentialRevoked) => {
+            (telling.title, html! { (told(telling)) (sentence(NO_SIGN_IN)) })
+        }
         Refused::Denied(Denial::Forbidden) => (
             telling.title,
             html! { (told(telling)) (sentence("If you think you should, ask whoever runs this application.")) },

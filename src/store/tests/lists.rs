@@ -288,6 +288,7 @@ fn a_case_holds_what_its_command_may_read() {
         starts_at: None,
         justification: None,
         ticket: None,
+        wanted: None,
     };
     let found = case(&mut house, &ada, &request);
     assert_eq!(ids(&found), (vec![1], vec![]));
