@@ -1,15 +1,15 @@
 //! The API under `/api/v1`: one file per noun. Router and OpenAPI document come from the same list of handlers.
 
-mod activation;
+pub(super) mod activation;
 mod assignment;
 mod audit;
-mod command;
+pub(super) mod command;
 mod decision;
 pub(super) mod document;
 mod ending;
 mod events;
 mod export;
-mod list;
+pub(super) mod list;
 mod me;
 mod role;
 mod uses;

@@ -77,6 +77,11 @@ impl Faults {
         }
     }
 
+    /// The status of an answer that tells these or, when there are none, `others`.
+    pub(in crate::portal) fn status_with(&self, others: &Self) -> StatusCode {
+        if self.is_empty() { others.status() } else { self.status() }
+    }
+
     /// Above a form: how many faults there are, and those that speak of no field, with `remedy` below them.
     pub(in crate::portal) fn summary(&self, remedy: &Markup) -> Markup {
         let beside = self.by_field.values().map(Vec::len).sum::<usize>();

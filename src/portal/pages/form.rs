@@ -9,8 +9,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use maud::{Markup, html};
 use percent_encoding::percent_decode;
 
-use crate::clock::{parse_rfc3339, parse_span};
-use crate::domain::time::{Span, Timestamp};
+use crate::clock::parse_rfc3339;
+use crate::domain::time::Timestamp;
 use crate::portal::Portal;
 use crate::portal::pages::fault::Faults;
 use crate::portal::problem::{Kind, Problem};
@@ -87,18 +87,6 @@ impl Fields {
     /// Every value of a field that may repeat.
     pub(in crate::portal) fn all<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f str> {
         self.pairs.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_str())
-    }
-
-    /// The length in a field; what is none is told in `faults`.
-    pub(in crate::portal) fn span(&self, name: &str, faults: &mut Faults) -> Option<Span> {
-        let text = self.filled(name)?;
-        match parse_span(text) {
-            Ok(span) => Some(span),
-            Err(error) => {
-                faults.add(name, error.to_string());
-                None
-            }
-        }
     }
 
     /// The moment in a field as `datetime-local` inputs send it, in the zone of the field `offset` (UTC without one), or

@@ -6,6 +6,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::clock::format_rfc3339;
 use crate::domain::time::Timestamp;
+use crate::portal::SignIn;
 use crate::portal::desk::Desk;
 use crate::portal::pages::asset;
 use crate::portal::pages::parts::party;
@@ -29,6 +30,7 @@ pub(in crate::portal) struct Frame {
     places: Vec<Place>,
     /// Requests that wait for the visitor, up to [`WAITING_MAX`].
     waiting: usize,
+    sign_in: SignIn,
     now: Timestamp,
 }
 
@@ -64,13 +66,14 @@ impl Frame {
             }),
             places,
             waiting: desk.reader().inbox(identity, None, WAITING_MAX)?.len(),
+            sign_in: desk.portal.shared.parts.settings.sign_in,
             now: viewer.now(),
         })
     }
 
     /// The frame for somebody unknown.
     pub(in crate::portal) fn outside(now: Timestamp) -> Self {
-        Self { visitor: None, places: Vec::new(), waiting: 0, now }
+        Self { visitor: None, places: Vec::new(), waiting: 0, sign_in: SignIn::Absent, now }
     }
 
     fn header(&self, here: Option<Place>) -> Markup {
@@ -91,7 +94,9 @@ impl Frame {
                     @if let Some(visitor) = &self.visitor {
                         div .account {
                             (party::person(visitor.name.as_deref(), &visitor.short))
-                            form method="post" action="/sign-out" { button .quiet type="submit" { "Sign out" } }
+                            @if self.sign_in == SignIn::Offered {
+                                form method="post" action="/sign-out" { button .quiet type="submit" { "Sign out" } }
+                            }
                         }
                     }
                 }

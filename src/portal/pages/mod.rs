@@ -1,27 +1,41 @@
 //! Pages for people: server-rendered, complete without script, escaped by the template. Thin views over the very commands of
 //! the API.
 
+mod activate;
 pub(in crate::portal) mod asset;
+mod eligible;
 pub(in crate::portal) mod entry;
 pub(in crate::portal) mod fault;
 pub(in crate::portal) mod form;
+mod home;
 pub(in crate::portal) mod layout;
 mod outside;
 pub(in crate::portal) mod parts;
 pub(in crate::portal) mod problem;
+mod request;
+pub(in crate::portal) mod rules;
+pub(in crate::portal) mod story;
+mod wish;
 
 pub(in crate::portal) use outside::shell::leads_back;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::portal::Portal;
+use crate::portal::pages::request::act;
 
 /// Every page.
 pub(super) fn router() -> Router<Portal> {
     Router::new()
-        .route("/", get(outside::asked))
-        .route("/activate", get(outside::asked))
-        .route("/activations/{id}", get(outside::asked))
+        .route("/", get(home::page))
+        .route("/activate", get(activate::page).post(activate::send))
+        .route("/activations/{id}", get(request::page))
+        .route("/activations/{id}/cancel", post(act::cancel))
+        .route("/activations/{id}/deactivate", post(act::deactivate))
+        .route("/activations/{id}/extend", post(act::extend))
+        .route("/activations/{id}/revoke", post(act::revoke))
+        .route("/activations/{id}/approve", post(act::approve))
+        .route("/activations/{id}/deny", post(act::deny))
         .route("/assets/{name}", get(asset::serve))
 }

@@ -7,7 +7,6 @@ mod activation;
 pub(super) mod shell;
 mod start;
 
-use axum::extract::State;
 use axum::response::Response;
 use http::Uri;
 use maud::Markup;
@@ -15,11 +14,6 @@ use maud::Markup;
 use crate::portal::Portal;
 use crate::portal::pages::form::query;
 use crate::portal::pages::layout::{Frame, Page};
-
-/// What to do with a token, whoever asks.
-pub(super) async fn asked(State(portal): State<Portal>, uri: Uri) -> Response {
-    page(&portal, &uri)
-}
 
 /// What to do with a token instead of the page at `uri`.
 pub(super) fn page(portal: &Portal, uri: &Uri) -> Response {

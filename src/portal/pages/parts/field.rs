@@ -79,8 +79,8 @@ impl Field<'_> {
         })
     }
 
-    /// One of a few that are all in sight, and below them what belongs to them.
-    pub(in crate::portal) fn radios(&self, choices: &[Choice], chosen: &str, below: &Markup) -> Markup {
+    /// One of a few that are all in sight, sent under the name `group`; and below them what belongs to them.
+    pub(in crate::portal) fn radios(&self, group: &str, choices: &[Choice], chosen: &str, below: &Markup) -> Markup {
         html! {
             fieldset .field #(self.id()) aria-describedby=[self.described()] {
                 legend { (self.label) (self.optional()) }
@@ -88,7 +88,7 @@ impl Field<'_> {
                 div .radios {
                     @for choice in choices {
                         label {
-                            input type="radio" name=(self.name) value=(choice.value) checked[choice.value == chosen];
+                            input type="radio" name=(group) value=(choice.value) checked[choice.value == chosen];
                             span { (choice.label) }
                         }
                     }
