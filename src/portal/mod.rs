@@ -18,6 +18,7 @@ mod shield;
 mod sight;
 #[cfg(test)]
 mod tests;
+mod verification;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -107,6 +108,7 @@ struct Shared {
     cursors: cursor::Cursors,
     usage: limits::Usage,
     metrics: metrics::PortalMetrics,
+    verification: verification::Verification,
 }
 
 impl Portal {
@@ -120,6 +122,7 @@ impl Portal {
             cursors: cursor::Cursors::fresh()?,
             usage: limits::Usage::new(&parts.settings.limits),
             metrics: metrics::PortalMetrics::new(metrics),
+            verification: verification::Verification::new(),
             parts,
         };
         Ok(Self { shared: Arc::new(shared) })

@@ -40,38 +40,38 @@ pub(super) struct RequestQuery {
 pub(in crate::portal) struct ListQuery {
     /// Only this role.
     #[param(required = false)]
-    role: Option<RoleName>,
+    pub(in crate::portal) role: Option<RoleName>,
     /// Only this holder, `issuer:subject`.
     #[param(required = false)]
-    principal: Option<String>,
+    pub(in crate::portal) principal: Option<String>,
     /// Only in this state; `active` includes scheduled ones.
     #[param(required = false)]
-    state: Option<State>,
+    pub(in crate::portal) state: Option<State>,
     /// Only for roles of this application.
     #[param(required = false)]
-    app: Option<String>,
+    pub(in crate::portal) app: Option<String>,
     /// Only what ended so.
     #[param(required = false)]
-    ending: Option<Ending>,
+    pub(in crate::portal) ending: Option<Ending>,
     /// Only what was asked for not before.
     #[param(required = false)]
-    from: Option<Instant>,
+    pub(in crate::portal) from: Option<Instant>,
     /// Only what was asked for before.
     #[param(required = false)]
-    until: Option<Instant>,
+    pub(in crate::portal) until: Option<Instant>,
     /// Only what the caller may decide on now.
     #[param(required = false)]
-    waiting_for: Option<WaitingFor>,
+    pub(in crate::portal) waiting_for: Option<WaitingFor>,
     /// With `waiting_for`, which comes first.
     #[serde(default)]
     #[param(required = false)]
-    order: Order,
+    pub(in crate::portal) order: Order,
     /// Where to go on.
     #[param(required = false)]
-    cursor: Option<String>,
+    pub(in crate::portal) cursor: Option<String>,
     /// Items on the page.
     #[param(required = false, minimum = 1, maximum = 200)]
-    limit: Option<usize>,
+    pub(in crate::portal) limit: Option<usize>,
 }
 
 /// Which comes first.

@@ -24,37 +24,37 @@ use crate::store::{Entry, RecordFilter};
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct ListQuery {
+pub(in crate::portal) struct ListQuery {
     /// Only of this activation, `act_…`.
     #[param(required = false)]
-    pub(super) activation: Option<String>,
+    pub(in crate::portal) activation: Option<String>,
     /// Only what concerns this principal, `issuer:subject`.
     #[param(required = false)]
-    pub(super) principal: Option<String>,
+    pub(in crate::portal) principal: Option<String>,
     /// Only what concerns this role.
     #[param(required = false)]
-    pub(super) role: Option<RoleName>,
+    pub(in crate::portal) role: Option<RoleName>,
     /// Only what concerns a role of this application.
     #[param(required = false)]
-    pub(super) app: Option<String>,
+    pub(in crate::portal) app: Option<String>,
     /// Only of activations that ended so.
     #[param(required = false)]
-    pub(super) ending: Option<Ending>,
+    pub(in crate::portal) ending: Option<Ending>,
     /// Only of this type, like `activation_started`.
     #[param(required = false)]
-    pub(super) event: Option<String>,
+    pub(in crate::portal) event: Option<String>,
     /// Not before.
     #[param(required = false)]
-    pub(super) from: Option<Instant>,
+    pub(in crate::portal) from: Option<Instant>,
     /// Before.
     #[param(required = false)]
-    pub(super) until: Option<Instant>,
+    pub(in crate::portal) until: Option<Instant>,
     /// Where to go on.
     #[param(required = false)]
-    pub(super) cursor: Option<String>,
+    pub(in crate::portal) cursor: Option<String>,
     /// Items on the page.
     #[param(required = false, minimum = 1, maximum = 200)]
-    pub(super) limit: Option<usize>,
+    pub(in crate::portal) limit: Option<usize>,
 }
 
 /// Records, oldest first. Administrators and auditors get all; others, with `activation`, those of a case they may see,
@@ -72,6 +72,12 @@ pub(super) async fn list(
 }
 
 fn page(desk: &Desk, query: ListQuery) -> Result<Page<Record>, Problem> {
+    let Page { items, next } = entries(desk, query)?;
+    Ok(Page { items: items.iter().map(|entry| Record::of(entry, &desk.viewer, &desk.names)).collect(), next })
+}
+
+/// The page of records that `query` asks for, as far as the caller may see them.
+pub(in crate::portal) fn entries(desk: &Desk, query: ListQuery) -> Result<Page<Entry>, Problem> {
     let (cursor, limit) = (query.cursor.clone(), query.limit);
     let query = ListQuery { cursor: None, limit: None, ..query };
     let listing = Listing::new(&desk.portal, format!("audit {query:?}"), limit)?;
@@ -81,8 +87,7 @@ fn page(desk: &Desk, query: ListQuery) -> Result<Page<Record>, Problem> {
         let entries = desk.reader().records(&filter, after.unwrap_or_default(), count)?;
         Ok(Batch::of(entries.into_iter().map(|entry| (entry.position, entry)).collect(), count))
     };
-    let show = |entry: Entry| Ok(Some(Record::of(&entry, &desk.viewer, &desk.names)));
-    listing.fill(after, fetch, show)
+    listing.fill(after, fetch, |entry| Ok(Some(entry)))
 }
 
 /// The filter as asked for.
@@ -145,7 +150,7 @@ pub(super) async fn head(State(portal): State<Portal>, caller: SignedIn) -> Resu
 }
 
 /// The journal as a whole is for administrators and auditors.
-pub(super) fn all_or_nothing(desk: &Desk) -> Result<(), Problem> {
+pub(in crate::portal) fn all_or_nothing(desk: &Desk) -> Result<(), Problem> {
     if desk.viewer.sees_all() {
         Ok(())
     } else {

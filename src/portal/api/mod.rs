@@ -1,18 +1,19 @@
 //! The API under `/api/v1`: one file per noun. Router and OpenAPI document come from the same list of handlers.
 
 pub(super) mod activation;
-mod assignment;
-mod audit;
+pub(super) mod assignment;
+pub(super) mod audit;
 pub(super) mod command;
-mod decision;
+pub(super) mod decision;
 pub(super) mod document;
 mod ending;
 mod events;
-mod export;
+pub(super) mod export;
 pub(super) mod list;
 mod me;
-mod role;
+pub(super) mod role;
 mod uses;
+pub(super) mod verification;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -43,6 +44,7 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(audit::list))
         .routes(routes!(export::export))
         .routes(routes!(audit::head))
+        .routes(routes!(verification::read, verification::verify))
         .routes(routes!(uses::list))
         .routes(routes!(events::follow));
     OpenApiRouter::with_openapi(document::about()).nest("/api/v1", v1)

@@ -2,6 +2,9 @@
 
 use maud::{Markup, html};
 
+use crate::domain::principal::Party;
+use crate::identity::names::IssuerNames;
+
 /// A principal: name, when it is known, and `issuer:subject`.
 pub(in crate::portal) fn person(name: Option<&str>, short: &str) -> Markup {
     html! {
@@ -9,6 +12,14 @@ pub(in crate::portal) fn person(name: Option<&str>, short: &str) -> Markup {
             @if let Some(name) = name.filter(|name| !name.trim().is_empty()) { bdi .name { (name) } " " }
             code { bdi { (short) } }
         }
+    }
+}
+
+/// A principal or a group.
+pub(in crate::portal) fn one(party: &Party, names: &IssuerNames) -> Markup {
+    match party {
+        Party::Principal(principal) => html! { code { bdi { (names.of_principal(principal)) } } },
+        Party::Group(group) => html! { "anyone in " code { bdi { (names.of_group(group)) } } },
     }
 }
 
