@@ -18,6 +18,8 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::domain::authorize::{HeldRole, Permit};
 use crate::domain::identity::Identity;
+use crate::domain::pace::Paces;
+use crate::domain::policy::Policies;
 use crate::domain::time::Timestamp;
 use crate::identity::{Authenticator, Identities, SignIns};
 use crate::proxy::assertion::{Assertion, Statement};
@@ -53,6 +55,10 @@ pub struct Services {
     pub uses: UseRecorder,
     /// Takes access lines.
     pub lines: Lines,
+    /// Settings of all roles, for whoever is told how to get one; swapped on reload.
+    pub policies: Arc<ArcSwap<Policies>>,
+    /// How fast each role is decided on; swapped as people decide.
+    pub paces: Arc<ArcSwap<Paces>>,
 }
 
 /// One core.
@@ -61,6 +67,8 @@ pub(super) struct Core {
     pub(super) judge: Judge,
     pub(super) uses: UseRecorder,
     pub(super) lines: Buffer,
+    pub(super) policies: Arc<ArcSwap<Policies>>,
+    pub(super) paces: Arc<ArcSwap<Paces>>,
     pub(super) meters: Meters,
     pub(super) draining: CancellationToken,
     pub(super) cut: CancellationToken,
@@ -180,6 +188,8 @@ impl Core {
             judge: Judge::new(services.standings, services.clock),
             uses: services.uses,
             lines: services.lines.buffer(),
+            policies: services.policies,
+            paces: services.paces,
             meters: shared.meters.clone(),
             draining,
             cut,

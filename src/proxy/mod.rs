@@ -131,6 +131,7 @@ fn refusal(
         Some(asked) => asked.exchange.request_id().to_owned(),
         None => headers::fresh_request_id(),
     };
+    let (policies, paces) = (asking.core.policies.load(), asking.core.paces.load());
     let mut response = refuse(
         refused,
         &Occasion {
@@ -141,6 +142,10 @@ fn refusal(
             now: asking.core.judge.clock().now(),
             // a session beside a token would be one credential too many
             signs_in: !bears_token && asking.core.identities.sign_ins().is_some(),
+            demand: record.route.as_ref().map(|route| &route.rule.demand),
+            policies: &policies,
+            paces: &paces,
+            names: &asking.view.rules.names,
         },
     );
     if asked.is_none() {

@@ -121,6 +121,7 @@ impl World {
             names: Arc::new(ArcSwap::from_pointee(names)),
             policies,
             routes: Arc::new(ArcSwap::from_pointee(RoutesByRole::from([(role(VAULT), vec!["/vault/**".to_owned()])]))),
+            paces: Arc::default(),
             clock,
             settings: Settings {
                 public_url: PORTAL.to_owned(),
@@ -264,6 +265,7 @@ impl World {
             starts_at: None,
             justification: Some(WHY.to_owned()),
             ticket: None,
+            wanted: None,
         };
         let mut records = 0;
         for command in [request, Command::Deactivate { id }] {
