@@ -90,8 +90,7 @@ impl Record {
             field(line, "trace_id", exchange.trace_id());
             field(line, "client_ip", exchange.client_text());
             field(line, "method", canonical.method.as_str());
-            let authority = canonical.host.authority();
-            field(line, "host", authority.to_str().unwrap_or_default());
+            field(line, "host", canonical.host.text());
             field(line, "path", canonical.path());
         }
         if let Some(listener) = self.view.rules.listeners.get(self.listener) {

@@ -48,6 +48,7 @@ pub use settings::{ListenerSettings, Settings, SettingsError};
 pub use upstream::{ForwardError, UpstreamSettings};
 
 use crate::server;
+use crate::uses::Taken;
 use access::{Asked, Record};
 use answer::AnswerBody;
 use canonical::{Upgrade, canonicalise};
@@ -160,8 +161,9 @@ async fn pass(asking: &mut Asking<'_>, parts: Parts, record: &mut Record) -> Res
     }
     let identity = steps::identify(core, &route.rule, &parts.headers, record).await?;
     let mut judged = steps::judge(core, &route.rule, identity.as_deref(), record)?;
-    if judged.permit.activations().next().is_some() {
-        judged = Box::pin(steps::record_uses(core, &route, identity.as_deref(), judged, record)).await?;
+    let mut recorded = Vec::new();
+    if steps::try_record_uses(core, &route, identity.as_deref(), &judged, record, &mut recorded)? == Taken::Full {
+        judged = Box::pin(steps::record_uses(core, &route, identity.as_deref(), judged, record, recorded)).await?;
     }
     record.decided(Some(&route.rule), Ok(&judged.permit));
     record.permit = Some(judged.permit.clone());

@@ -24,7 +24,7 @@ use crate::proxy::headers::{self, Exchange, Scheme, TrustedProxies};
 use crate::proxy::route::Route;
 use crate::proxy::standing::{Judged, NotPermitted};
 use crate::proxy::upstream::ForwardError;
-use crate::uses::Use;
+use crate::uses::{Taken, Use};
 
 /// Store, keys or journal cannot be used.
 pub(super) const UNAVAILABLE: Refused = Refused::Unavailable { retry_after: Duration::from_secs(5) };
@@ -121,15 +121,35 @@ pub(super) fn judge(
     })
 }
 
-/// Records one use for each activation the request passes by. Recording may have to wait; then the verdict is given anew.
+/// Records one use for each activation the request passes by, if there is room: then nothing waited, and the verdict stands.
+/// `false` when one must wait; some may be recorded then.
+pub(super) fn try_record_uses(
+    core: &Core,
+    route: &Route,
+    identity: Option<&Identity>,
+    judged: &Judged,
+    record: &Record,
+    recorded: &mut Vec<ActivationId>,
+) -> Result<Taken, Refused> {
+    for (_, activation) in judged.permit.activations() {
+        let used = use_of(activation, route, identity, judged, record).ok_or(Refused::Internal)?;
+        match core.uses.try_record(&used).map_err(|_| UNAVAILABLE)? {
+            Taken::Yes => recorded.push(activation),
+            Taken::Full => return Ok(Taken::Full),
+        }
+    }
+    Ok(Taken::Yes)
+}
+
+/// Records what `recorded` does not hold yet, and waits for room. A verdict that had to wait is given anew.
 pub(super) async fn record_uses(
     core: &Core,
     route: &Route,
     identity: Option<&Identity>,
     mut judged: Judged,
     record: &mut Record,
+    mut recorded: Vec<ActivationId>,
 ) -> Result<Judged, Refused> {
-    let mut recorded: Vec<ActivationId> = Vec::new();
     for _ in 0..VERDICTS_MAX {
         let missing: Vec<ActivationId> =
             judged.permit.activations().map(|(_, id)| id).filter(|id| !recorded.contains(id)).collect();
@@ -138,7 +158,7 @@ pub(super) async fn record_uses(
         }
         for activation in missing {
             let used = use_of(activation, route, identity, &judged, record).ok_or(Refused::Internal)?;
-            core.uses.record(used).await.map_err(|_| UNAVAILABLE)?;
+            core.uses.record(&used).await.map_err(|_| UNAVAILABLE)?;
             recorded.push(activation);
         }
         let now = core.judge.clock().now();
@@ -150,23 +170,23 @@ pub(super) async fn record_uses(
     Err(UNAVAILABLE)
 }
 
-fn use_of(
+fn use_of<'u>(
     activation: ActivationId,
-    route: &Route,
+    route: &'u Route,
     identity: Option<&Identity>,
     judged: &Judged,
-    record: &Record,
-) -> Option<Use> {
+    record: &'u Record,
+) -> Option<Use<'u>> {
     let asked = record.asked.as_ref()?;
     Some(Use {
         activation,
         principal: identity?.principal.clone(),
         at: judged.at,
-        request_id: asked.exchange.request_id().to_owned(),
-        method: asked.canonical.method.to_string(),
-        host: String::from_utf8_lossy(asked.canonical.host.authority().as_bytes()).into_owned(),
-        path: asked.canonical.path().to_owned(),
-        route: route.name.to_string(),
+        request_id: asked.exchange.request_id().into(),
+        method: asked.canonical.method.as_str().into(),
+        host: asked.canonical.host.text().into(),
+        path: asked.canonical.path().into(),
+        route: (&*route.name).into(),
     })
 }
 

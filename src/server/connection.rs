@@ -169,11 +169,13 @@ where
             Ok::<_, std::convert::Infallible>(response)
         }
     });
-    let http = hyper::server::conn::http1::Builder::new()
-        .max_headers(limits.header_fields_max)
-        .max_header_size(limits.header_bytes_max)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
+    let mut http = hyper::server::conn::http1::Builder::new();
+    // hyper's own limit costs nothing; any other makes it clear its tables for each head
+    if limits.header_fields_max != HYPER_FIELDS_MAX {
+        http.max_headers(limits.header_fields_max);
+    }
+    let http =
+        http.max_header_size(limits.header_bytes_max).serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut http = pin!(http);
     let mut drained = pin!(draining.cancelled());
     let mut told = false;
@@ -202,3 +204,5 @@ where
     })
     .await
 }
+
+const HYPER_FIELDS_MAX: usize = 100;
