@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, ORIGIN, TE, TRANSFER_ENCODING};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, TE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -20,7 +20,7 @@ use crate::proxy::access::Record;
 use crate::proxy::canonical::{BadRequest, Canonical};
 use crate::proxy::core::{Core, View};
 use crate::proxy::denial::Refused;
-use crate::proxy::headers::{self, Exchange, Scheme, TrustedProxies};
+use crate::proxy::headers::{self, Scheme, TrustedProxies};
 use crate::proxy::route::Route;
 use crate::proxy::standing::{Judged, NotPermitted};
 use crate::proxy::upstream::ForwardError;
@@ -190,28 +190,17 @@ fn use_of<'u>(
     })
 }
 
-/// Makes the headers of a request those that the application is to see, but for who asks.
-pub(super) fn prepare(
-    headers: &mut HeaderMap,
-    forward_authorization: bool,
-    exchange: &Exchange,
-    body: Option<&Incoming>,
-) {
+/// Makes the headers of a request those of the client that the application is to see.
+pub(super) fn prepare(headers: &mut HeaderMap, forward_authorization: bool, body: Option<&Incoming>) {
     let authorization = headers.remove(AUTHORIZATION).filter(|_| forward_authorization);
-    let had_length = headers.contains_key(CONTENT_LENGTH);
+    // exactly one framing, made below from what hyper understood; the coding goes with what belongs to one connection only
+    let had_length = headers.remove(CONTENT_LENGTH).is_some();
     headers::strip_inbound(headers);
-    headers.remove(EXPECT);
     // trailers are not passed on
     headers.remove(TE);
     if let Some(authorization) = authorization {
         headers.insert(AUTHORIZATION, authorization);
     }
-    // grown once for all that is to come
-    headers.reserve(HEADERS_ADDED);
-    headers::add_forwarding(headers, exchange);
-    // exactly one framing, made from what hyper understood
-    headers.remove(TRANSFER_ENCODING);
-    headers.remove(CONTENT_LENGTH);
     match body.map(|body| body.size_hint().exact()) {
         Some(Some(length)) => {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -259,7 +248,5 @@ pub(super) fn refused_by_upstream(error: &ForwardError, route: &Route) -> Refuse
 
 /// Bodies up to this size finish under the permit they began with.
 const SHORT_BYTES_MAX: u64 = 64 * 1024;
-/// As many headers as are usually added on the way to an application.
-const HEADERS_ADDED: usize = 18;
 /// How often a verdict is given anew because recording its uses took long.
 const VERDICTS_MAX: usize = 4;

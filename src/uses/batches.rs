@@ -101,5 +101,5 @@ pub(super) const BATCH_LENGTH: usize = 4_096;
 /// A page of uses reads whole blocks: none is much longer than a page.
 const BLOCK_LENGTH: usize = 256;
 /// At most so much longer a use waits in memory; far below what would fill the queue.
-const GATHER_FOR: std::time::Duration = std::time::Duration::from_millis(20);
+const GATHER_FOR: std::time::Duration = std::time::Duration::from_millis(50);
 const TIPS_MAX: usize = 65_536;

@@ -7,6 +7,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1::SendRequest;
@@ -16,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::body::RequestBody;
 use super::target::Target;
-use crate::clock::awake;
+use crate::clock::{Alarm, awake};
 
 /// One core's connections to one upstream.
 pub(in crate::proxy) struct Upstream {
@@ -36,6 +37,8 @@ struct Link {
     sender: SendRequest<RequestBody>,
     /// Bytes came from the upstream since this was last cleared.
     heard: Arc<AtomicBool>,
+    /// For the time an answer may take.
+    alarm: Alarm,
 }
 
 /// A connection lent to one exchange; dropping it closes the connection.
@@ -84,7 +87,7 @@ impl Upstream {
         self.tasks.spawn_local(async move {
             let _ = connection.with_upgrades().await;
         });
-        Ok(Lent { link: Link { sender, heard }, reused: false, upstream: Rc::clone(self) })
+        Ok(Lent { link: Link { sender, heard, alarm: Alarm::default() }, reused: false, upstream: Rc::clone(self) })
     }
 
     /// Closes connections that were not used for long. Runs as long as the pool is there; sleeps while nothing is in it.
@@ -136,6 +139,11 @@ impl Drop for Upstream {
 impl Lent {
     pub(super) fn sender(&mut self) -> &mut SendRequest<RequestBody> {
         &mut self.link.sender
+    }
+
+    /// Ready once `until` has passed.
+    pub(super) fn poll_passed(&mut self, cx: &mut Context<'_>, until: Instant) -> Poll<()> {
+        self.link.alarm.poll_passed(cx, until)
     }
 
     /// Whether any byte came back since it was lent.
