@@ -12,7 +12,7 @@ use toml::{Table, Value};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{self, Source, Sources};
-use crate::demo::issuer::{Issuer, ROOT, TokenOptions};
+use crate::demo::issuer::{Client, Issuer, ROOT, TokenOptions};
 use crate::demo::places::{Part, Place, Ports};
 use crate::demo::upstream::Upstream;
 
@@ -52,6 +52,7 @@ impl Stage {
         let config = config::load(&sources).context("the configuration of the demo cannot be used")?;
 
         let (gate_url, portal_url, admin_url) = (gate.url(), portal.url(), admin.url());
+        issuer.register(Client::hallpass(CLIENT_ID, &gate_url, &portal_url));
         // held until now so that nobody else took them; hallpass opens its own sockets
         drop((gate, portal, admin));
         let app = App::start(config, clock).await.context("hallpass cannot start")?;
@@ -145,6 +146,9 @@ fn sections<'c>(config: &'c mut Table, name: &str) -> anyhow::Result<impl Iterat
 fn set(table: &mut Table, name: &str, value: String) {
     table.insert(name.to_owned(), Value::String(value));
 }
+
+/// What hallpass is called at the provider.
+const CLIENT_ID: &str = "hallpass-web";
 
 /// The configuration that ships with hallpass.
 const SHIPPED: &str = include_str!("../../config/demo.toml");

@@ -149,6 +149,20 @@ pub enum Command {
         /// Why.
         justification: Option<String>,
     },
+    /// Let nothing count that was issued to a principal so far: tokens and sessions, also stolen ones.
+    RevokeCredentials {
+        /// Whose.
+        principal: Principal,
+        /// Why.
+        justification: Option<String>,
+    },
+    /// Erase what a principal typed and is called, and what others wrote about it, from all records so far.
+    Erase {
+        /// Who.
+        principal: Principal,
+        /// Why.
+        justification: Option<String>,
+    },
     /// Bring the assignments that configuration declares in line with it.
     Reconcile {
         /// All that it declares now.
@@ -239,7 +253,9 @@ impl Command {
             | Self::Extend { justification, .. }
             | Self::Revoke { justification, .. }
             | Self::Lock { justification, .. }
-            | Self::Unlock { justification, .. } => (justification.clone(), None),
+            | Self::Unlock { justification, .. }
+            | Self::RevokeCredentials { justification, .. }
+            | Self::Erase { justification, .. } => (justification.clone(), None),
             Self::Cancel { .. }
             | Self::Deactivate { .. }
             | Self::Reconcile { .. }

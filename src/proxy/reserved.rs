@@ -10,15 +10,18 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use serde_json::json;
 
 use crate::clock::format_rfc3339;
+use crate::domain::authorize::Denial;
 use crate::domain::identity::Identity;
 use crate::domain::principal::Group;
 use crate::domain::role::RoleId;
 use crate::domain::standing::{Basis, Lock, Standing};
 use crate::domain::time::Timestamp;
+use crate::identity::Site;
 use crate::proxy::access::Record;
 use crate::proxy::canonical::Canonical;
 use crate::proxy::core::{Core, View};
 use crate::proxy::denial::{Links, Refused};
+use crate::proxy::sign_in;
 
 /// Answers a path below the reserved prefix.
 pub(super) async fn answer(
@@ -33,13 +36,16 @@ pub(super) async fn answer(
         "status" => Endpoint::Status,
         "activate" => Endpoint::Activate,
         "assertion-keys" => Endpoint::AssertionKeys,
-        _ => return Err(Refused::NotFound),
+        other => return sign_in::answer(core, view, listener, headers, (canonical, other)).await,
     };
     if canonical.method != Method::GET && canonical.method != Method::HEAD {
         return Ok(method_not_allowed());
     }
     match endpoint {
-        Endpoint::Status => status(core, view, headers, record).await,
+        Endpoint::Status => {
+            let site = view.rules.listeners.get(listener).map(|listener| &listener.site).ok_or(Refused::Internal)?;
+            status(core, view, site, headers, record).await
+        }
         Endpoint::Activate => {
             let links = view.rules.listeners.get(listener).map(|listener| &listener.links).ok_or(Refused::Internal)?;
             activate(links, canonical.query().unwrap_or_default()).ok_or(Refused::NotFound)
@@ -69,18 +75,23 @@ fn assertion_keys(set: String) -> Response<Bytes> {
 async fn status(
     core: &Core,
     view: &View,
+    site: &Site,
     headers: &HeaderMap,
     record: &mut Record,
 ) -> Result<Response<Bytes>, Refused> {
     let now = core.judge.clock().now();
     let identity = core
         .identities
-        .identify(headers, now)
+        .prove(headers, site, now)
         .await
         .map_err(Refused::from)?
-        .ok_or(Refused::Denied(crate::domain::authorize::Denial::NotSignedIn))?;
+        .map(|proven| proven.identity)
+        .ok_or(Refused::Denied(Denial::NotSignedIn))?;
     record.identity = Some(Arc::clone(&identity));
     let standings = core.judge.all_of(&identity).ok_or(crate::proxy::steps::UNAVAILABLE)?;
+    if standings.first().is_none_or(|(_, own)| !own.believes(&identity)) {
+        return Err(Refused::Denied(Denial::CredentialRevoked));
+    }
     let body = status_of(view, &identity, &standings, core.judge.clock().now());
     let mut response = Response::new(Bytes::from(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -7,6 +7,7 @@
 
 mod batches;
 mod block;
+mod carry;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -26,8 +27,9 @@ use tokio::sync::mpsc::error::TrySendError;
 use crate::domain::id::ActivationId;
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
-use crate::store::StoreError;
+use crate::store::{StoreError, tell_who_may_read};
 use crate::telemetry::Metrics;
+pub use carry::{UseSnapshot, bring_back, compact};
 pub use read::UseReader;
 
 /// One request that passed because of an activation.
@@ -188,6 +190,7 @@ impl Drop for Wake {
 }
 
 fn open(path: &Path) -> Result<Database, StoreError> {
+    tell_who_may_read(path);
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     let file = file.map_err(|source| StoreError::file(path, source))?;
     let database = redb::Builder::new()

@@ -1,7 +1,9 @@
 //! The issuer's signing keys: made at start, never written down.
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey,
+};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use serde_json::{Value, json};
 
@@ -55,6 +57,23 @@ impl Keys {
         let signed = format!("{}.{}", BASE64URL_NOPAD.encode(header), BASE64URL_NOPAD.encode(claims));
         let signature = self.current.pair.sign(&SystemRandom::new(), signed.as_bytes()).map_err(|_| Unusable)?;
         Ok(format!("{signed}.{}", BASE64URL_NOPAD.encode(signature.as_ref())))
+    }
+}
+
+impl Keys {
+    /// The claims of a token that came from here, however old it is: a published key signed it.
+    pub(super) fn proven(&self, token: &str) -> Option<Value> {
+        let (signed, signature) = token.rsplit_once('.')?;
+        let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).ok()?;
+        let proves = |key: &Key| {
+            let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.pair.public_key().as_ref());
+            public.verify(signed.as_bytes(), &signature).is_ok()
+        };
+        if !std::iter::once(&self.current).chain(&self.former).any(proves) {
+            return None;
+        }
+        let (_, claims) = signed.split_once('.')?;
+        serde_json::from_slice(&BASE64URL_NOPAD.decode(claims.as_bytes()).ok()?).ok()
     }
 }
 

@@ -99,8 +99,8 @@ impl Default for TokenOptions {
 /// The claims of an access token (RFC 9068) for this person.
 pub(super) fn claims(issuer: &str, id: &str, person: &Person, options: &TokenOptions, now: Timestamp) -> Value {
     let (amr, acr) = match options.second_factor {
-        true => (json!(["pwd", "otp", "mfa"]), "urn:hallpass:demo:two-factors"),
-        false => (json!(["pwd"]), "urn:hallpass:demo:password"),
+        true => (json!(["pwd", "otp", "mfa"]), TWO_FACTORS),
+        false => (json!(["pwd"]), PASSWORD),
     };
     let groups = options.groups.as_ref().map_or_else(|| json!(person.groups), |groups| json!(groups));
     let claims = json!({
@@ -116,6 +116,7 @@ pub(super) fn claims(issuer: &str, id: &str, person: &Person, options: &TokenOpt
         "acr": acr,
         "name": person.name,
         "email": person.mail,
+        "email_verified": true,
         "groups": groups,
     });
     overlaid(claims, &options.claims)
@@ -138,5 +139,11 @@ fn overlaid(mut base: Value, over: &Map<String, Value>) -> Value {
     base
 }
 
-/// The `aud` of every token.
+/// The `acr` of a sign-in with a second factor.
+pub const TWO_FACTORS: &str = "urn:hallpass:demo:two-factors";
+
+/// The `acr` of a sign-in without.
+pub const PASSWORD: &str = "urn:hallpass:demo:password";
+
+/// The `aud` of every access token.
 pub const AUDIENCE: &str = "hallpass";

@@ -1,15 +1,18 @@
 //! The API under `/api/v1`: one file per noun. Router and OpenAPI document come from the same list of handlers.
 
-mod activation;
+pub(super) mod activation;
+mod anchor;
 mod assignment;
 mod audit;
-mod command;
+mod backup;
+pub(super) mod command;
 mod decision;
 pub(super) mod document;
 mod ending;
+mod erasure;
 mod events;
 mod export;
-mod list;
+pub(super) mod list;
 mod me;
 mod role;
 mod uses;
@@ -39,9 +42,14 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(ending::extend))
         .routes(routes!(ending::revoke))
         .routes(routes!(me::lock, me::unlock))
+        .routes(routes!(me::revoke_credentials))
+        .routes(routes!(erasure::erase))
         .routes(routes!(audit::list))
         .routes(routes!(export::export))
         .routes(routes!(audit::head))
+        .routes(routes!(backup::backup))
+        .routes(routes!(anchor::checkpoint))
+        .routes(routes!(anchor::publish))
         .routes(routes!(uses::list))
         .routes(routes!(events::follow));
     OpenApiRouter::with_openapi(document::about()).nest("/api/v1", v1)

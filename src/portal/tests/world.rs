@@ -11,9 +11,11 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::schema;
+use crate::anchor;
 use crate::clock::{Clock, ManualClock};
 use crate::domain::assignment::AssignmentKind;
 use crate::domain::command::{Caller, Command, Declared};
@@ -27,7 +29,7 @@ use crate::domain::principal::{Group, Party, Principal};
 use crate::domain::role::RoleId;
 use crate::domain::time::{Span, Timestamp};
 use crate::identity::names::IssuerNames;
-use crate::identity::{Authenticator, IssuerSettings, KeySource, Settings as IdentitySettings};
+use crate::identity::{Authenticator, IssuerSettings, KeySource, Settings as IdentitySettings, SignIns};
 use crate::portal::{Limits, Parts, Portal, RoutesByRole, Settings, router};
 use crate::standings::Standings;
 use crate::store;
@@ -98,15 +100,24 @@ impl World {
             writer::start(opened.appender, standings.clone(), clock.clone(), writer_settings, &metrics).unwrap();
         let key = Ed25519KeyPair::generate().unwrap();
         let authenticator = authenticator(&folder, &key, &clock, &metrics);
+        let (sign_ins, _) = SignIns::new(authenticator.clone(), folder.path().join("store.sessions")).unwrap();
         let (recorder, uses, _) = uses::start(&folder.path().join("uses.redb"), &metrics).unwrap();
         let stop = CancellationToken::new();
         let names = IssuerNames::new([("demo".into(), ISSUER.into())]);
+        let anchor = anchor::Settings { file: None, webhook: None, interval: Span::minutes(5), records_max: 1000 };
+        let head = standings.watch();
+        let (anchors, publisher) =
+            anchor::start(&anchor, opened.reader.clone(), head, clock.clone(), &metrics).unwrap();
+        let running = TaskTracker::new();
+        running.spawn(publisher.run(stop.clone()));
         let parts = Parts {
+            anchors,
             writer: writer.clone(),
             uses,
             reader: opened.reader,
             standings,
             authenticator,
+            sign_ins,
             names: Arc::new(ArcSwap::from_pointee(names)),
             policies,
             routes: Arc::new(ArcSwap::from_pointee(RoutesByRole::from([(role(VAULT), vec!["/vault/**".to_owned()])]))),
@@ -240,6 +251,7 @@ impl World {
             mail: None,
             groups: Vec::new(),
             assurance: Assurance { amr: vec!["otp".to_owned()], acr: None, auth_time: None },
+            issued_at: None,
             ends_at: Timestamp::MAX,
         });
         let mut bits = [0; 16];

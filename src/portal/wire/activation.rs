@@ -112,46 +112,49 @@ pub(in crate::portal) struct Nothing {}
 /// One case.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct Activation {
-    id: String,
-    role: RoleName,
+    pub(in crate::portal) id: String,
+    pub(in crate::portal) role: RoleName,
     /// Who asked and holds, `issuer:subject`.
-    principal: String,
+    pub(in crate::portal) principal: String,
     /// Their name, unless erased.
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+    pub(in crate::portal) name: Option<String>,
     pub(in crate::portal) state: State,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ending: Option<Ending>,
+    pub(in crate::portal) ending: Option<Ending>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ended_at: Option<Instant>,
-    requested_at: Instant,
-    requested: Requested,
+    pub(in crate::portal) ended_at: Option<Instant>,
+    pub(in crate::portal) requested_at: Instant,
+    pub(in crate::portal) requested: Requested,
     /// When the role is or was held.
     #[serde(skip_serializing_if = "Option::is_none")]
-    window: Option<Window>,
+    pub(in crate::portal) window: Option<Window>,
     /// Counts the events; a decision names the one it saw.
     pub(in crate::portal) revision: u32,
     /// The eligible assignment behind it.
-    eligibility: String,
+    pub(in crate::portal) eligibility: String,
     /// The group that carries the eligibility.
     #[serde(skip_serializing_if = "Option::is_none")]
-    via: Option<String>,
+    pub(in crate::portal) via: Option<String>,
     /// The open vote on the request.
     #[serde(skip_serializing_if = "Option::is_none")]
-    approval: Option<Approval>,
+    pub(in crate::portal) approval: Option<Approval>,
     /// A wish for a later end that waits.
     #[serde(skip_serializing_if = "Option::is_none")]
-    extension: Option<Extension>,
-    decisions: Vec<Decision>,
+    pub(in crate::portal) extension: Option<Extension>,
+    pub(in crate::portal) decisions: Vec<Decision>,
     /// How many requests were made under it, once that is sealed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    uses: Option<u64>,
+    pub(in crate::portal) uses: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    justification: Option<String>,
+    pub(in crate::portal) justification: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ticket: Option<String>,
+    pub(in crate::portal) ticket: Option<String>,
+    /// What was typed with the request is erased.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(in crate::portal) erased: bool,
     /// Names the policy the case was begun under.
-    policy: String,
+    pub(in crate::portal) policy: String,
 }
 
 /// Where a case is in its life.
@@ -172,42 +175,45 @@ pub(in crate::portal) enum State {
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct Approval {
     /// The open stage, counted from 0.
-    stage: u32,
+    pub(in crate::portal) stage: u32,
     /// How many stages there are.
-    stages: usize,
+    pub(in crate::portal) stages: usize,
     /// So many must agree in this stage.
-    quorum: u32,
+    pub(in crate::portal) quorum: u32,
     /// So many have agreed in this stage.
-    approvals: usize,
+    pub(in crate::portal) approvals: usize,
     /// Who may decide in this stage, in short form; a group begins with `group `.
-    approvers: Vec<String>,
-    lapses_at: Instant,
+    pub(in crate::portal) approvers: Vec<String>,
+    pub(in crate::portal) lapses_at: Instant,
 }
 
 /// A wish for a later end that waits for approval.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct Extension {
-    ends_at: Instant,
+    pub(in crate::portal) ends_at: Instant,
     #[serde(skip_serializing_if = "Option::is_none")]
-    justification: Option<String>,
+    pub(in crate::portal) justification: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    approval: Option<Approval>,
+    pub(in crate::portal) approval: Option<Approval>,
 }
 
 /// One approver's word.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct Decision {
-    approver: String,
+    pub(in crate::portal) approver: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    choice: Choice,
+    pub(in crate::portal) name: Option<String>,
+    pub(in crate::portal) choice: Choice,
     /// The stage it was given in, counted from 0.
-    stage: u32,
-    at: Instant,
+    pub(in crate::portal) stage: u32,
+    pub(in crate::portal) at: Instant,
     #[serde(skip_serializing_if = "Option::is_none")]
-    justification: Option<String>,
+    pub(in crate::portal) justification: Option<String>,
+    /// What was typed with it is erased.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(in crate::portal) erased: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    adjusted: Option<Requested>,
+    pub(in crate::portal) adjusted: Option<Requested>,
 }
 
 /// What a request would come to.
@@ -251,10 +257,8 @@ impl Activation {
         names: &IssuerNames,
         now: Timestamp,
     ) -> Self {
-        let asked = records
-            .iter()
-            .find(|entry| matches!(entry.event, Event::ActivationRequested { .. }))
-            .and_then(|entry| detail_of(entry, records));
+        let request = records.iter().find(|entry| matches!(entry.event, Event::ActivationRequested { .. }));
+        let asked = request.and_then(|entry| detail_of(entry, records));
         let (state, ending, ended_at, window) = life(case, now);
         let pending = state == State::Pending;
         let ballot = case.ballot().filter(|ballot| now < ballot.lapses_at);
@@ -297,6 +301,7 @@ impl Activation {
             },
             justification: asked.and_then(|detail| detail.justification.clone()),
             ticket: asked.and_then(|detail| detail.ticket.clone()),
+            erased: request.is_some_and(|entry| is_erased(entry, records)),
             policy: case.terms.policy.to_string(),
         }
     }
@@ -331,7 +336,8 @@ fn decisions(case: &domain::Activation, records: &[Entry], names: &IssuerNames) 
     case.decisions
         .iter()
         .map(|decision| {
-            let detail = told.next().and_then(|entry| detail_of(entry, records));
+            let told = told.next();
+            let detail = told.and_then(|entry| detail_of(entry, records));
             Decision {
                 approver: names.of_principal(&decision.approver),
                 name: detail.and_then(|detail| detail.name.clone()),
@@ -339,6 +345,7 @@ fn decisions(case: &domain::Activation, records: &[Entry], names: &IssuerNames) 
                 stage: decision.stage,
                 at: Instant(decision.at),
                 justification: detail.and_then(|detail| detail.justification.clone()),
+                erased: told.is_some_and(|entry| is_erased(entry, records)),
                 adjusted: decision.adjusted.map(Requested::from),
             }
         })
@@ -348,6 +355,11 @@ fn decisions(case: &domain::Activation, records: &[Entry], names: &IssuerNames) 
 /// The free text of the command that caused `entry`: it stands beside the first of its records.
 fn detail_of<'e>(entry: &Entry, records: &'e [Entry]) -> Option<&'e Detail> {
     records.iter().filter(|other| other.command == entry.command).find_map(|other| other.detail.as_ref())
+}
+
+/// Whether the free text of the command that caused `entry` was erased.
+fn is_erased(entry: &Entry, records: &[Entry]) -> bool {
+    records.iter().any(|other| other.command == entry.command && other.erased)
 }
 
 impl Approval {

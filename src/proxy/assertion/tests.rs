@@ -27,6 +27,7 @@ fn ada(ends_at: Timestamp) -> Identity {
         mail: Some("ada@shop.test".into()),
         groups: vec![Group::new(ISSUER, "engineers"), Group::new(ISSUER, "on, call")],
         assurance: Assurance::default(),
+        issued_at: None,
         ends_at,
     }
 }

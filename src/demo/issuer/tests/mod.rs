@@ -1,5 +1,9 @@
 //! The issuer from outside: what curl sees, and tokens that a stranger can verify.
 
+mod flow;
+mod leaving;
+mod visitor;
+
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, jwk::JwkSet};
 
 use super::*;
@@ -45,6 +49,7 @@ async fn curl_gets_a_token_that_the_published_keys_prove() {
         .await
         .unwrap();
     assert_eq!(found["issuer"], issuer.url());
+    assert_eq!(found["authorization_response_iss_parameter_supported"], true);
     let keys: Value = client().get(found["jwks_uri"].as_str().unwrap()).send().await.unwrap().json().await.unwrap();
     assert_eq!(keys, issuer.keys());
     assert_eq!(issuer.keys_served(), 1);
@@ -64,6 +69,9 @@ async fn strangers_and_foreign_names_get_nothing() {
     assert_eq!(ask("person=ada", None).await, 200);
     assert_eq!(ask("person=mallory", None).await, 400);
     assert_eq!(ask("person=ada&groups=administrators", None).await, 422);
+    assert_eq!(ask("person=ada&mfa=perhaps", None).await, 400);
+    assert_eq!(ask("person=ada&as=xml", None).await, 400);
+    assert_eq!(ask("person=ada&person=root", None).await, 400);
     assert_eq!(ask("person=ada", Some("evil.example:80")).await, 421);
 }
 
