@@ -96,8 +96,12 @@ impl Ground {
         };
         let portal = Portal::new(parts, metrics).ok().context("the system gives no random bits")?;
         let (bind, tls) = (&config.portal.listen, config.portal.tls.as_ref());
-        RunningListener::start("portal", bind, tls, config.limits.connection, portal::router(portal))
-            .context("the portal cannot be started")
+        let running = RunningListener::start("portal", bind, tls, config.limits.connection, portal::router(portal))
+            .context("the portal cannot be started")?;
+        if let Some((file, Some(ends_at))) = running.validity() {
+            metrics.certificates().ends(&file, ends_at);
+        }
+        Ok(running)
     }
 
     pub(super) fn start_chores(&mut self, tasks: &TaskTracker, stop: &CancellationToken) {
