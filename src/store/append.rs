@@ -15,9 +15,9 @@ use crate::journal::record::{Digest, IdempotencyDigest, VERSION};
 use crate::journal::{Note, Record, SigningKey, Tip, chain, upcast};
 use crate::store::fold::{Folded, UsedKey, fold, used_key};
 use crate::store::open::{Checked, Place, Trust, random};
-use crate::store::tables::{CURSORS, JOURNAL, META, NOTES, Rows};
 use crate::store::reserve::Reserve;
 use crate::store::seal::Seals;
+use crate::store::tables::{CURSORS, JOURNAL, META, NOTES, Rows};
 use crate::store::vouched::Vouched;
 use crate::store::{Committed, Head, Header, Reader, Remembered, Shared, StoreError, rows};
 
@@ -214,7 +214,8 @@ impl Transaction {
     /// [`StoreError`]; whether anything was written is then unknown until [`Appender::reopen`].
     pub fn commit(self) -> Result<Committed, StoreError> {
         self.sound()?;
-        let committed = Committed { head: self.draft.head(), touched: self.draft.folded.touched.iter().cloned().collect() };
+        let committed =
+            Committed { head: self.draft.head(), touched: self.draft.folded.touched.iter().cloned().collect() };
         if self.draft.is_empty() && !self.cursors_moved {
             self.transaction.abort()?;
             return Ok(committed);

@@ -141,7 +141,10 @@ fn administrators(source: &Vouched<'_, WriteTransaction>) -> Result<Vec<Assignme
     source.standing_assignments(&[AssignmentKind::Active], None, Some(&role))
 }
 
-fn assignments_of(source: &Vouched<'_, WriteTransaction>, principal: &Principal) -> Result<Vec<Assignment>, StoreError> {
+fn assignments_of(
+    source: &Vouched<'_, WriteTransaction>,
+    principal: &Principal,
+) -> Result<Vec<Assignment>, StoreError> {
     let party = Party::Principal(principal.clone());
     source.standing_assignments(&[AssignmentKind::Eligible, AssignmentKind::Active], Some(&party), None)
 }

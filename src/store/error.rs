@@ -18,7 +18,9 @@ pub enum StoreError {
     #[error("the store is damaged: {0}")]
     Damaged(String),
     /// Written by another version of hallpass.
-    #[error("the store has format {found}; this hallpass knows format {known}: run the version that wrote it, or a newer one")]
+    #[error(
+        "the store has format {found}; this hallpass knows format {known}: run the version that wrote it, or a newer one"
+    )]
     UnknownVersion {
         /// The format found.
         found: u32,

@@ -24,10 +24,8 @@ use crate::store::StoreError;
 use crate::store::index::{activation_indexes, assignment_indexes, move_indexes};
 use crate::store::rows::{self, Placed};
 use crate::store::seal::{self, Changes, Seals, Sum, View};
+use crate::store::tables::{NOTES, Rows, Scope, Source, due_key, from_row, party_key, principal_key, to_row};
 use crate::store::vouched::{Vouched, is_open, stands};
-use crate::store::tables::{
-    NOTES, Rows, Scope, Source, due_key, from_row, party_key, principal_key, to_row,
-};
 
 /// What folding has changed so far.
 pub(super) struct Folded {
@@ -190,11 +188,7 @@ impl Concerns {
     }
 }
 
-fn standing_assignment(
-    source: &impl Source,
-    folded: &Folded,
-    id: [u8; 16],
-) -> Result<Placed<Assignment>, StoreError> {
+fn standing_assignment(source: &impl Source, folded: &Folded, id: [u8; 16]) -> Result<Placed<Assignment>, StoreError> {
     folded
         .vouched(source)
         .assignment(id)?

@@ -34,9 +34,9 @@ mod seal;
 mod snapshot;
 pub mod stopped;
 mod tables;
-mod vouched;
 #[cfg(test)]
 pub(crate) mod tests;
+mod vouched;
 
 use std::path::PathBuf;
 use std::sync::Arc;

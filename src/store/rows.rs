@@ -14,9 +14,7 @@ use crate::domain::standing::Position;
 use crate::domain::time::{Timestamp, Window};
 use crate::journal::verify::KeySpan;
 use crate::journal::{Note, PublicKey, Sealed, Tip, upcast};
-use crate::store::tables::{
-    JOURNAL, META, NOTES, OF_ACTIVATION, Rows, Scope, Source, after_prefix, fixed, from_row,
-};
+use crate::store::tables::{JOURNAL, META, NOTES, OF_ACTIVATION, Rows, Scope, Source, after_prefix, fixed, from_row};
 use crate::store::{Listed, StoreError};
 
 /// What a party holds, may activate or awaits: one small row each.

@@ -132,12 +132,7 @@ impl Seals {
         for (group, change) in changes {
             let kept = sums.groups.entry(*group).or_default();
             former.groups.insert(*group, *kept);
-            *kept = Kept {
-                since: position,
-                sum: kept.sum.with(*change),
-                since_before: kept.since,
-                before: kept.sum,
-            };
+            *kept = Kept { since: position, sum: kept.sum.with(*change), since_before: kept.since, before: kept.sum };
             sums.total = sums.total.with(*change);
         }
         Former(former)

@@ -11,8 +11,8 @@ use crate::domain::standing::{Basis, Eligible, Held, Lock, Pending, Position, St
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::rows::{OpenRow, Placed, existing, inverted_position};
-use crate::store::seal::{Group, Seals, Sum, View, group_of_party};
 use crate::store::seal::{self};
+use crate::store::seal::{Group, Seals, Sum, View, group_of_party};
 use crate::store::tables::{OF_ACTIVATION, Rows, Scope, Source, after_prefix, fixed, from_row, party_key};
 
 /// Rows of one state, compared with their seals.

@@ -73,7 +73,8 @@ fn run_apart(seed: u64, from: u64, until: u64) -> String {
     let mut next = from;
     while next < until {
         let program = std::env::current_exe().expect("this program");
-        let script = format!("ulimit -v {MEMORY_KIB}; exec \"$0\" --exact damage::one_after_the_other --ignored --nocapture");
+        let script =
+            format!("ulimit -v {MEMORY_KIB}; exec \"$0\" --exact damage::one_after_the_other --ignored --nocapture");
         let output = Command::new("sh")
             .args(["-c", &script])
             .arg(program)

@@ -91,8 +91,7 @@ impl History {
         let id = AssignmentId::from_random(draw.chance.bits());
         let (role, party) = (RoleId::administrator(), Party::Principal(person("root")));
         let kind = AssignmentKind::Active;
-        let declared =
-            Declared { id, kind, role: role.clone(), party: party.clone(), starts_at: None, ends_at: None };
+        let declared = Declared { id, kind, role: role.clone(), party: party.clone(), starts_at: None, ends_at: None };
         let command = Command::Reconcile { declared: vec![declared], digest: String::new() };
         let mut transaction = appender.begin().expect("a transaction");
         let case = transaction.case(&Caller::Configuration, &command, &policies()).expect("a case");

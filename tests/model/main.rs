@@ -154,7 +154,11 @@ impl History {
         for _ in 0..BATCH {
             let (name, _) = *self.draw.chance.pick(&PEOPLE).expect("people");
             let command = self.draw.command(name, &self.oracle, now);
-            let name = if self.draw.chance.one_in(4) { name.to_owned() } else { self.draw.likely(&command, &self.oracle, name) };
+            let name = if self.draw.chance.one_in(4) {
+                name.to_owned()
+            } else {
+                self.draw.likely(&command, &self.oracle, name)
+            };
             let name = name.as_str();
             let with_groups = !self.draw.chance.one_in(10);
             let identity = identity(name, with_groups);
