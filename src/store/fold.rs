@@ -24,7 +24,7 @@ use crate::store::StoreError;
 use crate::store::index::{activation_indexes, assignment_indexes, move_indexes};
 use crate::store::rows::{self, Placed};
 use crate::store::seal::{self, Changes, Seals, Sum, View};
-use crate::store::tables::{NOTES, Rows, Scope, Source, due_key, from_row, party_key, principal_key, to_row};
+use crate::store::tables::{NOTES, Rows, Scope, Source, due_key, from_row, principal_key, to_row};
 use crate::store::vouched::{Vouched, is_open, stands};
 
 /// What folding has changed so far.
