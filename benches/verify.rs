@@ -38,7 +38,9 @@ fn main() {
         let took = awake().duration_since(began).as_secs_f64();
         let cpu = cpu_seconds_of_children() - before;
         let each = cpu * 1e6 / records as f64;
-        println!("round {round}: {records} records, {cpu:.1} s of one core ({each:.1} µs each), {took:.1} s by the clock");
+        println!(
+            "round {round}: {records} records, {cpu:.1} s of one core ({each:.1} µs each), {took:.1} s by the clock"
+        );
     }
 }
 

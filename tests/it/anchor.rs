@@ -52,7 +52,8 @@ async fn goes_on(program: &mut Program) {
     let root = program.token(&ROOT);
     for principal in ["demo:nobody-1", "demo:nobody-2"] {
         let lock = json!({ "justification": "only to write a record" });
-        let (status, told) = program.post(&root, &format!("/principals/{principal}/lock"), &lock).await.expect("an answer");
+        let (status, told) =
+            program.post(&root, &format!("/principals/{principal}/lock"), &lock).await.expect("an answer");
         assert!(status < 300, "{status}: {told}");
     }
     let (status, told) = program.post(&root, "/audit/anchors", &json!({})).await.expect("an answer");
@@ -108,7 +109,10 @@ async fn an_old_copy_opens_nothing_until_it_is_confirmed_or_restored() {
     program.start(&ADA).await;
     assert_eq!(edit(&program).await, 200);
     let (_, metrics) = text(&program, format!("{}/metrics", program.admin)).await;
-    assert!(metrics.contains("hallpass_journal_doubted 0\n") && metrics.contains("hallpass_anchor_age_seconds{target=\"file\"}"));
+    assert!(
+        metrics.contains("hallpass_journal_doubted 0\n")
+            && metrics.contains("hallpass_anchor_age_seconds{target=\"file\"}")
+    );
     program.kill();
 
     // or the operator goes on with the other
@@ -181,7 +185,8 @@ async fn every_other_journal_in_its_place_is_noticed() {
     is_shut(&program, "the file of anchors holds no whole anchor").await;
     program.kill();
     let sequence = newest_of(&true_anchors).checkpoint.sequence;
-    let forged = newest_of(&true_anchors).to_string().replacen(&format!("\n{sequence}\n"), &format!("\n{}\n", sequence - 1), 1);
+    let forged =
+        newest_of(&true_anchors).to_string().replacen(&format!("\n{sequence}\n"), &format!("\n{}\n", sequence - 1), 1);
     fs::write(&anchors, forged).expect("written");
     program.start(&ADA).await;
     is_shut(&program, "no key of this journal signed it").await;
@@ -287,7 +292,10 @@ async fn heads_are_published() {
     assert_eq!(header("webhook-signature"), format!("v1,{signature}"));
     let told: Value = serde_json::from_str(&body).expect("JSON");
     let note: SignedCheckpoint = told["data"]["checkpoint"].as_str().expect("a note").parse().expect("a checkpoint");
-    assert_eq!((&told["type"], told["data"]["sequence"].as_u64()), (&json!("journal.anchored"), Some(note.checkpoint.sequence)));
+    assert_eq!(
+        (&told["type"], told["data"]["sequence"].as_u64()),
+        (&json!("journal.anchored"), Some(note.checkpoint.sequence))
+    );
 
     // three records are many enough
     let seen = hook.asked().len();

@@ -53,7 +53,8 @@ async fn a_rotated_key_signs_on_and_the_root_still_verifies_everything() {
     for key in keys {
         assert_eq!(key.metadata().expect("a file").permissions().mode() & 0o777, 0o600, "{key:?}");
     }
-    let (store, anchors) = (program.store().display().to_string(), program.folder().join("anchors").display().to_string());
+    let (store, anchors) =
+        (program.store().display().to_string(), program.folder().join("anchors").display().to_string());
     let (code, told) = program.run(&["audit", "verify", &store, "--key", &root, "--anchor", &anchors]);
     assert!(code == 0 && told.matches("rotated to").count() == 2, "{code}: {told}");
     let later = after["signing_key"].as_str().expect("a key");
@@ -84,7 +85,8 @@ async fn a_rotation_cut_off_before_the_key_was_replaced_is_finished_at_the_next_
     assert_ne!(fs::read(&key).expect("a key"), former);
     // a next key that no record names changes nothing
     fs::write(program.folder().join("demo.key.next"), &former).expect("written");
-    fs::set_permissions(program.folder().join("demo.key.next"), fs::Permissions::from_mode(0o600)).expect("for its owner");
+    fs::set_permissions(program.folder().join("demo.key.next"), fs::Permissions::from_mode(0o600))
+        .expect("for its owner");
     run_for_a_while(&mut program).await;
     assert_ne!(fs::read(&key).expect("a key"), former);
 }
@@ -99,7 +101,18 @@ async fn a_lost_key_means_a_new_journal_that_names_the_old_one() {
     assert!(code == 70 && told.contains("is missing, and the store was signed with it"), "{code}: {told}");
     let aside = program.folder().join("old.redb").display().to_string();
     let lost = |key: &str| {
-        let begin = ["key", "lost", "--config", &config, "--old-store", &aside, "--because", "the disk burnt", "--yes", "--key"];
+        let begin = [
+            "key",
+            "lost",
+            "--config",
+            &config,
+            "--old-store",
+            &aside,
+            "--because",
+            "the disk burnt",
+            "--yes",
+            "--key",
+        ];
         program.run(&[&begin[..], &[key]].concat())
     };
     fs::copy(program.store(), &aside).expect("copied");
