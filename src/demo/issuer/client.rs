@@ -30,9 +30,7 @@ impl Client {
             secret: None,
             redirect_uris: vec![format!("{gate}/.hallpass/callback"), format!("{portal}/callback")],
             post_logout_redirect_uris: vec![
-                format!("{gate}/"),
-                format!("{gate}/.hallpass/signed-out"),
-                format!("{portal}/"),
+                format!("{gate}/.hallpass/sign-out"),
                 format!("{portal}/signed-out"),
             ],
             backchannel_logout_uri: Some(format!("{portal}/backchannel-logout")),
