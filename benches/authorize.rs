@@ -62,7 +62,14 @@ fn standing() -> Standing {
         basis: Basis::Activation(ActivationId::from_random([7; 16])),
         via: None,
     };
-    Standing { position: Position(1), lock: Lock::Open, held: vec![held], eligible: Vec::new(), pending: Vec::new() }
+    Standing {
+        position: Position(1),
+        lock: Lock::Open,
+        credentials_since: None,
+        held: vec![held],
+        eligible: Vec::new(),
+        pending: Vec::new(),
+    }
 }
 
 fn bench(criterion: &mut Criterion) {
@@ -77,6 +84,7 @@ fn bench(criterion: &mut Criterion) {
         mail: None,
         groups: Vec::new(),
         assurance: Assurance::default(),
+        issued_at: None,
         ends_at: Timestamp::from_seconds(7200),
     };
     let now = Timestamp::from_seconds(60);

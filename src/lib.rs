@@ -42,6 +42,7 @@ pub mod domain;
 pub mod identity;
 pub mod journal;
 pub mod portal;
+pub mod private_file;
 pub mod proxy;
 pub mod server;
 pub mod standings;

@@ -16,7 +16,7 @@ use hallpass::domain::principal::{Group, Party, Principal};
 use hallpass::domain::standing::Position;
 use hallpass::domain::time::{Span, Timestamp, Window};
 use hallpass::journal::export::{CsvExport, ReadError, read_json_lines};
-use hallpass::journal::record::{Digest, IdempotencyDigest, VERSION, event_type};
+use hallpass::journal::record::{Digest, EVENT_TYPES, IdempotencyDigest, VERSION, event_type};
 use hallpass::journal::verify::{Anchor, Fault, Verified, Wrong, verify};
 use hallpass::journal::{Exported, Note, PublicKey, Record, SigningKey, Tip, chain, upcast};
 use hallpass::store::{self, Header, RecordFilter, Settings};
@@ -161,6 +161,7 @@ fn one_of_each() -> Chain {
     add(by(boss.clone()), Event::PrincipalUnlocked { principal: ada() }, &nothing);
     let ending = AssignmentEnding::Removed;
     add(by(boss), Event::AssignmentEnded { assignment, ending, at: short }, &nothing);
+    add(by(ada()), Event::CredentialsRevoked { principal: ada(), issued_before: long }, &because("laptop lost"));
     chain
 }
 
@@ -188,7 +189,7 @@ fn golden_records_still_read_and_still_are_what_is_written() {
         assert_eq!(spelled.get("type").and_then(|kind| kind.as_str()), Some(event_type(&record.event)));
         types.insert(event_type(&record.event));
     }
-    assert_eq!(types.len(), 16, "one of each event there is");
+    assert_eq!(types.len(), EVENT_TYPES.len(), "one of each event there is");
     let written = String::from_utf8(one_of_each().lines()).unwrap();
     assert!(written == GOLDEN, "what is written has changed: that is a new version, with a golden file of its own");
 }

@@ -226,6 +226,7 @@ fn identity(number: usize) -> Identity {
         mail: None,
         groups: Vec::new(),
         assurance: Assurance::default(),
+        issued_at: None,
         ends_at: Timestamp::MAX,
     }
 }

@@ -28,7 +28,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     ("config", &["admin", "clock", "domain", "identity", "portal", "proxy", "server", "store", "telemetry", "writer"]),
     ("admin", &["telemetry", "standings", "clock", "domain"]),
-    ("proxy", &["domain", "clock", "identity", "standings", "server", "telemetry", "uses"]),
+    ("proxy", &["domain", "clock", "identity", "private_file", "standings", "server", "telemetry", "uses"]),
     (
         "portal",
         &["domain", "clock", "identity", "journal", "server", "standings", "store", "telemetry", "uses", "writer"],
@@ -41,6 +41,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("server", &["telemetry", "clock", "domain"]),
     ("journal", &["domain", "clock"]),
     ("telemetry", &["domain", "clock"]),
+    ("private_file", &[]),
     ("clock", &["domain"]),
     ("domain", &[]),
 ];

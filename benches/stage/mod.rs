@@ -103,6 +103,7 @@ impl Stage {
             mail: None,
             groups: vec![Group::new(self.issuer.url(), "engineers")],
             assurance: Assurance::default(),
+            issued_at: None,
             ends_at: Timestamp::MAX,
         }))
     }
@@ -135,6 +136,7 @@ fn gate(upstream: SocketAddr, issuer: &str, cores: usize) -> Settings {
         names: IssuerNames::new([("demo".into(), issuer.into())]),
         tokens_max: 10_000,
         body_timeout: Duration::from_secs(30),
+        assertion_key_file: "assertion.key".into(),
     }
 }
 

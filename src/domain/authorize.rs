@@ -63,6 +63,8 @@ impl Permit {
 pub enum Denial {
     /// Nobody proved who they are.
     NotSignedIn,
+    /// All credentials of this age were revoked.
+    CredentialRevoked,
     /// The sign-in is too weak or too old for this route.
     StepUp {
         /// What is demanded.
@@ -152,6 +154,9 @@ fn proven<'i>(
     let known = identity.filter(|identity| now < identity.ends_at).ok_or(Denial::NotSignedIn)?;
     // no standing is no knowledge of a lock: unknown means no
     let own = standings.first().ok_or(Denial::Forbidden)?;
+    if !own.believes(known) {
+        return Err(Denial::CredentialRevoked);
+    }
     if own.lock == Lock::Locked {
         return Err(Denial::Forbidden);
     }

@@ -149,6 +149,13 @@ pub enum Command {
         /// Why.
         justification: Option<String>,
     },
+    /// Let nothing count that was issued to a principal so far: tokens and sessions, also stolen ones.
+    RevokeCredentials {
+        /// Whose.
+        principal: Principal,
+        /// Why.
+        justification: Option<String>,
+    },
     /// Bring the assignments that configuration declares in line with it.
     Reconcile {
         /// All that it declares now.
@@ -239,7 +246,8 @@ impl Command {
             | Self::Extend { justification, .. }
             | Self::Revoke { justification, .. }
             | Self::Lock { justification, .. }
-            | Self::Unlock { justification, .. } => (justification.clone(), None),
+            | Self::Unlock { justification, .. }
+            | Self::RevokeCredentials { justification, .. } => (justification.clone(), None),
             Self::Cancel { .. }
             | Self::Deactivate { .. }
             | Self::Reconcile { .. }

@@ -29,6 +29,20 @@ pub enum Actor {
     Configuration,
     /// hallpass itself, writing down what time has made true.
     Hallpass,
+    /// Whoever runs hallpass on its machine, by a command given there while it was stopped.
+    Operator,
+}
+
+/// A place in a chain: the record that stood there, or was said to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChainPoint {
+    /// Names the chain.
+    pub realm: String,
+    /// The record's sequence.
+    pub sequence: u64,
+    /// Its hash, hexadecimal.
+    pub hash: String,
 }
 
 /// One thing that happened.
@@ -173,6 +187,32 @@ pub enum Event {
         /// Who.
         principal: Principal,
     },
+    /// What was issued to a principal so far, tokens and sessions, proves nobody any more.
+    CredentialsRevoked {
+        /// Whose.
+        principal: Principal,
+        /// What was issued from then on counts.
+        issued_before: Timestamp,
+    },
+    /// Another key signs from the next record on; this one is still signed by the key before.
+    KeyRotated {
+        /// Ed25519 public key that signs from now on, hexadecimal.
+        public_key: String,
+    },
+    /// The operator goes on with this journal, although it is not the one that an anchor names.
+    AnchorConfirmed {
+        /// The newest anchor.
+        expected: ChainPoint,
+        /// The head at that moment, before this record.
+        found: ChainPoint,
+    },
+    /// This journal begins where another one, whose signing key was lost, was verified to end.
+    JournalSucceeded {
+        /// The last record of the other one.
+        predecessor: ChainPoint,
+        /// Its root public key, hexadecimal.
+        public_key: String,
+    },
 }
 
 /// What a person typed or is called, kept beside the record and erasable.
@@ -221,7 +261,11 @@ impl Event {
             | Self::AssignmentChanged { .. }
             | Self::AssignmentEnded { .. }
             | Self::PrincipalLocked { .. }
-            | Self::PrincipalUnlocked { .. } => None,
+            | Self::PrincipalUnlocked { .. }
+            | Self::CredentialsRevoked { .. }
+            | Self::KeyRotated { .. }
+            | Self::AnchorConfirmed { .. }
+            | Self::JournalSucceeded { .. } => None,
         }
     }
 }

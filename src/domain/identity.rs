@@ -20,6 +20,8 @@ pub struct Identity {
     pub groups: Vec<Group>,
     /// How and when they signed in.
     pub assurance: Assurance,
+    /// When the credential was issued, or the session begun; `None` when the proof does not say.
+    pub issued_at: Option<Timestamp>,
     /// When the proof itself ends; nothing granted on it outlives this instant.
     pub ends_at: Timestamp,
 }

@@ -18,6 +18,9 @@ pub enum Refusal {
     /// The principal is locked.
     #[error("the principal is locked")]
     PrincipalLocked,
+    /// The caller's credential was issued before all of that age were revoked.
+    #[error("your credentials of this age were revoked; sign in again")]
+    CredentialRevoked,
     /// A justification is required.
     #[error("a justification is required")]
     JustificationMissing,
@@ -218,6 +221,7 @@ impl Refusal {
             Self::NotEligible => "not_eligible",
             Self::RoleUnknown => "role_unknown",
             Self::PrincipalLocked => "principal_locked",
+            Self::CredentialRevoked => "credential_revoked",
             Self::JustificationMissing => "justification_missing",
             Self::JustificationTooShort { .. } => "justification_too_short",
             Self::JustificationTooLong { .. } => "justification_too_long",
@@ -272,6 +276,7 @@ impl Refusal {
             Self::RoleUnknown | Self::NotEligible => Some("role"),
             Self::RevisionChanged { .. } => Some("revision"),
             Self::PrincipalLocked
+            | Self::CredentialRevoked
             | Self::MfaRequired
             | Self::AcrRequired { .. }
             | Self::SignInTooOld { .. }

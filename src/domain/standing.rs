@@ -37,6 +37,8 @@ pub struct Standing {
     pub position: Position,
     /// Whether the party is locked.
     pub lock: Lock,
+    /// Credentials issued before this instant prove nobody any more.
+    pub credentials_since: Option<Timestamp>,
     /// Roles held, by activation or by assignment.
     pub held: Vec<Held>,
     /// Roles that may be activated.
@@ -100,6 +102,13 @@ pub struct Pending {
 }
 
 impl Standing {
+    /// Whether the credential behind `identity` still counts, this being its own standing: none was revoked, or it says
+    /// that it was issued later.
+    #[must_use]
+    pub fn believes(&self, identity: &Identity) -> bool {
+        self.credentials_since.is_none_or(|since| identity.issued_at.is_some_and(|issued_at| since <= issued_at))
+    }
+
     /// The holding of `role` that counts for `identity` at `now` and lasts longest.
     #[must_use]
     pub fn holding(&self, role: &RoleId, identity: &Identity, now: Timestamp) -> Option<&Held> {

@@ -129,7 +129,15 @@ mod tests {
     fn ada() -> Arc<Identity> {
         let principal = Principal::new("https://id.example", "ada");
         let assurance = Assurance::default();
-        Arc::new(Identity { principal, name: None, mail: None, groups: Vec::new(), assurance, ends_at: at(100) })
+        Arc::new(Identity {
+            principal,
+            name: None,
+            mail: None,
+            groups: Vec::new(),
+            assurance,
+            issued_at: None,
+            ends_at: at(100),
+        })
     }
 
     #[test]

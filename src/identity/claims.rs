@@ -44,6 +44,7 @@ pub(super) fn identity(
         name: find(claims, &settings.claims.name).and_then(name),
         mail,
         assurance: assurance(claims)?,
+        issued_at: seconds(claims, "iat")?.map(Timestamp::from_seconds),
         ends_at,
     })
 }

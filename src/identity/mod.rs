@@ -33,4 +33,4 @@ pub use authenticator::Authenticator;
 pub use error::AuthnError;
 pub use identities::Identities;
 pub use refresh::Refresher;
-pub use settings::{ClaimPath, ClaimPaths, IssuerSettings, KeySource, Settings, UnusableSettings};
+pub use settings::{ASSERTION_TYPE, ClaimPath, ClaimPaths, IssuerSettings, KeySource, Settings, UnusableSettings};

@@ -211,4 +211,7 @@ impl IssuerSettings {
 }
 
 /// Kinds of token that say something else than "let me in".
-const NEVER_ACCESS: [&str; 5] = ["logout+jwt", "dpop+jwt", "secevent+jwt", "kb+jwt", "oauth-authz-req+jwt"];
+const NEVER_ACCESS: [&str; 6] =
+    ["logout+jwt", "dpop+jwt", "secevent+jwt", "kb+jwt", "oauth-authz-req+jwt", ASSERTION_TYPE];
+/// The header `typ` of what the gate signs for applications: never a credential, neither here nor elsewhere.
+pub const ASSERTION_TYPE: &str = "hallpass-assertion+jwt";

@@ -272,7 +272,9 @@ impl Concerned {
                 concerned.assignment = eligibility.to_string();
             }
             Event::ActivationDecided { approver, .. } => concerned.principal = approver.to_string(),
-            Event::PrincipalLocked { principal } | Event::PrincipalUnlocked { principal } => {
+            Event::PrincipalLocked { principal }
+            | Event::PrincipalUnlocked { principal }
+            | Event::CredentialsRevoked { principal, .. } => {
                 concerned.principal = principal.to_string();
             }
             Event::JournalOpened { .. }
@@ -283,7 +285,10 @@ impl Concerned {
             | Event::ActivationExtended { .. }
             | Event::ActivationShortened { .. }
             | Event::ActivationEnded { .. }
-            | Event::UsesSealed { .. } => {}
+            | Event::UsesSealed { .. }
+            | Event::KeyRotated { .. }
+            | Event::AnchorConfirmed { .. }
+            | Event::JournalSucceeded { .. } => {}
         }
         concerned
     }
@@ -294,6 +299,7 @@ fn actor(actor: &Actor) -> String {
         Actor::Principal { principal, .. } => principal.to_string(),
         Actor::Configuration => "configuration".to_owned(),
         Actor::Hallpass => "hallpass".to_owned(),
+        Actor::Operator => "operator".to_owned(),
     }
 }
 

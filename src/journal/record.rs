@@ -77,11 +77,15 @@ pub const fn event_type(event: &Event) -> &'static str {
         Event::UsesSealed { .. } => "uses_sealed",
         Event::PrincipalLocked { .. } => "principal_locked",
         Event::PrincipalUnlocked { .. } => "principal_unlocked",
+        Event::CredentialsRevoked { .. } => "credentials_revoked",
+        Event::KeyRotated { .. } => "key_rotated",
+        Event::AnchorConfirmed { .. } => "anchor_confirmed",
+        Event::JournalSucceeded { .. } => "journal_succeeded",
     }
 }
 
 /// Every type an event may have.
-pub const EVENT_TYPES: [&str; 16] = [
+pub const EVENT_TYPES: [&str; 20] = [
     "journal_opened",
     "configuration_applied",
     "assignment_made",
@@ -98,6 +102,10 @@ pub const EVENT_TYPES: [&str; 16] = [
     "uses_sealed",
     "principal_locked",
     "principal_unlocked",
+    "credentials_revoked",
+    "key_rotated",
+    "anchor_confirmed",
+    "journal_succeeded",
 ];
 
 /// RFC 8785 bytes of `value`.

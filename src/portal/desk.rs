@@ -68,6 +68,9 @@ impl Desk {
     fn of(portal: Portal, identity: Arc<Identity>) -> Result<Self, Problem> {
         let parts = &portal.shared.parts;
         let own = parts.standings.of(&Party::Principal(identity.principal.clone()))?;
+        if !own.believes(&identity) {
+            return Err(Refusal::CredentialRevoked.into());
+        }
         let groups = identity.groups.iter().cloned().map(|group| parts.standings.of(&Party::Group(group)));
         let groups = groups.collect::<Result<Vec<_>, StoreError>>()?;
         let names = parts.names.load_full();

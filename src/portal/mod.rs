@@ -47,8 +47,19 @@ pub struct Settings {
     pub public_url: String,
     /// Where the gates are found: a way back may lead nowhere else.
     pub gate_urls: Vec<String>,
+    /// Whether a browser can sign in here.
+    pub sign_in: SignIn,
     /// What a client may use of the portal.
     pub limits: Limits,
+}
+
+/// Whether a browser can sign in at the portal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignIn {
+    /// At `/sign-in`.
+    Offered,
+    /// Only bearer tokens are known.
+    Absent,
 }
 
 /// The routes each role opens, for people to read.

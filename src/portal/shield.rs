@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::clock::awake;
 use crate::portal::caller::Known;
 use crate::portal::problem::{Code, Kind, Problem};
-use crate::portal::{Portal, csrf};
+use crate::portal::{Portal, csrf, pages};
 
 /// `router` with all of it around.
 pub(super) fn around(router: Router, portal: Portal) -> Router {
@@ -36,7 +36,11 @@ async fn shield(State(portal): State<Portal>, mut request: Request, next: Next) 
     let route = request.extensions().get::<MatchedPath>().map_or(String::new(), |path| path.as_str().to_owned());
     let (method, path, request_id) = (request.method().clone(), request.uri().path().to_owned(), fresh_request_id());
 
+    let pages_wanted = pages::problem::is_for_a_page(request.uri().path(), request.headers());
     let mut response = admitted(&portal, request, next).await.unwrap_or_else(IntoResponse::into_response);
+    if pages_wanted {
+        response = pages::problem::shown(&portal, response);
+    }
     protect(response.headers_mut(), &portal.shared.origin);
     if let Ok(value) = HeaderValue::try_from(&request_id) {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
@@ -83,7 +87,13 @@ fn protect(headers: &mut HeaderMap, origin: &str) {
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    // a page names its own, which allows its stylesheet
+    // a page names its own, which sends our origin with our own forms
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
+    // of all that is served, only assets may be kept: their names change with their content
+    if headers.get(header::CACHE_CONTROL).is_none_or(|value| value != pages::asset::FOREVER) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    // a page names its own, which allows its stylesheet and script
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(
         "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     ));
@@ -92,11 +102,9 @@ fn protect(headers: &mut HeaderMap, origin: &str) {
     }
 }
 
-const ALWAYS: [(HeaderName, &str); 7] = [
-    (header::CACHE_CONTROL, "no-store"),
+const ALWAYS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
-    (header::REFERRER_POLICY, "no-referrer"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),

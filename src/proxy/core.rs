@@ -18,7 +18,9 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::domain::authorize::{HeldRole, Permit};
 use crate::domain::identity::Identity;
+use crate::domain::time::Timestamp;
 use crate::identity::{Authenticator, Identities};
+use crate::proxy::assertion::{Assertion, Statement};
 use crate::proxy::headers::{IdentityHeaders, PermitHeaders};
 use crate::proxy::measure::{Meters, RouteMeters};
 use crate::proxy::settings::Rules;
@@ -96,8 +98,8 @@ pub(super) struct Known {
     pub(super) headers: IdentityHeaders,
     /// Its short form, for logs.
     pub(super) principal: String,
-    /// By what it passed last, which is what it passes by next.
-    passed: RefCell<Option<Rc<Passing>>>,
+    /// By what it passed lately, the last first, which is most likely what it passes by next.
+    passed: RefCell<Vec<Rc<Passing>>>,
 }
 
 /// What is written again and again about the roles by which somebody passes.
@@ -108,14 +110,21 @@ pub(super) struct Passing {
     /// For logs.
     pub(super) roles: String,
     pub(super) activations: String,
+    assertions: RefCell<Vec<(Place, Assertion)>>,
 }
+
+/// Where an assertion is from and for: listener and upstream.
+type Place = (usize, usize);
 
 impl Known {
     /// What is written about a permit; made once for as long as it says the same.
     pub(super) fn passing(&self, permit: &Permit) -> Rc<Passing> {
         let mut passed = self.passed.borrow_mut();
-        if let Some(same) = passed.as_ref().filter(|passing| passing.held == permit.held()) {
-            return Rc::clone(same);
+        if let Some(place) = passed.iter().position(|passing| passing.held == permit.held()) {
+            // what stands further behind is rare, and moves one step towards the front each time
+            let before = place.saturating_sub(1);
+            passed.swap(place, before);
+            return passed.get(before).cloned().unwrap_or_default();
         }
         let roles: Vec<&str> = permit.held().iter().map(|held| held.role.as_str()).collect();
         let activations: Vec<String> = permit.activations().map(|(_, id)| id.to_string()).collect();
@@ -124,9 +133,30 @@ impl Known {
             headers: PermitHeaders::of(permit),
             roles: roles.join(" "),
             activations: activations.join(" "),
+            assertions: RefCell::default(),
         });
-        *passed = Some(Rc::clone(&new));
+        passed.truncate(PASSED_MAX - 1);
+        passed.insert(0, Rc::clone(&new));
         new
+    }
+}
+
+impl Passing {
+    /// The assertion for one application behind one listener, as `sign` makes it; kept until half its life is over.
+    pub(super) fn assertion(
+        &self,
+        place: Place,
+        now: Timestamp,
+        sign: impl FnOnce() -> Option<Assertion>,
+    ) -> Option<Assertion> {
+        let mut assertions = self.assertions.borrow_mut();
+        assertions.retain(|(_, assertion)| !assertion.is_old(now));
+        if let Some((_, assertion)) = assertions.iter().find(|(known, _)| *known == place) {
+            return Some(assertion.clone());
+        }
+        let assertion = sign()?;
+        assertions.push((place, assertion.clone()));
+        Some(assertion)
     }
 }
 
@@ -193,10 +223,10 @@ impl Core {
     }
 
     /// Appends an instant in RFC 3339; the text of a second is made once.
-    pub(super) fn write_time(&self, line: &mut Vec<u8>, at: crate::domain::time::Timestamp) {
+    pub(super) fn write_time(&self, line: &mut Vec<u8>, at: Timestamp) {
         let mut second = self.seconds.get();
         if second.at != at.as_seconds() {
-            let whole = crate::domain::time::Timestamp::from_seconds(at.as_seconds());
+            let whole = Timestamp::from_seconds(at.as_seconds());
             let text = crate::clock::format_rfc3339(whole);
             for (to, from) in second.text.iter_mut().zip(text.bytes()) {
                 *to = from;
@@ -265,6 +295,22 @@ impl View {
         new
     }
 
+    /// What an application is told under seal of who asks, and why it passes; `None` when it is to be told nothing.
+    pub(super) fn assertion(
+        &self,
+        (listener, route): (usize, usize),
+        (identity, permit): (&Identity, &Permit),
+        passing: &Passing,
+        now: Timestamp,
+    ) -> Option<Assertion> {
+        let keys = self.rules.assertion_keys.as_ref()?;
+        let upstream = *self.rules.upstream_of.get(route)?;
+        let audience = self.upstreams.get(upstream)?.target.settings.assertion_audience.as_deref()?;
+        let issuer = &self.rules.listeners.get(listener)?.links.gate_url;
+        let statement = Statement { issuer, audience, identity, permit, names: &self.rules.names };
+        passing.assertion((listener, upstream), now, || Assertion::sign(keys, &statement, now))
+    }
+
     /// The pool of a route's upstream.
     pub(super) fn upstream(&self, route: usize) -> Option<&Rc<Upstream>> {
         self.upstreams.get(*self.rules.upstream_of.get(route)?)
@@ -291,6 +337,7 @@ async fn drain_unread(mut bodies: mpsc::Receiver<Incoming>, tasks: TaskTracker) 
 }
 
 const KNOWN_MAX: usize = 4096;
+const PASSED_MAX: usize = 8;
 const SCRATCH_BYTES: usize = 16 * 1024;
 const UNREAD_MAX: usize = 1024;
 const UNREAD_BYTES_MAX: usize = 2 * 1024 * 1024;

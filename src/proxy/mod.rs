@@ -9,6 +9,7 @@
 
 mod access;
 mod answer;
+mod assertion;
 pub mod canonical;
 mod core;
 pub mod denial;
@@ -40,6 +41,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
+pub use assertion::AssertionKeyError;
 pub use core::Services;
 pub use gate::{ProxyError, RunningGate};
 pub use settings::{ListenerSettings, Settings, SettingsError};
@@ -177,6 +179,10 @@ async fn pass(asking: &mut Asking<'_>, parts: Parts, record: &mut Record) -> Res
         known.headers.add(&mut headers);
         passing = known.passing(&judged.permit);
         passing.headers.add(&mut headers);
+        let place = (asking.listener, route.index);
+        if let Some(assertion) = view.assertion(place, (identity, &judged.permit), &passing, judged.at) {
+            assertion.add(&mut headers);
+        }
     }
     let accept = canonical.upgrade.as_ref().and_then(|upgrade| tunnel::ask(&mut headers, upgrade));
     let lease_of = |drain| Lease::new(asking.connection, right(drain), &record.ending);

@@ -10,6 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use serde_json::json;
 
 use crate::clock::format_rfc3339;
+use crate::domain::authorize::Denial;
 use crate::domain::identity::Identity;
 use crate::domain::principal::Group;
 use crate::domain::role::RoleId;
@@ -32,6 +33,7 @@ pub(super) async fn answer(
     let endpoint = match path {
         "status" => Endpoint::Status,
         "activate" => Endpoint::Activate,
+        "assertion-keys" => Endpoint::AssertionKeys,
         _ => return Err(Refused::NotFound),
     };
     if canonical.method != Method::GET && canonical.method != Method::HEAD {
@@ -43,12 +45,25 @@ pub(super) async fn answer(
             let links = view.rules.listeners.get(listener).map(|listener| &listener.links).ok_or(Refused::Internal)?;
             activate(links, canonical.query().unwrap_or_default()).ok_or(Refused::NotFound)
         }
+        Endpoint::AssertionKeys => {
+            let keys = view.rules.assertion_keys.as_ref().ok_or(Refused::NotFound)?;
+            Ok(assertion_keys(keys.set(core.judge.clock().now())))
+        }
     }
 }
 
 enum Endpoint {
     Status,
     Activate,
+    AssertionKeys,
+}
+
+/// The keys by which applications verify assertions; nobody's secret.
+fn assertion_keys(set: String) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(set));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
 }
 
 /// What the caller holds now, may activate, and waits for.
@@ -64,9 +79,12 @@ async fn status(
         .identify(headers, now)
         .await
         .map_err(Refused::from)?
-        .ok_or(Refused::Denied(crate::domain::authorize::Denial::NotSignedIn))?;
+        .ok_or(Refused::Denied(Denial::NotSignedIn))?;
     record.identity = Some(Arc::clone(&identity));
     let standings = core.judge.all_of(&identity).ok_or(crate::proxy::steps::UNAVAILABLE)?;
+    if standings.first().is_none_or(|(_, own)| !own.believes(&identity)) {
+        return Err(Refused::Denied(Denial::CredentialRevoked));
+    }
     let body = status_of(view, &identity, &standings, core.judge.clock().now());
     let mut response = Response::new(Bytes::from(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

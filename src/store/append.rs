@@ -66,10 +66,10 @@ impl Appender {
             // whatever else a broken store says when it is closed changes nothing: it is verified next
             Ok(()) | Err(_) => {}
         }
-        let Trust { key, realm } = &self.shared.trust;
+        let Trust { key, chain } = &self.shared.trust;
         let (database, found) = self.place.open_checked(key)?;
-        if found != *realm {
-            return Err(StoreError::Foreign(format!("it was {realm} and is {found}")));
+        if found != *chain {
+            return Err(StoreError::Foreign(format!("it was {} and is {}", chain.realm, found.realm)));
         }
         self.shared.handle.set(database);
         Ok(())
@@ -153,8 +153,8 @@ impl Transaction {
         self.sound()?;
         // poisoned until it is through: neither an early return nor a panic may leave half a command to be committed
         self.state = State::Poisoned;
-        let Trust { key, realm } = &self.shared.trust;
-        self.draft.append(&self.transaction, key, realm, header, events, detail)?;
+        let Trust { key, chain } = &self.shared.trust;
+        self.draft.append(&self.transaction, key, &chain.realm, header, events, detail)?;
         self.state = State::Sound;
         Ok(())
     }

@@ -35,7 +35,7 @@ impl Transaction {
         case.subject_lock = case.caller.first().map_or(Lock::Open, |standing| standing.lock);
         case.pending = rows::pending_counts(source, own, asked_role(command))?;
         match command {
-            Command::Assign { .. } => {}
+            Command::Assign { .. } | Command::RevokeCredentials { .. } => {}
             Command::ChangeAssignment { id, .. } | Command::RemoveAssignment { id, .. } => {
                 case.assignment = self.assignment(*id)?;
                 case.open = rows::open_behind(source, *id)?;
@@ -110,6 +110,7 @@ const fn asked_role(command: &Command) -> Option<&RoleId> {
         | Command::Revoke { .. }
         | Command::Lock { .. }
         | Command::Unlock { .. }
+        | Command::RevokeCredentials { .. }
         | Command::Reconcile { .. }
         | Command::Settle { .. }
         | Command::SealUses { .. } => None,

@@ -67,7 +67,11 @@ pub(super) fn fold(
         concerns.principal(principal);
     }
     match &record.event {
-        Event::JournalOpened { .. } | Event::ConfigurationApplied { .. } => {}
+        Event::JournalOpened { .. }
+        | Event::ConfigurationApplied { .. }
+        | Event::KeyRotated { .. }
+        | Event::AnchorConfirmed { .. }
+        | Event::JournalSucceeded { .. } => {}
         Event::AssignmentMade { assignment } => {
             let before = rows::assignment(transaction, assignment.id.to_bytes())?;
             if before.is_some() || assignment.ended.is_some() {
@@ -117,6 +121,12 @@ pub(super) fn fold(
         }
         Event::PrincipalUnlocked { principal } => {
             lock(transaction, principal, false)?;
+            concerns.principal(principal);
+            touched.insert(principal.clone().into());
+        }
+        Event::CredentialsRevoked { principal, issued_before } => {
+            let since = issued_before.as_millis().to_be_bytes();
+            put(transaction, Rows::Credentials, principal_key(principal).as_slice(), &since)?;
             concerns.principal(principal);
             touched.insert(principal.clone().into());
         }

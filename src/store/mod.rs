@@ -4,6 +4,7 @@
 //! and rows commit together or not at all. Rows are folded from events only, so they can be made again at any time.
 //!
 //! - `open`, `key`: first start, the checks of every start, the signing key's file
+//! - `operator`: what is done to a store while no hallpass runs on it: another key, a confirmed head, a new beginning
 //! - `append`, `case`: one transaction, and what a decision in it may read
 //! - `fold`: event → rows · `rows`: rows as they are read · `tables`: every table and key layout
 //! - `query`, `records`: questions · `rebuild`: all tables from the journal
@@ -15,6 +16,7 @@ mod fold;
 mod handle;
 mod key;
 mod open;
+mod operator;
 mod outside;
 mod query;
 mod rebuild;
@@ -42,6 +44,7 @@ use crate::store::open::{Place, Trust};
 
 pub use append::{Appender, Transaction};
 pub use error::StoreError;
+pub use operator::{Rotated, Successor, begin_successor, confirm_head, public_key_in_file, rotate_key};
 pub use outside::each_record;
 pub use query::Reader;
 pub use rebuild::TableDigest;

@@ -15,11 +15,12 @@ use crate::domain::id::CommandId;
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
 use crate::journal::verify::Verifier;
-use crate::journal::{SigningKey, Tip};
-use crate::store::append::Draft;
+use crate::journal::{PublicKey, SigningKey, Tip};
+use crate::store::append::{Draft, write_head};
 use crate::store::handle::{begin_write, guarded};
-use crate::store::key::{folder_of, load, load_or_make, sync_folder};
-use crate::store::tables::{CURSORS, FORMAT, JOURNAL, META, NOTES, Rows};
+use crate::store::key::{folder_of, load, load_or_make, next_key, sync_folder, take_next};
+use crate::store::rebuild::refold;
+use crate::store::tables::{CURSORS, FORMAT, JOURNAL, META, NOTES, Rows, Source};
 use crate::store::{Header, Settings, StoreError, rows};
 
 /// Where a database comes from, again and again.
@@ -32,10 +33,19 @@ pub(super) enum Place {
 
 /// What a database must agree with.
 pub(super) struct Trust {
-    /// Signs, and is the root of trust.
+    /// Signs the next record.
     pub(super) key: SigningKey,
+    /// What the chain hangs on.
+    pub(super) chain: Chain,
+}
+
+/// What every record of one journal has in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Chain {
     /// The chain's name.
     pub(super) realm: String,
+    /// The key named by the first record.
+    pub(super) root: PublicKey,
 }
 
 /// The key and the database of `settings`, both made at first start.
@@ -47,11 +57,23 @@ pub(super) fn open_files(settings: &Settings, now: Timestamp) -> Result<(Place, 
     } else {
         folder_of(key_path)?;
         let key = load_or_make(key_path)?;
-        create_file(path, &key, now)?;
+        create_file(path, &key, now, None)?;
         key
     };
-    let (database, realm) = place.open_checked(&key)?;
-    Ok((place, database, Trust { key, realm }))
+    let (key, database, chain) = match place.open_checked(&key) {
+        Ok((database, chain)) => (key, database, chain),
+        // a rotation that was cut off between its record and its file is finished now
+        Err(StoreError::Foreign(why)) => match next_key(key_path)? {
+            Some(next) => {
+                let (database, chain) = place.open_checked(&next).map_err(|_| StoreError::Foreign(why))?;
+                take_next(key_path, key.public_key())?;
+                (next, database, chain)
+            }
+            None => return Err(StoreError::Foreign(why)),
+        },
+        Err(error) => return Err(error),
+    };
+    Ok((place, database, Trust { key, chain }))
 }
 
 /// The database in `backend`, begun when it holds nothing at all.
@@ -61,25 +83,26 @@ pub(super) fn open_storage(
     now: Timestamp,
 ) -> Result<(Place, Database, Trust), StoreError> {
     let place = Place::Backend(backend);
-    let (database, realm) = guarded(|| {
+    let (database, chain) = guarded(|| {
         let database = place.open()?;
         if database.begin_read()?.list_tables()?.next().is_none() {
-            begin_journal(&database, &key, now)?;
+            begin_journal(&database, &key, now, None)?;
         }
-        let realm = check(&database, &key)?;
-        Ok((database, realm))
+        let chain = check(&database, &key)?;
+        Ok((database, chain))
     })?;
-    Ok((place, database, Trust { key, realm }))
+    Ok((place, database, Trust { key, chain }))
 }
 
 impl Place {
-    /// Opens what is there and checks it; returns the realm with it.
-    pub(super) fn open_checked(&self, key: &SigningKey) -> Result<(Database, String), StoreError> {
+    /// Opens what is there and checks it; returns what its chain hangs on with it.
+    pub(super) fn open_checked(&self, key: &SigningKey) -> Result<(Database, Chain), StoreError> {
         // the guard also covers closing what turns out to be damaged
         guarded(|| {
             let database = self.open()?;
-            let realm = check(&database, key)?;
-            Ok((database, realm))
+            bring_up(&database, key)?;
+            let chain = check(&database, key)?;
+            Ok((database, chain))
         })
     }
 
@@ -108,12 +131,17 @@ impl Place {
 }
 
 /// A new store under its final name only when its first record is durable.
-fn create_file(path: &Path, key: &SigningKey, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn create_file(
+    path: &Path,
+    key: &SigningKey,
+    now: Timestamp,
+    succession: Option<Succession>,
+) -> Result<(), StoreError> {
     let folder = folder_of(path)?;
     let failed = |error| StoreError::file(path, error);
     let file = tempfile::Builder::new().prefix(".hallpass-new").tempfile_in(folder).map_err(failed)?;
     let database = Builder::new().set_cache_size(CACHE_BYTES).create(file.path())?;
-    begin_journal(&database, key, now)?;
+    begin_journal(&database, key, now, succession)?;
     database.close()?;
     match file.persist_noclobber(path) {
         Ok(_) => sync_folder(folder),
@@ -123,7 +151,18 @@ fn create_file(path: &Path, key: &SigningKey, now: Timestamp) -> Result<(), Stor
     }
 }
 
-fn begin_journal(database: &Database, key: &SigningKey, now: Timestamp) -> Result<(), StoreError> {
+/// What a new journal says of the one before it, and in whose words.
+pub(super) struct Succession {
+    pub(super) event: Event,
+    pub(super) detail: Detail,
+}
+
+fn begin_journal(
+    database: &Database,
+    key: &SigningKey,
+    now: Timestamp,
+    succession: Option<Succession>,
+) -> Result<(), StoreError> {
     let realm = data_encoding::HEXLOWER.encode(&random::<16>()?);
     let public_key = key.public_key().to_string();
     let transaction = begin_write(database)?;
@@ -134,6 +173,10 @@ fn begin_journal(database: &Database, key: &SigningKey, now: Timestamp) -> Resul
     let mut draft = Draft::new(Tip::START);
     let opened = Event::JournalOpened { realm: realm.clone(), public_key };
     draft.append(&transaction, key, &realm, &header, &[opened], &Detail::default())?;
+    if let Some(Succession { event, detail }) = succession {
+        let header = Header { command: CommandId::from_random(random()?), actor: Actor::Operator, ..header };
+        draft.append(&transaction, key, &realm, &header, &[event], &detail)?;
+    }
     draft.write_head(&transaction)?;
     Ok(transaction.commit()?)
 }
@@ -159,21 +202,59 @@ pub(super) fn write_meta(transaction: &WriteTransaction, realm: &str, public_key
     Ok(())
 }
 
-/// Checks format, key, head and the last thousand records; returns the realm.
-fn check(database: &Database, key: &SigningKey) -> Result<String, StoreError> {
-    let source = &database.begin_read()?;
-    let found = u32::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "format")?)?);
-    if found != FORMAT {
-        return Err(StoreError::UnknownVersion { found, known: FORMAT });
+/// Folds the tables of an older format anew from the journal; what is of this format, or unknown, is left as it is.
+fn bring_up(database: &Database, key: &SigningKey) -> Result<(), StoreError> {
+    let found = format(&database.begin_read()?)?;
+    if !(1..FORMAT).contains(&found) {
+        return Ok(());
     }
+    let Chain { realm, root } = chain_of(&database.begin_read()?)?;
+    tracing::info!(store.format = found, "the tables are of an older format and are made anew from the journal");
+    let transaction = begin_write(database)?;
+    for table in Rows::ALL {
+        transaction.delete_table(table.definition())?;
+    }
+    make_tables(&transaction)?;
+    let tip = refold(&transaction, root)?;
+    check_key(&transaction, root, tip.sequence, key)?;
+    write_meta(&transaction, &realm, &root.to_string())?;
+    write_head(&transaction, &tip)?;
+    Ok(transaction.commit()?)
+}
+
+fn format(source: &ReadTransaction) -> Result<u32, StoreError> {
+    Ok(u32::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "format")?)?))
+}
+
+/// What the chain in the store says it hangs on.
+fn chain_of(source: &ReadTransaction) -> Result<Chain, StoreError> {
     let text = |name| {
         String::from_utf8(rows::meta(source, name)?).map_err(|_| StoreError::Damaged(format!("`{name}` is no text")))
     };
-    let (realm, public_key) = (text("realm")?, text("public_key")?);
-    if public_key != key.public_key().to_string() {
-        return Err(StoreError::Foreign(format!("it was begun with the public key {public_key}")));
+    let root = text("public_key")?.parse();
+    let root = root.map_err(|_| StoreError::Damaged("the root public key is none".to_owned()))?;
+    Ok(Chain { realm: text("realm")?, root })
+}
+
+/// The key in force after the record `last` must be ours.
+fn check_key(source: &impl Source, root: PublicKey, last: u64, key: &SigningKey) -> Result<(), StoreError> {
+    let in_force = rows::key_after(source, root, Position(last))?;
+    if in_force == *key.public_key() {
+        return Ok(());
     }
+    Err(StoreError::Foreign(format!("it is signed with the public key {in_force}")))
+}
+
+/// Checks format, key, head and the last thousand records; returns what the chain hangs on.
+fn check(database: &Database, key: &SigningKey) -> Result<Chain, StoreError> {
+    let source = &database.begin_read()?;
+    let found = format(source)?;
+    if found != FORMAT {
+        return Err(StoreError::UnknownVersion { found, known: FORMAT });
+    }
+    let chain = chain_of(source)?;
     let head = rows::head(source)?;
+    check_key(source, chain.root, head.sequence, key)?;
     let applied = u64::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "applied")?)?);
     if applied != head.sequence {
         return Err(StoreError::Damaged(format!("rows are folded up to {applied}, the head is {}", head.sequence)));
@@ -183,22 +264,23 @@ fn check(database: &Database, key: &SigningKey) -> Result<String, StoreError> {
     if last != head.sequence || journal.len()? != head.sequence {
         return Err(StoreError::Damaged(format!("the head is {}, the last record {last}", head.sequence)));
     }
-    let tip = verify_tail(source, key, &realm, head.sequence)?;
+    let tip = verify_tail(source, &chain, head.sequence)?;
     if tip != head {
         return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
     }
-    Ok(realm)
+    Ok(chain)
 }
 
-fn verify_tail(source: &ReadTransaction, key: &SigningKey, realm: &str, last: u64) -> Result<Tip, StoreError> {
+fn verify_tail(source: &ReadTransaction, Chain { realm, root }: &Chain, last: u64) -> Result<Tip, StoreError> {
     let first = last.saturating_sub(VERIFIED_AT_OPEN).saturating_add(1).max(1);
     let mut verifier = if first == 1 {
-        Verifier::new(*key.public_key())
+        Verifier::new(*root)
     } else {
         let before = Position(first.saturating_sub(1));
         let sealed = rows::existing(rows::sealed(source, before)?)?;
         let time = crate::journal::upcast::read(&sealed.core)?.time;
-        Verifier::after(*key.public_key(), realm.to_owned(), Tip { sequence: before.0, hash: sealed.hash, time })
+        let in_force = rows::key_after(source, *root, before)?;
+        Verifier::after(in_force, realm.clone(), Tip { sequence: before.0, hash: sealed.hash, time })
     };
     for entry in source.open_table(JOURNAL)?.range(first..)? {
         let (sequence, row) = entry?;
@@ -208,7 +290,7 @@ fn verify_tail(source: &ReadTransaction, key: &SigningKey, realm: &str, last: u6
             .check(sequence, &rows::sealed_from(row.value())?, note.as_ref())
             .map_err(|fault| StoreError::Damaged(fault.to_string()))?;
         if let Event::JournalOpened { realm: begun, .. } = record.event
-            && begun != realm
+            && begun != *realm
         {
             return Err(StoreError::Foreign(format!("its journal is that of realm {begun}")));
         }

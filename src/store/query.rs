@@ -13,7 +13,8 @@ use crate::domain::identity::Identity;
 use crate::domain::principal::{Party, Principal};
 use crate::domain::standing::{Lock, Position, Standing};
 use crate::domain::time::Timestamp;
-use crate::journal::PublicKey;
+use crate::journal::verify::KeySpan;
+use crate::journal::{Checkpoint, PublicKey, SignedCheckpoint};
 use crate::store::rows::{self, due_in, existing, inverted_position, newest};
 use crate::store::tables::{CURSORS, Rows, Scope, due_key, fixed, party_key};
 use crate::store::{ActivationFilter, AssignmentFilter, Head, Listed, PAGE_MAX, PhaseName, Shared, StoreError};
@@ -41,13 +42,38 @@ impl Reader {
     /// # Errors
     /// None at present; other stores may have to ask.
     pub fn realm(&self) -> Result<(String, String), StoreError> {
-        Ok((self.shared.trust.realm.clone(), self.public_key().to_string()))
+        Ok((self.shared.trust.chain.realm.clone(), self.public_key().to_string()))
     }
 
     /// The root public key.
     #[must_use]
     pub fn public_key(&self) -> PublicKey {
+        self.shared.trust.chain.root
+    }
+
+    /// The public key that signs the next record: the root key, or the one it was rotated to.
+    #[must_use]
+    pub fn signing_key(&self) -> PublicKey {
         *self.shared.trust.key.public_key()
+    }
+
+    /// The head at `now`, signed, to be kept elsewhere.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn checkpoint(&self, now: Timestamp) -> Result<SignedCheckpoint, StoreError> {
+        let head = self.head()?;
+        let realm = self.shared.trust.chain.realm.clone();
+        let checkpoint = Checkpoint { realm, sequence: head.position.0, hash: head.hash, time: now.max(head.time) };
+        Ok(checkpoint.sign(&self.shared.trust.key))
+    }
+
+    /// The keys that signed this journal, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn keys(&self) -> Result<Vec<KeySpan>, StoreError> {
+        self.read(|source| rows::keys(source, self.public_key()))
     }
 
     /// What `party` holds, may activate and awaits.

@@ -116,7 +116,7 @@ impl Reader {
 }
 
 /// Verifies the journal in `transaction` from its beginning and folds it into empty tables.
-fn refold(transaction: &WriteTransaction, root: PublicKey) -> Result<Tip, StoreError> {
+pub(super) fn refold(transaction: &WriteTransaction, root: PublicKey) -> Result<Tip, StoreError> {
     let mut verifier = Verifier::new(root);
     let mut touched = BTreeSet::new();
     let journal = transaction.open_table(JOURNAL)?;

@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 use crate::domain::activation::Activation;
 use crate::domain::assignment::{Assignment, AssignmentKind};
 use crate::domain::decide::PendingCounts;
+use crate::domain::event::Event;
 use crate::domain::id::{ActivationId, AssignmentId};
 use crate::domain::principal::{Group, Party, Principal};
 use crate::domain::role::RoleId;
 use crate::domain::standing::{Basis, Eligible, Held, Lock, Pending, Position, Standing};
 use crate::domain::time::{Timestamp, Window};
-use crate::journal::{Note, Sealed, Tip};
+use crate::journal::verify::KeySpan;
+use crate::journal::{Note, PublicKey, Sealed, Tip, upcast};
 use crate::store::tables::{
     JOURNAL, META, NOTES, OF_ACTIVATION, Rows, Scope, Source, after_prefix, fixed, from_row, party_key, principal_key,
 };
@@ -45,6 +47,28 @@ impl<T> From<Placed<T>> for Listed<T> {
     fn from(Placed { position, item }: Placed<T>) -> Self {
         Self { position, item }
     }
+}
+
+/// The keys that signed the journal up to now, oldest first.
+pub(super) fn keys(source: &impl Source, root: PublicKey) -> Result<Vec<KeySpan>, StoreError> {
+    let scope = Scope::of_event("key_rotated");
+    let mut keys = vec![KeySpan { key: root, since: 1 }];
+    let table = source.table(Rows::Records.definition())?;
+    for entry in table.range::<&[u8]>(scope.at(0).as_slice()..=scope.at(u64::MAX).as_slice())? {
+        let position = position_in(entry?.0.value())?;
+        let sealed = existing(sealed(source, position)?)?;
+        let damaged = || StoreError::Damaged(format!("record {position} names no key"));
+        let Event::KeyRotated { public_key } = upcast::read(&sealed.core)?.event else { return Err(damaged()) };
+        keys.push(KeySpan { key: public_key.parse().map_err(|_| damaged())?, since: position.next().0 });
+    }
+    Ok(keys)
+}
+
+/// The key that signs the record after `position`.
+pub(super) fn key_after(source: &impl Source, root: PublicKey, position: Position) -> Result<PublicKey, StoreError> {
+    let keys = keys(source, root)?;
+    let in_force = keys.iter().rev().find(|span| span.since <= position.next().0);
+    Ok(in_force.map_or(root, |span| span.key))
 }
 
 /// How many rows each activation has in the lists of its phase.
@@ -205,13 +229,21 @@ pub(super) fn lock(source: &impl Source, principal: &Principal) -> Result<Lock, 
     Ok(if locked { Lock::Locked } else { Lock::Open })
 }
 
+/// The instant before which credentials of a principal count no more.
+fn credentials_since(source: &impl Source, principal: &Principal) -> Result<Option<Timestamp>, StoreError> {
+    let table = source.table(Rows::Credentials.definition())?;
+    let row = table.get(principal_key(principal).as_slice())?;
+    let millis = row.map(|row| fixed(row.value()).map(i64::from_be_bytes)).transpose()?;
+    Ok(millis.map(Timestamp::from_millis))
+}
+
 /// What a party holds, may activate and awaits, as of `position`.
 pub(super) fn standing(source: &impl Source, party: &Party, position: Position) -> Result<Standing, StoreError> {
-    let lock = match party {
-        Party::Principal(principal) => lock(source, principal)?,
-        Party::Group(_) => Lock::Open,
-    };
-    let mut standing = Standing { position, lock, ..Standing::default() };
+    let mut standing = Standing { position, ..Standing::default() };
+    if let Party::Principal(principal) = party {
+        standing.lock = lock(source, principal)?;
+        standing.credentials_since = credentials_since(source, principal)?;
+    }
     let prefix = party_key(party);
     let table = source.table(Rows::Open.definition())?;
     // kinds are small numbers: no key of this party lies behind 0xff

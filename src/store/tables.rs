@@ -21,7 +21,7 @@ use crate::journal::record::Digest;
 use crate::store::StoreError;
 
 /// The format of all tables; another one means rebuilding them from the journal.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// Format, realm, root public key, head, newest record folded.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -62,6 +62,8 @@ pub(super) enum Rows {
     Due,
     /// Principal → nothing.
     Locks,
+    /// Principal → the instant before which its credentials count no more.
+    Credentials,
     /// Principal, digest of the key → what it was used for.
     Idempotency,
     /// Instant, key of the row above → nothing.
@@ -72,7 +74,7 @@ pub(super) enum Rows {
 
 impl Rows {
     /// All of them.
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Activations,
         Self::Assignments,
         Self::Pending,
@@ -84,6 +86,7 @@ impl Rows {
         Self::Ballots,
         Self::Due,
         Self::Locks,
+        Self::Credentials,
         Self::Idempotency,
         Self::IdempotencyEnds,
         Self::Records,
@@ -103,6 +106,7 @@ impl Rows {
             Self::Ballots => "ballots",
             Self::Due => "due",
             Self::Locks => "locks",
+            Self::Credentials => "credentials",
             Self::Idempotency => "idempotency",
             Self::IdempotencyEnds => "idempotency_ends",
             Self::Records => "records",

@@ -250,6 +250,7 @@ const fn grants(command: &Command) -> bool {
         | Command::Deactivate { .. }
         | Command::Revoke { .. }
         | Command::Lock { .. }
+        | Command::RevokeCredentials { .. }
         // configuration is what the operator says, also while the clock is wrong
         | Command::Reconcile { .. }
         | Command::Settle { .. }

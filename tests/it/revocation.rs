@@ -1,8 +1,10 @@
 //! Ends by somebody's word: revoke, lock, losing eligibility, losing a group.
 
 use hallpass::demo::issuer::{ADA, TokenOptions};
+use hallpass::domain::time::Span;
 use serde_json::json;
 
+use crate::support::sockets::{open, until_cut};
 use crate::support::{House, Who, id};
 
 #[tokio::test]
@@ -34,6 +36,52 @@ async fn a_lock_ends_everything_and_refuses_everything() {
     house.root().delete("/principals/demo:ada/lock", why).await.expect(200);
     assert_eq!(ada.get("/account").await.status, 200);
     assert_eq!(ada.get("/vault").await.status, 403, "what ended stays ended");
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_issued_before_counts_no_more_and_what_is_held_stays_held() {
+    let house = House::new().await;
+    let (stolen, admin) = (house.ada(), house.root());
+    house.ada_holds_the_vault("10m").await;
+    let mut feed = open(&house.gate(), "/vault/feed", &stolen).await.expect("a feed");
+    house.pass(Span::seconds(1));
+    let path = "/principals/demo:ada/revoke-credentials";
+    let why = json!({ "justification": "her laptop was stolen" });
+    assert_eq!(house.grace().post(path, why.clone()).await.expect(403).problem(), "not_administrator");
+    assert_eq!(admin.post(path, json!({})).await.expect(422).problem(), "justification_missing");
+    assert_eq!(stolen.get("/vault").await.status, 200, "nothing was revoked yet");
+    let answer = admin.post(path, why).await.expect(200).json();
+    assert_eq!(answer["issued_before"], "2026-11-23T08:00:01.000Z");
+    until_cut(&mut feed).await;
+    for path in ["/vault", "/account", "/.hallpass/status"] {
+        let refused = stolen.get(path).await.expect(401);
+        assert_eq!(refused.problem(), "credential_revoked", "{path}");
+        assert_eq!(refused.header("www-authenticate"), "Bearer realm=\"hallpass\", error=\"invalid_token\"");
+    }
+    for path in ["/me", "/activations", "/audit"] {
+        assert_eq!(stolen.read(path).await.expect(401).problem(), "credential_revoked", "{path}");
+    }
+    assert_eq!(stolen.post(path, json!({})).await.expect(401).problem(), "credential_revoked");
+    assert_eq!(house.ada().get("/vault").await.status, 200, "a new token passes, and the role is still held");
+    let token = stolen.token;
+    let house = house.restart().await;
+    let stolen = Who { house: &house, token };
+    assert_eq!(stolen.get("/account").await.status, 401, "also after a restart");
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn everybody_may_revoke_their_own_credentials_and_no_one_elses() {
+    let house = House::new().await;
+    let lost = house.ada();
+    house.pass(Span::seconds(5));
+    let refused =
+        lost.post("/principals/demo:grace/revoke-credentials", json!({ "justification": "just because" })).await;
+    assert_eq!(refused.expect(403).problem(), "not_administrator");
+    lost.post("/principals/demo:ada/revoke-credentials", json!({})).await.expect(200);
+    assert_eq!(lost.get("/account").await.expect(401).problem(), "credential_revoked");
+    assert_eq!(house.ada().get("/account").await.status, 200);
     house.stop().await;
 }
 

@@ -52,6 +52,7 @@ pub fn identity(name: &str, with_groups: bool) -> Identity {
         mail: None,
         groups: if with_groups { groups.iter().map(|name| group(name)).collect() } else { Vec::new() },
         assurance: Assurance::default(),
+        issued_at: None,
         ends_at: Timestamp::MAX,
     }
 }

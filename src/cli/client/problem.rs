@@ -154,6 +154,7 @@ fn advise(code: &str) -> Option<&'static str> {
         "not_eligible" => "see what you may activate, and until when: hallpass list",
         "role_unknown" => "see which roles there are for you: hallpass list --roles",
         "principal_locked" => "talk to an administrator; nothing can be asked for while locked",
+        "credential_revoked" => "sign in again, and take the new token",
         "justification_missing" | "justification_too_short" | "justification_too_long" | "justification_pattern" => {
             "say why with --because \"...\""
         }

@@ -198,6 +198,7 @@ fn tell_verdict(verdict: &Verdict, now: Timestamp, streams: &mut Streams<'_>) ->
 fn why(denial: &Denial) -> String {
     match denial {
         Denial::NotSignedIn => "401, nobody proved who they are".to_owned(),
+        Denial::CredentialRevoked => "401, credentials of this age were revoked".to_owned(),
         Denial::StepUp { gaps, .. } => {
             let gaps = gaps.iter().map(|gap| match gap {
                 AssuranceGap::Mfa => "no second factor",

@@ -72,8 +72,15 @@ impl Picture {
         let parties = std::iter::once(Party::Principal(principal.clone()));
         let parties = parties.chain(carried.iter().cloned().map(Party::Group));
         let standings = parties.map(|party| declared_standing(&party, config)).collect();
-        let identity =
-            Identity { principal, name: None, mail: None, groups: carried, assurance, ends_at: Timestamp::MAX };
+        let identity = Identity {
+            principal,
+            name: None,
+            mail: None,
+            groups: carried,
+            assurance,
+            issued_at: Some(now),
+            ends_at: Timestamp::MAX,
+        };
         Ok(Self { identity: Some(identity), standings, source: Source::Configuration })
     }
 
@@ -107,6 +114,7 @@ impl Picture {
             mail: None,
             groups,
             assurance,
+            issued_at: None,
             // the portal took the token just now; when it ends is not told
             ends_at: Timestamp::MAX,
         };

@@ -36,10 +36,10 @@ pub(crate) fn resolve(raw: Configuration, context: &mut Context<'_>) -> Option<C
     let resolved_portal = gate::portal(&raw.portal, &raw.listener, context);
     gate::clashes(&raw, context);
     let admin = gate::admin(&raw.admin, context);
-    let gate = gate::gate(&raw.gate);
     let log = gate::log(&raw.log, context);
     let (limits, pending) = gate::limits(&raw.limits, context);
     let store = store(&raw, context);
+    let gate = gate::gate(&raw.gate, &store, context);
     lint::lint(&raw, &roles, context);
 
     let trusted_proxies = raw.trusted_proxies.iter().map(|network| network.0).collect();

@@ -150,6 +150,8 @@ pub struct Gate {
     pub underscores: Underscores,
     /// Protocols besides `websocket` that a client may switch to, in lower case.
     pub upgrades: Vec<Arc<str>>,
+    /// Keys of signed assertions.
+    pub assertion_key_file: PathBuf,
 }
 
 /// Bounds of the gate.

@@ -18,7 +18,7 @@ pub(super) fn is_locked(case: &Case) -> bool {
 /// Whether `identity` holds `role` at `now`, by its own standing or a group's.
 #[must_use]
 pub fn holds(standings: &[Standing], identity: &Identity, role: &RoleId, now: Timestamp) -> bool {
-    standings.first().is_some_and(|own| own.lock == Lock::Open)
+    standings.first().is_some_and(|own| own.lock == Lock::Open && own.believes(identity))
         && standings.iter().any(|standing| standing.holding(role, identity, now).is_some())
 }
 

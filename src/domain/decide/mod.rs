@@ -6,6 +6,7 @@
 mod assignment;
 pub mod authority;
 mod ballot;
+mod credentials;
 mod ending;
 mod extension;
 mod lock;
@@ -81,6 +82,9 @@ pub type Decided = Result<Vec<Event>, Refusals>;
 /// # Errors
 /// All rules the command breaks.
 pub fn decide(case: &Case, caller: &Caller, command: &Command, now: Timestamp) -> Decided {
+    if caller.identity().zip(case.caller.first()).is_some_and(|(identity, own)| !own.believes(identity)) {
+        return Err(Refusal::CredentialRevoked.into());
+    }
     match command {
         Command::RequestActivation { id, role, duration, starts_at, justification, ticket } => {
             let wish = request::Wish {
@@ -129,6 +133,9 @@ pub fn decide(case: &Case, caller: &Caller, command: &Command, now: Timestamp) -
         }
         Command::Unlock { principal, justification } => {
             lock::unlock(case, caller, principal, justification.as_deref(), now)
+        }
+        Command::RevokeCredentials { principal, justification } => {
+            credentials::revoke(case, caller, principal, justification.as_deref(), now)
         }
         Command::Reconcile { declared, digest } => match caller {
             Caller::Configuration => Ok(reconcile::reconcile(case, declared, digest, now)),

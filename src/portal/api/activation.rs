@@ -195,7 +195,7 @@ pub(super) async fn read(
 }
 
 /// The case, when there is one and the caller may see it.
-pub(super) fn visible(desk: &Desk, id: ActivationId) -> Result<domain::Activation, Problem> {
+pub(in crate::portal) fn visible(desk: &Desk, id: ActivationId) -> Result<domain::Activation, Problem> {
     let found = desk.reader().activation(id)?.map(|listed| listed.item);
     found.filter(|case| desk.viewer.sees_activation(case)).ok_or_else(Problem::unknown)
 }

@@ -13,7 +13,7 @@ use crate::portal::wire;
 use crate::writer::{Outcome, Replayed};
 
 /// 128 random bits for a new id.
-pub(super) fn fresh_bits() -> Result<[u8; 16], Problem> {
+pub(in crate::portal) fn fresh_bits() -> Result<[u8; 16], Problem> {
     let mut bits = [0; 16];
     rand::fill(&mut bits).map_err(|_| Problem::new(Kind::INTERNAL, "the system gives no random bits"))?;
     Ok(bits)

@@ -200,9 +200,9 @@ fn sees(desk: &Desk, entry: &Entry) -> Result<bool, StoreError> {
         Event::AssignmentChanged { assignment, .. } | Event::AssignmentEnded { assignment, .. } => {
             Ok(desk.reader().assignment(*assignment)?.is_some_and(|listed| viewer.sees_assignment(&listed.item)))
         }
-        Event::PrincipalLocked { principal } | Event::PrincipalUnlocked { principal } => {
-            Ok(viewer.sees_principal(principal))
-        }
+        Event::PrincipalLocked { principal }
+        | Event::PrincipalUnlocked { principal }
+        | Event::CredentialsRevoked { principal, .. } => Ok(viewer.sees_principal(principal)),
         _ => Ok(false),
     }
 }
@@ -210,10 +210,15 @@ fn sees(desk: &Desk, entry: &Entry) -> Result<bool, StoreError> {
 /// What a record is about.
 fn noun(event: &Event) -> &'static str {
     match event {
-        Event::JournalOpened { .. } => "journal",
+        Event::JournalOpened { .. }
+        | Event::KeyRotated { .. }
+        | Event::AnchorConfirmed { .. }
+        | Event::JournalSucceeded { .. } => "journal",
         Event::ConfigurationApplied { .. } => "configuration",
         Event::AssignmentMade { .. } | Event::AssignmentChanged { .. } | Event::AssignmentEnded { .. } => "assignment",
-        Event::PrincipalLocked { .. } | Event::PrincipalUnlocked { .. } => "principal",
+        Event::PrincipalLocked { .. } | Event::PrincipalUnlocked { .. } | Event::CredentialsRevoked { .. } => {
+            "principal"
+        }
         Event::ActivationRequested { .. }
         | Event::ActivationDecided { .. }
         | Event::ActivationStarted { .. }

@@ -6,19 +6,19 @@ use crate::portal::problem::{Kind, Problem};
 use crate::portal::wire::Page;
 
 /// One list, with its filters, on its way to a page.
-pub(super) struct Listing<'p> {
+pub(in crate::portal) struct Listing<'p> {
     portal: &'p Portal,
     /// List and filters: a cursor is good for no other.
     scope: String,
     /// Items on the page.
-    pub(super) length: usize,
+    pub(in crate::portal) length: usize,
 }
 
 /// How many rows one request looks at; a page may come back short, with a cursor that goes on.
-pub(super) const SCAN_MAX: usize = 2000;
+pub(in crate::portal) const SCAN_MAX: usize = 2000;
 
 impl<'p> Listing<'p> {
-    pub(super) fn new(portal: &'p Portal, scope: String, limit: Option<usize>) -> Result<Self, Problem> {
+    pub(in crate::portal) fn new(portal: &'p Portal, scope: String, limit: Option<usize>) -> Result<Self, Problem> {
         let limits = &portal.shared.parts.settings.limits;
         let length = limit.unwrap_or(limits.page_items_default);
         if length == 0 || length > limits.page_items_max {
@@ -29,30 +29,30 @@ impl<'p> Listing<'p> {
     }
 
     /// The place in `cursor`, as text.
-    pub(super) fn place(&self, cursor: Option<&str>) -> Result<Option<String>, Problem> {
+    pub(in crate::portal) fn place(&self, cursor: Option<&str>) -> Result<Option<String>, Problem> {
         cursor.map(|cursor| self.portal.shared.cursors.open(&self.scope, cursor)).transpose()
     }
 
     /// The place in `cursor`, as number.
-    pub(super) fn number(&self, cursor: Option<&str>) -> Result<Option<u64>, Problem> {
+    pub(in crate::portal) fn number(&self, cursor: Option<&str>) -> Result<Option<u64>, Problem> {
         let place = self.place(cursor)?;
         let number = place.map(|place| place.parse()).transpose();
         number.map_err(|_| Problem::new(Kind::INVALID_CURSOR, "the cursor names no place in this list"))
     }
 
     /// The place in `cursor`, as position.
-    pub(super) fn position(&self, cursor: Option<&str>) -> Result<Option<Position>, Problem> {
+    pub(in crate::portal) fn position(&self, cursor: Option<&str>) -> Result<Option<Position>, Problem> {
         Ok(self.number(cursor)?.map(Position))
     }
 
     /// The page that goes on after `next`.
-    pub(super) fn page<T>(&self, items: Vec<T>, next: Option<String>) -> Page<T> {
+    pub(in crate::portal) fn page<T>(&self, items: Vec<T>, next: Option<String>) -> Page<T> {
         Page { items, next: next.map(|place| self.portal.shared.cursors.seal(&self.scope, &place)) }
     }
 
     /// Looks at rows, batch by batch, until the page is full, nothing is left or enough was looked at.
     /// `fetch` gives up to so many rows after a place, `show` an item for a row that belongs on the page.
-    pub(super) fn fill<R, T>(
+    pub(in crate::portal) fn fill<R, T>(
         &self,
         mut after: Option<Position>,
         mut fetch: impl FnMut(Option<Position>, usize) -> Result<Vec<(Position, R)>, Problem>,

@@ -1,15 +1,15 @@
 //! The API under `/api/v1`: one file per noun. Router and OpenAPI document come from the same list of handlers.
 
-mod activation;
+pub(super) mod activation;
 mod assignment;
 mod audit;
-mod command;
+pub(super) mod command;
 mod decision;
 pub(super) mod document;
 mod ending;
 mod events;
 mod export;
-mod list;
+pub(super) mod list;
 mod me;
 mod role;
 mod uses;
@@ -39,6 +39,7 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(ending::extend))
         .routes(routes!(ending::revoke))
         .routes(routes!(me::lock, me::unlock))
+        .routes(routes!(me::revoke_credentials))
         .routes(routes!(audit::list))
         .routes(routes!(export::export))
         .routes(routes!(audit::head))

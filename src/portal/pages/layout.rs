@@ -1,40 +1,203 @@
-//! What all pages share: their frame, their one stylesheet, and a policy that allows nothing else.
+//! What all pages share: their frame, with who is signed in and where they may go, and a policy that allows nothing foreign.
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use maud::{DOCTYPE, Markup, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-/// A page with this title and body.
-pub(super) fn page(status: StatusCode, title: &str, body: &Markup) -> Response {
-    let markup = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="robots" content="noindex";
-                title { (title) " · hallpass" }
-                link rel="stylesheet" href="/style.css";
-            }
-            body {
-                header { a href="/" { "hallpass" } }
-                main { h1 { (title) } (body) }
+use crate::clock::format_rfc3339;
+use crate::domain::time::Timestamp;
+use crate::portal::SignIn;
+use crate::portal::desk::Desk;
+use crate::portal::pages::asset;
+use crate::portal::pages::parts::party;
+use crate::portal::problem::Problem;
+
+/// Where a page belongs in the navigation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::portal) enum Place {
+    Home,
+    Activate,
+    Approvals,
+    Assignments,
+    History,
+    Roles,
+}
+
+/// What stands around every page for one visitor.
+#[derive(Debug)]
+pub(in crate::portal) struct Frame {
+    visitor: Option<Visiting>,
+    places: Vec<Place>,
+    /// Requests that wait for the visitor, up to [`WAITING_MAX`].
+    waiting: usize,
+    sign_in: SignIn,
+    now: Timestamp,
+}
+
+/// Who is signed in, to be read.
+#[derive(Debug)]
+struct Visiting {
+    name: Option<String>,
+    short: String,
+}
+
+/// One page on its way out.
+pub(in crate::portal) struct Page<'p> {
+    title: &'p str,
+    place: Option<Place>,
+    status: StatusCode,
+    head: Markup,
+    body: Markup,
+}
+
+impl Frame {
+    /// The frame for whoever reads at `desk`.
+    pub(in crate::portal) fn of(desk: &Desk) -> Result<Self, Problem> {
+        let (viewer, identity) = (&desk.viewer, desk.viewer.identity());
+        let mut places = vec![Place::Home, Place::Activate, Place::Approvals];
+        if viewer.sees_all() {
+            places.extend([Place::Assignments, Place::History]);
+        }
+        places.push(Place::Roles);
+        Ok(Self {
+            visitor: Some(Visiting {
+                name: identity.name.as_deref().map(str::to_owned),
+                short: desk.names.of_principal(&identity.principal),
+            }),
+            places,
+            waiting: desk.reader().inbox(identity, None, WAITING_MAX)?.len(),
+            sign_in: desk.portal.shared.parts.settings.sign_in,
+            now: viewer.now(),
+        })
+    }
+
+    /// The frame for somebody unknown.
+    pub(in crate::portal) fn outside(now: Timestamp) -> Self {
+        Self { visitor: None, places: Vec::new(), waiting: 0, sign_in: SignIn::Absent, now }
+    }
+
+    fn header(&self, here: Option<Place>) -> Markup {
+        html! {
+            a .skip href="#main" { "Skip to content" }
+            header .top {
+                div .bar {
+                    a .brand href="/" { span .mark aria-hidden="true" {} "hallpass" }
+                    @if !self.places.is_empty() {
+                        nav aria-label="Main" {
+                            ul {
+                                @for place in &self.places {
+                                    li { (self.link(*place, here)) }
+                                }
+                            }
+                        }
+                    }
+                    @if let Some(visitor) = &self.visitor {
+                        div .account {
+                            (party::person(visitor.name.as_deref(), &visitor.short))
+                            @if self.sign_in == SignIn::Offered {
+                                form method="post" action="/sign-out" { button .quiet type="submit" { "Sign out" } }
+                            }
+                        }
+                    }
+                }
             }
         }
-    };
-    let mut response = (status, markup.into_string()).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    response
+    }
+
+    fn link(&self, place: Place, here: Option<Place>) -> Markup {
+        let (href, text) = match place {
+            Place::Home => ("/", "Home"),
+            Place::Activate => ("/activate", "Activate"),
+            Place::Approvals => ("/approvals", "Approvals"),
+            Place::Assignments => ("/assignments", "Assignments"),
+            Place::History => ("/history", "History"),
+            Place::Roles => ("/roles", "Roles"),
+        };
+        let waiting = match self.waiting {
+            WAITING_MAX.. => format!("{}+", WAITING_MAX.saturating_sub(1)),
+            count => count.to_string(),
+        };
+        html! {
+            a href=(href) aria-current=[(here == Some(place)).then_some("page")] {
+                (text)
+                @if place == Place::Approvals {
+                    span #waiting data-live="" {
+                        @if self.waiting > 0 { " " span .count { (waiting) span .unseen { " waiting for you" } } }
+                    }
+                }
+            }
+        }
+    }
 }
 
-/// The stylesheet.
-pub(super) async fn style() -> Response {
-    let mut response = include_str!("style.css").into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"));
-    response
+impl<'p> Page<'p> {
+    /// A page with this title, which is its heading as well.
+    pub(in crate::portal) const fn new(title: &'p str, body: Markup) -> Self {
+        Self { title, place: None, status: StatusCode::OK, head: PreEscaped(String::new()), body }
+    }
+
+    /// Marks where in the navigation it belongs.
+    pub(in crate::portal) const fn at(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// Answers with another status than 200.
+    pub(in crate::portal) const fn status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// Elements for the document's head.
+    pub(in crate::portal) fn head(mut self, head: Markup) -> Self {
+        self.head = head;
+        self
+    }
+
+    /// The answer, inside `frame`.
+    pub(in crate::portal) fn answer(self, frame: &Frame) -> Response {
+        let markup = html! {
+            (DOCTYPE)
+            html lang="en" data-now=(format_rfc3339(frame.now)) {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="robots" content="noindex";
+                    meta name="color-scheme" content="light dark";
+                    title { (self.title) " · hallpass" }
+                    link rel="icon" href=(asset::icon_path()) type="image/svg+xml";
+                    link rel="stylesheet" href=(asset::style_path());
+                    script src=(asset::script_path()) defer {}
+                    (self.head)
+                }
+                body {
+                    (frame.header(self.place))
+                    main #main tabindex="-1" {
+                        h1 { (self.title) }
+                        (self.body)
+                    }
+                }
+            }
+        };
+        let mut response = (self.status, markup.into_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+        // `no-referrer` would make browsers send `Origin: null` with our own forms (Fetch, "append a request `Origin` header")
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+        response
+    }
 }
 
-const POLICY: &str =
-    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Sends the browser on with GET.
+pub(in crate::portal) fn see_other(path: &str) -> Response {
+    match HeaderValue::try_from(path) {
+        Ok(location) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
+        Err(_) => Problem::unknown().into_response(),
+    }
+}
+
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
+    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// How far waiting requests are counted.
+const WAITING_MAX: usize = 100;

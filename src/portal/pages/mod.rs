@@ -1,21 +1,39 @@
-//! Pages for people: server-rendered, no script, escaped by the template.
+//! Pages for people: server-rendered, complete without script, escaped by the template. Thin views over the very commands of
+//! the API.
 
 mod activate;
-mod activation;
-mod layout;
-mod shell;
-mod start;
+pub(in crate::portal) mod asset;
+mod eligible;
+pub(in crate::portal) mod entry;
+pub(in crate::portal) mod fault;
+pub(in crate::portal) mod form;
+mod home;
+pub(in crate::portal) mod layout;
+mod outside;
+pub(in crate::portal) mod parts;
+pub(in crate::portal) mod problem;
+mod request;
+pub(in crate::portal) mod rules;
+pub(in crate::portal) mod story;
+mod wish;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::portal::Portal;
+use crate::portal::pages::request::act;
 
 /// Every page.
 pub(super) fn router() -> Router<Portal> {
     Router::new()
-        .route("/", get(start::page))
-        .route("/activate", get(activate::page))
-        .route("/activations/{id}", get(activation::page))
-        .route("/style.css", get(layout::style))
+        .route("/", get(home::page))
+        .route("/activate", get(activate::page).post(activate::send))
+        .route("/activations/{id}", get(request::page))
+        .route("/activations/{id}/cancel", post(act::cancel))
+        .route("/activations/{id}/deactivate", post(act::deactivate))
+        .route("/activations/{id}/extend", post(act::extend))
+        .route("/activations/{id}/revoke", post(act::revoke))
+        .route("/activations/{id}/approve", post(act::approve))
+        .route("/activations/{id}/deny", post(act::deny))
+        .route("/assets/{name}", get(asset::serve))
 }

@@ -32,6 +32,7 @@ struct Told {
     errors: Vec<ErrorItem>,
     challenge: Option<HeaderValue>,
     retry_after_seconds: Option<u32>,
+    refusals: Option<Refusals>,
 }
 
 /// A problem as JSON, `application/problem+json`.
@@ -135,6 +136,27 @@ impl Problem {
         self.kind.code
     }
 
+    pub(super) fn title(&self) -> &'static str {
+        self.kind.title
+    }
+
+    pub(super) fn detail(&self) -> &str {
+        &self.told.detail
+    }
+
+    /// Every rule that was broken: the member of the request it speaks of, when there is one, and what it says.
+    pub(super) fn members(&self) -> impl Iterator<Item = (Option<&str>, &str)> {
+        self.told
+            .errors
+            .iter()
+            .map(|item| (item.pointer.as_deref().map(|pointer| pointer.trim_start_matches('/')), item.detail.as_str()))
+    }
+
+    /// The rules of the domain that were broken, when it was the domain that said no.
+    pub(super) fn refusals(&self) -> Option<&Refusals> {
+        self.told.refusals.as_ref()
+    }
+
     pub(super) fn body(&self) -> ProblemBody {
         ProblemBody {
             kind: format!("{TYPE_BASE}{}", self.kind.code),
@@ -150,6 +172,8 @@ const TYPE_BASE: &str = "https://hallpass.dev/problems/";
 /// Which of these it is stands in the log: whoever shows a forged token is not told what to change.
 const INVALID_TOKEN: &str = "the token has expired, was meant for somebody else, or was not signed by a known issuer; get a \
     new one and try again";
+/// Challenge of RFC 6750 for a token that does not count.
+const BAD_TOKEN: &str = "Bearer realm=\"hallpass\", error=\"invalid_token\"";
 /// How long to stay away when the machine, not the caller, is the reason.
 const PAUSE_SECONDS: u32 = 2;
 /// How long to stay away when too many requests wait for approval.
@@ -161,13 +185,14 @@ impl IntoResponse for Problem {
         let mut response = (self.kind.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(challenge) = self.told.challenge {
-            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        if let Some(challenge) = &self.told.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, challenge.clone());
         }
         if let Some(seconds) = self.told.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(Code(self.kind.code));
+        response.extensions_mut().insert(self);
         response
     }
 }
@@ -189,8 +214,12 @@ impl From<Refusals> for Problem {
         let told = Told {
             detail: first.to_string(),
             errors: items(&refusals),
-            challenge: (kind.status == StatusCode::UNAUTHORIZED).then(|| step_up(&refusals)),
+            challenge: match first {
+                Refusal::CredentialRevoked => Some(HeaderValue::from_static(BAD_TOKEN)),
+                _ => (kind.status == StatusCode::UNAUTHORIZED).then(|| step_up(&refusals)),
+            },
             retry_after_seconds: matches!(first, Refusal::TooManyPending { .. }).then_some(PENDING_PAUSE_SECONDS),
+            refusals: Some(refusals),
         };
         Self { kind, told: Box::new(told) }
     }
@@ -224,8 +253,7 @@ impl From<AuthnError> for Problem {
             // the reason is for the log: it would help nobody but a forger
             AuthnError::InvalidToken(reason) => {
                 tracing::debug!(reason, "a token was refused at the portal");
-                let challenge = HeaderValue::from_static("Bearer realm=\"hallpass\", error=\"invalid_token\"");
-                Self::new(Kind::INVALID_TOKEN, INVALID_TOKEN).challenge(challenge)
+                Self::new(Kind::INVALID_TOKEN, INVALID_TOKEN).challenge(HeaderValue::from_static(BAD_TOKEN))
             }
             AuthnError::KeysUnavailable => {
                 Self::new(Kind::KEYS_UNAVAILABLE, error.to_string()).retry_after(PAUSE_SECONDS)

@@ -16,6 +16,7 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::NotEligible,
         Refusal::RoleUnknown,
         Refusal::PrincipalLocked,
+        Refusal::CredentialRevoked,
         Refusal::JustificationMissing,
         Refusal::JustificationTooShort { min: 10, given: 3 },
         Refusal::JustificationTooLong { max: 1000, given: 1001 },
@@ -56,6 +57,7 @@ fn every_refusal() -> Vec<Refusal> {
             Refusal::NotEligible
             | Refusal::RoleUnknown
             | Refusal::PrincipalLocked
+            | Refusal::CredentialRevoked
             | Refusal::JustificationMissing
             | Refusal::JustificationTooShort { .. }
             | Refusal::JustificationTooLong { .. }
@@ -99,6 +101,7 @@ const REFUSALS: &str = "\
 403 not_eligible: Not eligible
 422 role_unknown: No such role
 403 principal_locked: Locked
+401 credential_revoked: Credential revoked
 422 justification_missing: Justification required
 422 justification_too_short: Justification too short
 422 justification_too_long: Justification too long

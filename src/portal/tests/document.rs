@@ -38,6 +38,7 @@ GET /api/v1/events
 GET /api/v1/me
 DELETE /api/v1/principals/{principal}/lock
 POST /api/v1/principals/{principal}/lock
+POST /api/v1/principals/{principal}/revoke-credentials
 GET /api/v1/roles
 GET /api/v1/roles/{app}/{role}
 GET /api/v1/uses

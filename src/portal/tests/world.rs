@@ -28,7 +28,7 @@ use crate::domain::role::RoleId;
 use crate::domain::time::{Span, Timestamp};
 use crate::identity::names::IssuerNames;
 use crate::identity::{Authenticator, IssuerSettings, KeySource, Settings as IdentitySettings};
-use crate::portal::{Limits, Parts, Portal, RoutesByRole, Settings, router};
+use crate::portal::{Limits, Parts, Portal, RoutesByRole, Settings, SignIn, router};
 use crate::standings::Standings;
 use crate::store;
 use crate::telemetry::Metrics;
@@ -114,6 +114,7 @@ impl World {
             settings: Settings {
                 public_url: PORTAL.to_owned(),
                 gate_urls: vec!["https://shop.example".to_owned()],
+                sign_in: SignIn::Absent,
                 limits,
             },
             stop: stop.clone(),
@@ -240,6 +241,7 @@ impl World {
             mail: None,
             groups: Vec::new(),
             assurance: Assurance { amr: vec!["otp".to_owned()], acr: None, auth_time: None },
+            issued_at: None,
             ends_at: Timestamp::MAX,
         });
         let mut bits = [0; 16];

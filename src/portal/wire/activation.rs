@@ -112,46 +112,46 @@ pub(in crate::portal) struct Nothing {}
 /// One case.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct Activation {
-    id: String,
-    role: RoleName,
+    pub(in crate::portal) id: String,
+    pub(in crate::portal) role: RoleName,
     /// Who asked and holds, `issuer:subject`.
-    principal: String,
+    pub(in crate::portal) principal: String,
     /// Their name, unless erased.
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+    pub(in crate::portal) name: Option<String>,
     pub(in crate::portal) state: State,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ending: Option<Ending>,
+    pub(in crate::portal) ending: Option<Ending>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ended_at: Option<Instant>,
-    requested_at: Instant,
-    requested: Requested,
+    pub(in crate::portal) ended_at: Option<Instant>,
+    pub(in crate::portal) requested_at: Instant,
+    pub(in crate::portal) requested: Requested,
     /// When the role is or was held.
     #[serde(skip_serializing_if = "Option::is_none")]
-    window: Option<Window>,
+    pub(in crate::portal) window: Option<Window>,
     /// Counts the events; a decision names the one it saw.
     pub(in crate::portal) revision: u32,
     /// The eligible assignment behind it.
-    eligibility: String,
+    pub(in crate::portal) eligibility: String,
     /// The group that carries the eligibility.
     #[serde(skip_serializing_if = "Option::is_none")]
-    via: Option<String>,
+    pub(in crate::portal) via: Option<String>,
     /// The open vote on the request.
     #[serde(skip_serializing_if = "Option::is_none")]
-    approval: Option<Approval>,
+    pub(in crate::portal) approval: Option<Approval>,
     /// A wish for a later end that waits.
     #[serde(skip_serializing_if = "Option::is_none")]
-    extension: Option<Extension>,
-    decisions: Vec<Decision>,
+    pub(in crate::portal) extension: Option<Extension>,
+    pub(in crate::portal) decisions: Vec<Decision>,
     /// How many requests were made under it, once that is sealed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    uses: Option<u64>,
+    pub(in crate::portal) uses: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    justification: Option<String>,
+    pub(in crate::portal) justification: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ticket: Option<String>,
+    pub(in crate::portal) ticket: Option<String>,
     /// Names the policy the case was begun under.
-    policy: String,
+    pub(in crate::portal) policy: String,
 }
 
 /// Where a case is in its life.
@@ -172,42 +172,42 @@ pub(in crate::portal) enum State {
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct Approval {
     /// The open stage, counted from 0.
-    stage: u32,
+    pub(in crate::portal) stage: u32,
     /// How many stages there are.
-    stages: usize,
+    pub(in crate::portal) stages: usize,
     /// So many must agree in this stage.
-    quorum: u32,
+    pub(in crate::portal) quorum: u32,
     /// So many have agreed in this stage.
-    approvals: usize,
+    pub(in crate::portal) approvals: usize,
     /// Who may decide in this stage, in short form; a group begins with `group `.
-    approvers: Vec<String>,
-    lapses_at: Instant,
+    pub(in crate::portal) approvers: Vec<String>,
+    pub(in crate::portal) lapses_at: Instant,
 }
 
 /// A wish for a later end that waits for approval.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct Extension {
-    ends_at: Instant,
+    pub(in crate::portal) ends_at: Instant,
     #[serde(skip_serializing_if = "Option::is_none")]
-    justification: Option<String>,
+    pub(in crate::portal) justification: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    approval: Option<Approval>,
+    pub(in crate::portal) approval: Option<Approval>,
 }
 
 /// One approver's word.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct Decision {
-    approver: String,
+    pub(in crate::portal) approver: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    choice: Choice,
+    pub(in crate::portal) name: Option<String>,
+    pub(in crate::portal) choice: Choice,
     /// The stage it was given in, counted from 0.
-    stage: u32,
-    at: Instant,
+    pub(in crate::portal) stage: u32,
+    pub(in crate::portal) at: Instant,
     #[serde(skip_serializing_if = "Option::is_none")]
-    justification: Option<String>,
+    pub(in crate::portal) justification: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    adjusted: Option<Requested>,
+    pub(in crate::portal) adjusted: Option<Requested>,
 }
 
 /// What a request would come to.

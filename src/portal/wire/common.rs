@@ -46,16 +46,16 @@ pub(in crate::portal) enum Choice {
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct Requested {
     #[serde(skip_serializing_if = "Option::is_none")]
-    starts_at: Option<Instant>,
-    duration: Length,
+    pub(in crate::portal) starts_at: Option<Instant>,
+    pub(in crate::portal) duration: Length,
 }
 
 /// A stretch `[starts_at, ends_at)`; without an end it is permanent.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct Window {
-    starts_at: Instant,
+    pub(in crate::portal) starts_at: Instant,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ends_at: Option<Instant>,
+    pub(in crate::portal) ends_at: Option<Instant>,
 }
 
 /// A principal or a group, in short form.
@@ -72,23 +72,23 @@ pub(in crate::portal) enum Party {
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct Stage {
     /// In short form; a group begins with `group `.
-    approvers: Vec<String>,
+    pub(in crate::portal) approvers: Vec<String>,
     /// So many distinct approvers must agree.
-    quorum: u32,
+    pub(in crate::portal) quorum: u32,
     /// So many distinct approvers must refuse to end the request.
-    deny_threshold: u32,
+    pub(in crate::portal) deny_threshold: u32,
 }
 
 /// Lengths an activation may have.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct Lengths {
-    min: Length,
-    max: Length,
-    default: Length,
+    pub(in crate::portal) min: Length,
+    pub(in crate::portal) max: Length,
+    pub(in crate::portal) default: Length,
     /// Cap over all extensions.
-    total_max: Length,
+    pub(in crate::portal) total_max: Length,
     /// How far ahead a start may lie.
-    start_ahead_max: Length,
+    pub(in crate::portal) start_ahead_max: Length,
 }
 
 /// How somebody must have signed in; empty demands nothing.
@@ -96,13 +96,13 @@ pub(in crate::portal) struct Lengths {
 pub(in crate::portal) struct SignIn {
     /// One of these methods proves the second factor that is demanded.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    mfa: Vec<String>,
+    pub(in crate::portal) mfa: Vec<String>,
     /// One of these levels is demanded.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    acr: Vec<String>,
+    pub(in crate::portal) acr: Vec<String>,
     /// The sign-in must be younger than this.
     #[serde(skip_serializing_if = "Option::is_none")]
-    max_age: Option<Length>,
+    pub(in crate::portal) max_age: Option<Length>,
 }
 
 /// Whether a running activation may grow.

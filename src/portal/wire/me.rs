@@ -12,68 +12,68 @@ use crate::portal::wire::text::{Instant, RoleName};
 /// Who the caller is, and what it holds, may activate and awaits now.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct Me {
-    principal: String,
+    pub(in crate::portal) principal: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+    pub(in crate::portal) name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    mail: Option<String>,
-    groups: Vec<String>,
-    assurance: Assurance,
-    locked: bool,
-    held: Vec<HeldRole>,
-    eligible: Vec<EligibleRole>,
-    pending: Vec<PendingRole>,
-    administrator: bool,
-    auditor: bool,
+    pub(in crate::portal) mail: Option<String>,
+    pub(in crate::portal) groups: Vec<String>,
+    pub(in crate::portal) assurance: Assurance,
+    pub(in crate::portal) locked: bool,
+    pub(in crate::portal) held: Vec<HeldRole>,
+    pub(in crate::portal) eligible: Vec<EligibleRole>,
+    pub(in crate::portal) pending: Vec<PendingRole>,
+    pub(in crate::portal) administrator: bool,
+    pub(in crate::portal) auditor: bool,
 }
 
 /// How and when somebody signed in.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct Assurance {
-    amr: Vec<String>,
+    pub(in crate::portal) amr: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    acr: Option<String>,
+    pub(in crate::portal) acr: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    auth_time: Option<Instant>,
+    pub(in crate::portal) auth_time: Option<Instant>,
 }
 
 /// A role held now.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct HeldRole {
-    role: RoleName,
+    pub(in crate::portal) role: RoleName,
     /// The activation it is held by.
     #[serde(skip_serializing_if = "Option::is_none")]
-    activation: Option<String>,
+    pub(in crate::portal) activation: Option<String>,
     /// The active assignment it is held by.
     #[serde(skip_serializing_if = "Option::is_none")]
-    assignment: Option<String>,
-    starts_at: Instant,
+    pub(in crate::portal) assignment: Option<String>,
+    pub(in crate::portal) starts_at: Instant,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ends_at: Option<Instant>,
+    pub(in crate::portal) ends_at: Option<Instant>,
     /// The group it is held through.
     #[serde(skip_serializing_if = "Option::is_none")]
-    via: Option<String>,
+    pub(in crate::portal) via: Option<String>,
 }
 
 /// A role that may be activated now.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct EligibleRole {
-    role: RoleName,
-    assignment: String,
-    from: Instant,
+    pub(in crate::portal) role: RoleName,
+    pub(in crate::portal) assignment: String,
+    pub(in crate::portal) from: Instant,
     #[serde(skip_serializing_if = "Option::is_none")]
-    until: Option<Instant>,
+    pub(in crate::portal) until: Option<Instant>,
     /// The group that is eligible.
     #[serde(skip_serializing_if = "Option::is_none")]
-    via: Option<String>,
+    pub(in crate::portal) via: Option<String>,
 }
 
 /// A request that waits for approval.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct PendingRole {
-    role: RoleName,
-    activation: String,
-    lapses_at: Instant,
+    pub(in crate::portal) role: RoleName,
+    pub(in crate::portal) activation: String,
+    pub(in crate::portal) lapses_at: Instant,
 }
 
 /// Whether a principal is locked.
@@ -81,6 +81,14 @@ pub(in crate::portal) struct PendingRole {
 pub(in crate::portal) struct LockState {
     pub(in crate::portal) principal: String,
     pub(in crate::portal) locked: bool,
+}
+
+/// From when on credentials of a principal count.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::portal) struct CredentialState {
+    pub(in crate::portal) principal: String,
+    /// What was issued before counts no more.
+    pub(in crate::portal) issued_before: Instant,
 }
 
 impl Me {

@@ -46,6 +46,23 @@ pub(in crate::portal) enum Actor {
     Configuration,
     /// hallpass itself, writing down what time has made true.
     Hallpass,
+    /// Whoever runs hallpass on its machine.
+    Operator,
+}
+
+/// A place in a chain.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::portal) struct ChainPoint {
+    realm: String,
+    sequence: u64,
+    /// Hexadecimal.
+    hash: String,
+}
+
+impl From<&domain::ChainPoint> for ChainPoint {
+    fn from(point: &domain::ChainPoint) -> Self {
+        Self { realm: point.realm.clone(), sequence: point.sequence, hash: point.hash.clone() }
+    }
 }
 
 /// What a person typed or is called.
@@ -146,6 +163,21 @@ pub(in crate::portal) enum Event {
     PrincipalUnlocked {
         principal: String,
     },
+    CredentialsRevoked {
+        principal: String,
+        issued_before: Instant,
+    },
+    KeyRotated {
+        public_key: String,
+    },
+    AnchorConfirmed {
+        expected: ChainPoint,
+        found: ChainPoint,
+    },
+    JournalSucceeded {
+        predecessor: ChainPoint,
+        public_key: String,
+    },
 }
 
 /// What decides one case, frozen when it began.
@@ -191,7 +223,7 @@ impl Record {
     pub(in crate::portal) fn of(entry: &Entry, viewer: &Viewer, names: &IssuerNames) -> Self {
         let in_full = match &entry.actor {
             domain::Actor::Principal { principal, .. } => viewer.sees_principal(principal),
-            domain::Actor::Configuration | domain::Actor::Hallpass => true,
+            domain::Actor::Configuration | domain::Actor::Hallpass | domain::Actor::Operator => true,
         };
         Self {
             sequence: entry.position.0,
@@ -203,6 +235,7 @@ impl Record {
                 },
                 domain::Actor::Configuration => Actor::Configuration,
                 domain::Actor::Hallpass => Actor::Hallpass,
+                domain::Actor::Operator => Actor::Operator,
             },
             command: entry.command.to_string(),
             event: Event::of(&entry.event, names),
@@ -293,6 +326,16 @@ impl Event {
             }
             domain::Event::PrincipalLocked { principal } => Self::PrincipalLocked { principal: short(principal) },
             domain::Event::PrincipalUnlocked { principal } => Self::PrincipalUnlocked { principal: short(principal) },
+            domain::Event::CredentialsRevoked { principal, issued_before } => {
+                Self::CredentialsRevoked { principal: short(principal), issued_before: Instant(*issued_before) }
+            }
+            domain::Event::KeyRotated { public_key } => Self::KeyRotated { public_key: public_key.clone() },
+            domain::Event::AnchorConfirmed { expected, found } => {
+                Self::AnchorConfirmed { expected: expected.into(), found: found.into() }
+            }
+            domain::Event::JournalSucceeded { predecessor, public_key } => {
+                Self::JournalSucceeded { predecessor: predecessor.into(), public_key: public_key.clone() }
+            }
         }
     }
 }

@@ -11,66 +11,66 @@ use crate::portal::wire::text::{Length, RoleName};
 /// One role with its settings.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct Role {
-    role: RoleName,
-    description: String,
-    activation: Lengths,
-    justification: Justification,
-    ticket: Ticket,
+    pub(in crate::portal) role: RoleName,
+    pub(in crate::portal) description: String,
+    pub(in crate::portal) activation: Lengths,
+    pub(in crate::portal) justification: Justification,
+    pub(in crate::portal) ticket: Ticket,
     #[serde(flatten)]
-    sign_in: SignIn,
+    pub(in crate::portal) sign_in: SignIn,
     /// Left out when no approval is needed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    approval: Option<ApprovalRule>,
-    extend: Extend,
+    pub(in crate::portal) approval: Option<ApprovalRule>,
+    pub(in crate::portal) extend: Extend,
     /// A pending request lapses after this.
-    pending_after: Length,
+    pub(in crate::portal) pending_after: Length,
     /// Limits of eligible assignments.
-    eligible: AssignmentRule,
+    pub(in crate::portal) eligible: AssignmentRule,
     /// Limits of active assignments.
-    active: AssignmentRule,
+    pub(in crate::portal) active: AssignmentRule,
     /// The routes it opens.
-    opens: Vec<String>,
+    pub(in crate::portal) opens: Vec<String>,
     /// Names these settings.
-    policy: String,
+    pub(in crate::portal) policy: String,
 }
 
 /// What somebody must write.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct Justification {
-    required: bool,
+    pub(in crate::portal) required: bool,
     /// Fewest characters.
-    min: usize,
+    pub(in crate::portal) min: usize,
     /// Most characters.
-    max: usize,
+    pub(in crate::portal) max: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pattern: Option<String>,
+    pub(in crate::portal) pattern: Option<String>,
 }
 
 /// Whether a ticket must be named.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct Ticket {
-    required: bool,
+    pub(in crate::portal) required: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pattern: Option<String>,
+    pub(in crate::portal) pattern: Option<String>,
 }
 
 /// Who must agree, and how.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct ApprovalRule {
-    stages: Vec<Stage>,
-    justification: Justification,
+    pub(in crate::portal) stages: Vec<Stage>,
+    pub(in crate::portal) justification: Justification,
     #[serde(flatten)]
-    sign_in: SignIn,
+    pub(in crate::portal) sign_in: SignIn,
     /// Whether requesters may approve their own requests.
     #[serde(rename = "self")]
-    own_request: Allowance,
+    pub(in crate::portal) own_request: Allowance,
 }
 
 /// What administrators may assign.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct AssignmentRule {
-    permanent: Allowance,
-    max: Length,
+    pub(in crate::portal) permanent: Allowance,
+    pub(in crate::portal) max: Length,
 }
 
 impl Role {

@@ -10,7 +10,9 @@ pub(super) fn of(refused: &Refused, form: Form) -> Option<String> {
     match refused {
         // nobody sent a token, so nothing is said to be wrong with one (RFC 6750, section 3.1)
         Refused::Denied(Denial::NotSignedIn) => Some(REALM.to_owned()),
-        Refused::InvalidToken => Some(format!("{REALM}, error=\"invalid_token\"")),
+        Refused::InvalidToken | Refused::Denied(Denial::CredentialRevoked) => {
+            Some(format!("{REALM}, error=\"invalid_token\""))
+        }
         Refused::AmbiguousCredential | Refused::BadRequest(BadRequest::Credentials) => {
             Some(format!("{REALM}, error=\"invalid_request\""))
         }

@@ -218,7 +218,9 @@ fn page<'a>(refused: &Refused, telling: &Telling, occasion: &Occasion<'a>) -> Pa
         Refused::Denied(Denial::NotSignedIn) => {
             page.sentences = vec!["This address wants to know who you are.".to_owned(), NO_SIGN_IN.to_owned()];
         }
-        Refused::InvalidToken => page.sentences.push(NO_SIGN_IN.to_owned()),
+        Refused::InvalidToken | Refused::Denied(Denial::CredentialRevoked) => {
+            page.sentences.push(NO_SIGN_IN.to_owned())
+        }
         _ => {}
     }
     page

@@ -155,6 +155,14 @@ fn denied(denial: &Denial, portal_url: &str) -> Telling {
             "this address wants to know who you are; send an access token in a header `Authorization: Bearer TOKEN`",
             GrpcStatus::Unauthenticated,
         ),
+        Denial::CredentialRevoked => tell(
+            StatusCode::UNAUTHORIZED,
+            "credential_revoked",
+            "The access token was revoked",
+            "all access tokens issued to you up to some moment were revoked, and this is one of them; sign in again and use \
+             the new one",
+            GrpcStatus::Unauthenticated,
+        ),
         Denial::StepUp { rule, gaps } => tell(
             StatusCode::UNAUTHORIZED,
             "insufficient_user_authentication",

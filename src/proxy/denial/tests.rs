@@ -38,6 +38,7 @@ fn kinds() -> Vec<(&'static str, Refused)> {
     vec![
         ("not signed in", Denial::NotSignedIn.into()),
         ("bad token", Refused::InvalidToken),
+        ("revoked token", Denial::CredentialRevoked.into()),
         ("several credentials", Refused::AmbiguousCredential),
         (
             "level and age",

@@ -84,6 +84,7 @@ pub(super) fn settings(upstream: &str) -> Settings {
         names: crate::identity::names::IssuerNames::new([("demo".into(), ISSUER.into())]),
         tokens_max: 1000,
         body_timeout: Duration::from_secs(30),
+        assertion_key_file: "assertion.key".into(),
     }
 }
 

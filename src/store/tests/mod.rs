@@ -1,6 +1,7 @@
 //! Tests of the store: a store in a temporary folder, and events written by hand.
 
 mod files;
+mod golden;
 mod lists;
 mod recovery;
 mod standing;
@@ -85,6 +86,7 @@ fn identity(name: &str, groups: &[&str]) -> Identity {
         mail: None,
         groups,
         assurance: Assurance::default(),
+        issued_at: None,
         ends_at: Timestamp::MAX,
     }
 }

@@ -187,6 +187,7 @@ pub(super) fn identity(name: &str) -> Identity {
         mail: None,
         groups: Vec::new(),
         assurance: Assurance { auth_time: Some(Timestamp::from_seconds(NOW)), ..Assurance::default() },
+        issued_at: None,
         ends_at: Timestamp::MAX,
     }
 }

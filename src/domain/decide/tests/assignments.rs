@@ -1,4 +1,6 @@
-//! Assigning, removing, locking, reconciling.
+//! Assigning, removing, locking, revoking credentials, reconciling.
+
+use std::sync::Arc;
 
 use super::fixture::*;
 use crate::domain::activation::Ending;
@@ -6,9 +8,10 @@ use crate::domain::assignment::{Assignment, AssignmentEnding, AssignmentKind, Or
 use crate::domain::command::{Caller, Command, Declared};
 use crate::domain::decide::{Case, decide};
 use crate::domain::event::Event;
+use crate::domain::identity::Identity;
 use crate::domain::principal::Party;
 use crate::domain::role::RoleId;
-use crate::domain::standing::Lock;
+use crate::domain::standing::{Lock, Standing};
 use crate::domain::time::{Span, Timestamp, Window};
 
 fn as_administrator() -> Case {
@@ -111,6 +114,31 @@ fn locking_ends_everything_at_once_and_twice_is_once() {
     );
     let again = Case { subject_lock: Lock::Locked, ..case };
     assert_eq!(decide(&again, &caller("root"), &lock, now()), Ok(Vec::new()));
+}
+
+#[test]
+fn credentials_are_revoked_by_administrators_and_their_owner_and_then_command_nothing() {
+    let revoke = |justification: Option<&str>| Command::RevokeCredentials {
+        principal: person("ada"),
+        justification: justification.map(str::to_owned),
+    };
+    let stranger = case(policy());
+    assert_eq!(codes(decide(&stranger, &caller("grace"), &revoke(Some(WHY)), now())), ["not_administrator"]);
+    assert_eq!(codes(decide(&as_administrator(), &caller("root"), &revoke(None), now())), ["justification_missing"]);
+    let event = Event::CredentialsRevoked { principal: person("ada"), issued_before: now() };
+    assert_eq!(decide(&as_administrator(), &caller("root"), &revoke(Some(WHY)), now()), Ok(vec![event.clone()]));
+    assert_eq!(decide(&stranger, &caller("ada"), &revoke(None), now()), Ok(vec![event]));
+
+    let since = Standing { credentials_since: Some(now()), ..Standing::default() };
+    let after = Case { caller: vec![since], ..stranger };
+    for (issued_at, believed) in
+        [(None, false), (Some(Timestamp::from_seconds(NOW - 1)), false), (Some(now()), true), (Some(later(1)), true)]
+    {
+        let ada = Caller::Identity(Arc::new(Identity { issued_at, ..identity("ada") }));
+        let refused = codes(decide(&after, &ada, &revoke(None), now()));
+        assert_eq!(refused.is_empty(), believed, "issued at {issued_at:?}: {refused:?}");
+        assert!(believed || refused == ["credential_revoked"]);
+    }
 }
 
 #[test]

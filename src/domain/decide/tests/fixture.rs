@@ -61,6 +61,7 @@ pub(super) fn identity(name: &str) -> Identity {
             acr: Some("gold".to_owned()),
             auth_time: Some(now()),
         },
+        issued_at: None,
         ends_at: later(3600),
     }
 }

@@ -39,6 +39,7 @@ fn identity(name: &str, groups: &[&str]) -> Identity {
         mail: Some("ada@test".into()),
         groups,
         assurance: Assurance::default(),
+        issued_at: None,
         ends_at: Timestamp::from_seconds(10_000),
     }
 }
@@ -60,6 +61,7 @@ fn an_application_is_told_who_asks_and_why_it_passes() {
     let standing = Standing {
         position: Position(1),
         lock: Lock::Open,
+        credentials_since: None,
         held: vec![held],
         eligible: Vec::new(),
         pending: Vec::new(),

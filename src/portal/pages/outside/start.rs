@@ -1,15 +1,13 @@
 //! What this origin is.
 
-use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
 use maud::html;
 
 use crate::portal::Portal;
-use crate::portal::pages::layout;
-use crate::portal::pages::shell::quoted;
+use crate::portal::pages::outside::answer;
+use crate::portal::pages::outside::shell::quoted;
 
-pub(super) async fn page(State(portal): State<Portal>) -> Response {
+pub(super) fn page(portal: &Portal) -> Response {
     let url = &portal.shared.parts.settings.public_url;
     let body = html! {
         p { "This is the portal of hallpass: here roles are asked for, approved, handed back and taken away." }
@@ -20,5 +18,5 @@ pub(super) async fn page(State(portal): State<Portal>) -> Response {
         }
         pre { code { "export HALLPASS_PORTAL=" (quoted(url)) "\nexport HALLPASS_TOKEN_FILE=FILE   # or HALLPASS_TOKEN\nhallpass list" } }
     };
-    layout::page(StatusCode::OK, "Portal", &body)
+    answer(portal, "Portal", body)
 }

@@ -3,12 +3,12 @@
 use crate::portal::csrf;
 
 /// One word for a POSIX shell.
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::portal) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Only to an address of a gate; anything else would lend this page's name to a stranger.
-pub(super) fn leads_back(url: &str, gate_urls: &[String]) -> bool {
+pub(in crate::portal) fn leads_back(url: &str, gate_urls: &[String]) -> bool {
     let clean = url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let origin = csrf::origin_of(url);
     clean && origin.is_some() && gate_urls.iter().any(|gate| csrf::origin_of(gate) == origin)

@@ -1,0 +1,27 @@
+//! People and groups: a name to read, and the short form that tells two of the same name apart.
+
+use maud::{Markup, html};
+
+/// A principal: name, when it is known, and `issuer:subject`.
+pub(in crate::portal) fn person(name: Option<&str>, short: &str) -> Markup {
+    html! {
+        span .person {
+            @if let Some(name) = name.filter(|name| !name.trim().is_empty()) { bdi .name { (name) } " " }
+            code { bdi { (short) } }
+        }
+    }
+}
+
+/// Parties in short form, as `wire` gives them: a group begins with `group `.
+pub(in crate::portal) fn parties(shorts: &[String]) -> Markup {
+    html! {
+        ul .parties {
+            @for short in shorts {
+                li {
+                    @if let Some(group) = short.strip_prefix("group ") { "anyone in " code { bdi { (group) } } }
+                    @else { code { bdi { (short) } } }
+                }
+            }
+        }
+    }
+}

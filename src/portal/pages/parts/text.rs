@@ -1,0 +1,27 @@
+//! Text that people wrote, and text that machines read. Both are shown as they are, and reach no further than their place.
+
+use maud::{Markup, html};
+
+/// What somebody wrote: line breaks stay, and letters that turn the direction of writing turn nothing else.
+pub(in crate::portal) fn said(text: &str) -> Markup {
+    html! { q .said dir="auto" { (text) } }
+}
+
+/// What somebody wrote, or that nothing is there.
+pub(in crate::portal) fn said_or(text: Option<&str>, otherwise: &str) -> Markup {
+    match text.filter(|text| !text.trim().is_empty()) {
+        Some(text) => said(text),
+        None => html! { span .dim { (otherwise) } },
+    }
+}
+
+/// A name, path or id.
+pub(in crate::portal) fn code(text: &str) -> Markup {
+    html! { code { bdi { (text) } } }
+}
+
+/// A role's name: the application stands back behind the role.
+pub(in crate::portal) fn role(name: &str) -> Markup {
+    let (app, role) = name.split_once('/').unwrap_or(("", name));
+    html! { span .role { span .app { (app) "/" } wbr; (role) } }
+}

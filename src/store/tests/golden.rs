@@ -1,0 +1,38 @@
+//! Store files of every format ever shipped: they open, are brought up to date from their own journal, and say the same.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use super::*;
+use crate::domain::activation::Phase;
+
+/// Each file, its root key, and how many records it holds.
+const SHIPPED: [(&str, &str, u64); 1] =
+    [("store-v1.redb", "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c", 17)];
+
+#[test]
+fn every_store_file_ever_shipped_opens_and_says_the_same() {
+    for (file, public_key, records) in SHIPPED {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings { path: folder.path().join(file), key_path: folder.path().join("key") };
+        std::fs::copy(Path::new("tests/golden").join(file), &settings.path).unwrap();
+        write_key_of_sevens(&settings.key_path);
+        // the first opening brings it up to date, the second finds it so
+        for _ in 0..2 {
+            let opened = open(&settings, at(100_000)).unwrap_or_else(|error| panic!("{file}: {error}"));
+            assert_eq!(opened.reader.public_key().to_string(), public_key, "{file}");
+            opened.reader.check_rows().unwrap();
+            assert_eq!(opened.reader.head().unwrap().position, Position(records), "{file}: no record is added");
+            let case = opened.reader.activation(act(1)).unwrap().unwrap();
+            assert!(matches!(case.item.phase, Phase::Ended { ending: Ending::Expired, .. }), "{file}");
+        }
+    }
+}
+
+/// The Ed25519 key made of 32 sevens, as PKCS #8.
+fn write_key_of_sevens(path: &Path) {
+    let prefix = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    let mut file = std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(path).unwrap();
+    file.write_all(&[&prefix[..], &[7; 32]].concat()).unwrap();
+}
