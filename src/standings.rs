@@ -9,8 +9,8 @@
 //! before the standing may reuse that standing for as long as the stamp stays the same.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use moka::ops::compute::{CompResult, Op};
@@ -38,6 +38,8 @@ struct Shared {
     head: watch::Sender<Position>,
     /// Rights that ended while the journal could not say so.
     ended: ArcSwap<EndedInMemory>,
+    /// Why no right of this journal counts, when it is in doubt.
+    doubt: OnceLock<Arc<str>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -73,6 +75,7 @@ impl Standings {
             stamp: AtomicU64::new(0),
             head: watch::Sender::new(head),
             ended: ArcSwap::default(),
+            doubt: OnceLock::new(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -101,6 +104,19 @@ impl Standings {
     #[must_use]
     pub fn position(&self) -> Position {
         *self.shared.head.borrow()
+    }
+
+    /// From now on no role held by this journal opens anything, because the journal itself is in doubt. There is no way
+    /// back but a restart; of several reasons the first one counts.
+    pub fn doubt(&self, reason: &str) {
+        let _ = self.shared.doubt.set(Arc::from(reason));
+        self.announce(self.position());
+    }
+
+    /// Why no role opens anything, when the journal is in doubt.
+    #[must_use]
+    pub fn doubted(&self) -> Option<&Arc<str>> {
+        self.shared.doubt.get()
     }
 
     /// Wakes whenever anything was published.

@@ -5,6 +5,8 @@
 //! are sealed in the journal. A full queue makes requests wait; nothing is dropped silently. What was queued but not yet
 //! written when the machine dies is lost: at most one batch.
 
+mod carry;
+
 use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -23,6 +25,8 @@ use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::telemetry::Metrics;
+
+pub use carry::{UseSnapshot, bring_back, compact};
 
 /// One request that passed because of an activation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

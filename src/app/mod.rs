@@ -87,7 +87,7 @@ impl App {
             tracing::warn!("{warning}");
         }
         let metrics = Arc::new(Metrics::default());
-        let (ground, threads, recorder) = Ground::lay(&config, clock, &metrics)?;
+        let (mut ground, threads, recorder) = Ground::lay(&config, clock, &metrics)?;
         reconcile(&ground.writer, &config).await?;
         sweep::once(&ground.reader, &ground.writer, &ground.clock).await.context("the journal cannot be read")?;
 
@@ -118,6 +118,12 @@ impl App {
             issuers: config.identity.issuers.len(),
         };
         watched.report(&readiness);
+        if let Some(reason) = ground.standings.doubted() {
+            readiness.missing(
+                "anchor",
+                format!("{reason}; no role opens anything until the journal is restored or confirmed"),
+            );
+        }
         tasks.spawn(chores::watch_health(watched, readiness.clone(), stop.clone()));
         chores::count_activations(ground.reader.clone(), &metrics);
         readiness.started();

@@ -156,6 +156,13 @@ pub enum Command {
         /// Why.
         justification: Option<String>,
     },
+    /// Erase what a principal typed and is called, and what others wrote about it, from all records so far.
+    Erase {
+        /// Who.
+        principal: Principal,
+        /// Why.
+        justification: Option<String>,
+    },
     /// Bring the assignments that configuration declares in line with it.
     Reconcile {
         /// All that it declares now.
@@ -247,7 +254,8 @@ impl Command {
             | Self::Revoke { justification, .. }
             | Self::Lock { justification, .. }
             | Self::Unlock { justification, .. }
-            | Self::RevokeCredentials { justification, .. } => (justification.clone(), None),
+            | Self::RevokeCredentials { justification, .. }
+            | Self::Erase { justification, .. } => (justification.clone(), None),
             Self::Cancel { .. }
             | Self::Deactivate { .. }
             | Self::Reconcile { .. }

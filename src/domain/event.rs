@@ -201,8 +201,8 @@ pub enum Event {
     },
     /// The operator goes on with this journal, although it is not the one that an anchor names.
     AnchorConfirmed {
-        /// The newest anchor.
-        expected: ChainPoint,
+        /// The newest anchor; `None` when the file of anchors held something, but no anchor.
+        expected: Option<ChainPoint>,
         /// The head at that moment, before this record.
         found: ChainPoint,
     },
@@ -213,6 +213,25 @@ pub enum Event {
         /// Its root public key, hexadecimal.
         public_key: String,
     },
+    /// The notes of these records, which were a principal's or about it, are gone for good.
+    NotesErased {
+        /// Whose.
+        principal: Principal,
+        /// How many notes.
+        count: u64,
+        /// Which records had them; in order, and never this one or a later one.
+        records: Vec<RecordRun>,
+    },
+}
+
+/// Records one after the other, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordRun {
+    /// Sequence of the first.
+    pub first: u64,
+    /// Sequence of the last.
+    pub last: u64,
 }
 
 /// What a person typed or is called, kept beside the record and erasable.
@@ -265,7 +284,8 @@ impl Event {
             | Self::CredentialsRevoked { .. }
             | Self::KeyRotated { .. }
             | Self::AnchorConfirmed { .. }
-            | Self::JournalSucceeded { .. } => None,
+            | Self::JournalSucceeded { .. }
+            | Self::NotesErased { .. } => None,
         }
     }
 }

@@ -170,7 +170,7 @@ impl From<csv::Error> for CsvError {
     }
 }
 
-const CSV_HEADINGS: [&str; 16] = [
+const CSV_HEADINGS: [&str; 17] = [
     "sequence",
     "time",
     "event",
@@ -184,6 +184,7 @@ const CSV_HEADINGS: [&str; 16] = [
     "role",
     "justification",
     "ticket",
+    "erased",
     "command",
     "hash",
     "core",
@@ -206,6 +207,7 @@ impl<W: Write> CsvExport<W> {
     /// [`CsvError`].
     pub fn write(&mut self, exported: &Exported) -> Result<(), CsvError> {
         let record = upcast::read(&exported.sealed.core)?;
+        let erased = record.detail.is_some() && exported.note.is_none();
         let detail = exported.note.as_ref().map(Note::detail).transpose()?.unwrap_or_default();
         let Detail { name, mail, justification, ticket } = detail;
         let Concerned { activation, assignment, principal, group, role } = Concerned::by(&record.event);
@@ -224,6 +226,7 @@ impl<W: Write> CsvExport<W> {
             role,
             justification.unwrap_or_default(),
             ticket.unwrap_or_default(),
+            if erased { "erased" } else { "" }.to_owned(),
             record.command.to_string(),
             HEXLOWER.encode(&exported.sealed.hash),
             core,
@@ -274,7 +277,8 @@ impl Concerned {
             Event::ActivationDecided { approver, .. } => concerned.principal = approver.to_string(),
             Event::PrincipalLocked { principal }
             | Event::PrincipalUnlocked { principal }
-            | Event::CredentialsRevoked { principal, .. } => {
+            | Event::CredentialsRevoked { principal, .. }
+            | Event::NotesErased { principal, .. } => {
                 concerned.principal = principal.to_string();
             }
             Event::JournalOpened { .. }

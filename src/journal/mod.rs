@@ -30,6 +30,7 @@
 //! [`Record`] and refuses what it does not know. Rejected (2026-11): binary cores, because an auditor should be able to
 //! read what was signed; a Merkle tree, because nobody yet asks for proofs of single records.
 
+pub mod backup;
 pub mod chain;
 pub mod checkpoint;
 pub mod export;

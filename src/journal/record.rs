@@ -81,11 +81,12 @@ pub const fn event_type(event: &Event) -> &'static str {
         Event::KeyRotated { .. } => "key_rotated",
         Event::AnchorConfirmed { .. } => "anchor_confirmed",
         Event::JournalSucceeded { .. } => "journal_succeeded",
+        Event::NotesErased { .. } => "notes_erased",
     }
 }
 
 /// Every type an event may have.
-pub const EVENT_TYPES: [&str; 20] = [
+pub const EVENT_TYPES: [&str; 21] = [
     "journal_opened",
     "configuration_applied",
     "assignment_made",
@@ -106,6 +107,7 @@ pub const EVENT_TYPES: [&str; 20] = [
     "key_rotated",
     "anchor_confirmed",
     "journal_succeeded",
+    "notes_erased",
 ];
 
 /// RFC 8785 bytes of `value`.

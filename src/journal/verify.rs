@@ -53,6 +53,12 @@ pub enum Wrong {
     /// A head kept elsewhere names another hash for it.
     #[error("the head kept elsewhere names another hash")]
     Head,
+    /// An anchor was given that tells of another journal.
+    #[error("the anchor is one of another journal")]
+    ForeignAnchor,
+    /// An anchor was given that nobody signed who signed this journal.
+    #[error("no key of this journal signed the anchor")]
+    UnsignedAnchor,
 }
 
 /// A head kept elsewhere: the chain must hold this record.

@@ -27,6 +27,7 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::error::Unspecified;
 use tokio_util::sync::CancellationToken;
 
+use crate::anchor::Anchors;
 use crate::clock::Clock;
 use crate::domain::policy::Policies;
 use crate::domain::role::RoleId;
@@ -75,6 +76,8 @@ pub struct Parts {
     pub uses: UseReader,
     /// Knows what the caller holds, and when the journal moved.
     pub standings: Standings,
+    /// Publishes the head elsewhere on demand.
+    pub anchors: Anchors,
     /// Verifies tokens.
     pub authenticator: Authenticator,
     /// Names of issuers; swapped on reload.

@@ -74,6 +74,7 @@ impl Transaction {
             Command::Unlock { principal, .. } => {
                 case.subject_lock = rows::lock(source, principal)?;
             }
+            Command::Erase { principal, .. } => case.notes = rows::notes_of(source, principal)?,
             Command::Reconcile { declared, .. } => {
                 case.locked = locked(source, declared.iter().map(|declared| &declared.party))?;
                 case.standing = rows::configured_assignments(source)?;
@@ -111,6 +112,7 @@ const fn asked_role(command: &Command) -> Option<&RoleId> {
         | Command::Lock { .. }
         | Command::Unlock { .. }
         | Command::RevokeCredentials { .. }
+        | Command::Erase { .. }
         | Command::Reconcile { .. }
         | Command::Settle { .. }
         | Command::SealUses { .. } => None,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::activation::{Activation, Phase};
 use crate::domain::assignment::{Assignment, AssignmentEnd, AssignmentKind, Origin};
-use crate::domain::event::{Actor, Event};
+use crate::domain::event::{Actor, Event, RecordRun};
 use crate::domain::id::CommandId;
 use crate::domain::principal::{Party, Principal};
 use crate::domain::role::RoleId;
@@ -22,7 +22,7 @@ use crate::journal::record::{Digest, IdempotencyDigest, event_type};
 use crate::store::StoreError;
 use crate::store::rows::{self, OpenRow, Placed};
 use crate::store::tables::{
-    OF_ACTIVATION, OF_ASSIGNMENT, Rows, Scope, Source, due_key, from_row, party_key, principal_key, to_row,
+    NOTES, OF_ACTIVATION, OF_ASSIGNMENT, Rows, Scope, Source, due_key, from_row, party_key, principal_key, to_row,
 };
 
 /// Index rows: table and key → value.
@@ -118,6 +118,10 @@ pub(super) fn fold(
             lock(transaction, principal, true)?;
             concerns.principal(principal);
             touched.insert(principal.clone().into());
+        }
+        Event::NotesErased { principal, records, .. } => {
+            erase(transaction, position, records)?;
+            concerns.principal(principal);
         }
         Event::PrincipalUnlocked { principal } => {
             lock(transaction, principal, false)?;
@@ -301,6 +305,18 @@ fn lock(transaction: &WriteTransaction, principal: &Principal, locked: bool) -> 
     };
     if was_locked == locked {
         return Err(StoreError::Stray(format!("principal `{principal}` is so already")));
+    }
+    Ok(())
+}
+
+/// Takes the notes away. Notes are no rows, yet they go here, so that no copy of the journal brings them back.
+fn erase(transaction: &WriteTransaction, position: Position, records: &[RecordRun]) -> Result<(), StoreError> {
+    let mut notes = transaction.open_table(NOTES)?;
+    for RecordRun { first, last } in records {
+        if first > last || *last >= position.0 {
+            return Err(StoreError::Stray("only notes of earlier records can be erased".to_owned()));
+        }
+        notes.retain_in(*first..=*last, |_, _| false)?;
     }
     Ok(())
 }

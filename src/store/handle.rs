@@ -24,8 +24,13 @@ impl Handle {
         &self,
         read: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let transaction = self.with(|database| Ok(database.begin_read()?))?;
+        let transaction = self.begin_read()?;
         guarded(|| read(&transaction))
+    }
+
+    /// Begins to read one consistent state.
+    pub(super) fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
+        self.with(|database| Ok(database.begin_read()?))
     }
 
     /// Begins the one write transaction; blocks while another runs. What it writes is durable when it commits, in two

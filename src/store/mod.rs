@@ -8,8 +8,10 @@
 //! - `append`, `case`: one transaction, and what a decision in it may read
 //! - `fold`: event → rows · `rows`: rows as they are read · `tables`: every table and key layout
 //! - `query`, `records`: questions · `rebuild`: all tables from the journal
+//! - `snapshot`: the journal carried away · `stopped`, `build`, `overlay`: a store that no hallpass runs on
 
 mod append;
+mod build;
 mod case;
 mod error;
 mod fold;
@@ -18,10 +20,13 @@ mod key;
 mod open;
 mod operator;
 mod outside;
+mod overlay;
 mod query;
 mod rebuild;
 mod records;
 mod rows;
+mod snapshot;
+pub mod stopped;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -43,11 +48,13 @@ use crate::store::handle::Handle;
 use crate::store::open::{Place, Trust};
 
 pub use append::{Appender, Transaction};
+pub use build::{Ended, Fresh};
 pub use error::StoreError;
-pub use operator::{Rotated, Successor, begin_successor, confirm_head, public_key_in_file, rotate_key};
+pub use operator::{Rotated, Successor, begin_successor, confirm_head, open_existing, public_key_in_file, rotate_key};
 pub use outside::each_record;
 pub use query::Reader;
 pub use rebuild::TableDigest;
+pub use snapshot::Snapshot;
 
 /// No page of a list is longer, whatever was asked for.
 pub const PAGE_MAX: usize = 10_000;
@@ -126,6 +133,8 @@ pub struct Entry {
     pub event: Event,
     /// Its free text, unless erased.
     pub detail: Option<Detail>,
+    /// Whether there was free text, and it was erased.
+    pub erased: bool,
     /// The same free text as it was kept, for export.
     pub note: Option<Note>,
     /// The sealed bytes (core, hashes, signature), for export.

@@ -208,7 +208,7 @@ fn bring_up(database: &Database, key: &SigningKey) -> Result<(), StoreError> {
     if !(1..FORMAT).contains(&found) {
         return Ok(());
     }
-    let Chain { realm, root } = chain_of(&database.begin_read()?)?;
+    let Chain { realm, root } = about(&database.begin_read()?)?;
     tracing::info!(store.format = found, "the tables are of an older format and are made anew from the journal");
     let transaction = begin_write(database)?;
     for table in Rows::ALL {
@@ -216,7 +216,7 @@ fn bring_up(database: &Database, key: &SigningKey) -> Result<(), StoreError> {
     }
     make_tables(&transaction)?;
     let tip = refold(&transaction, root)?;
-    check_key(&transaction, root, tip.sequence, key)?;
+    is_in_force(key, &transaction, root, tip.sequence)?;
     write_meta(&transaction, &realm, &root.to_string())?;
     write_head(&transaction, &tip)?;
     Ok(transaction.commit()?)
@@ -226,23 +226,24 @@ fn format(source: &ReadTransaction) -> Result<u32, StoreError> {
     Ok(u32::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "format")?)?))
 }
 
-/// What the chain in the store says it hangs on.
-fn chain_of(source: &ReadTransaction) -> Result<Chain, StoreError> {
+/// What the store says its chain hangs on.
+fn about(source: &ReadTransaction) -> Result<Chain, StoreError> {
     let text = |name| {
         String::from_utf8(rows::meta(source, name)?).map_err(|_| StoreError::Damaged(format!("`{name}` is no text")))
     };
-    let root = text("public_key")?.parse();
-    let root = root.map_err(|_| StoreError::Damaged("the root public key is none".to_owned()))?;
-    Ok(Chain { realm: text("realm")?, root })
+    let (realm, public_key) = (text("realm")?, text("public_key")?);
+    let root = public_key.parse().map_err(|_| StoreError::Damaged("the root public key is none".to_owned()))?;
+    Ok(Chain { realm, root })
 }
 
-/// The key in force after the record `last` must be ours.
-fn check_key(source: &impl Source, root: PublicKey, last: u64, key: &SigningKey) -> Result<(), StoreError> {
+/// The key of this hallpass must be the one in force.
+fn is_in_force(key: &SigningKey, source: &impl Source, root: PublicKey, last: u64) -> Result<(), StoreError> {
     let in_force = rows::key_after(source, root, Position(last))?;
     if in_force == *key.public_key() {
-        return Ok(());
+        Ok(())
+    } else {
+        Err(StoreError::Foreign(format!("it is signed with the public key {in_force}")))
     }
-    Err(StoreError::Foreign(format!("it is signed with the public key {in_force}")))
 }
 
 /// Checks format, key, head and the last thousand records; returns what the chain hangs on.
@@ -252,9 +253,9 @@ fn check(database: &Database, key: &SigningKey) -> Result<Chain, StoreError> {
     if found != FORMAT {
         return Err(StoreError::UnknownVersion { found, known: FORMAT });
     }
-    let chain = chain_of(source)?;
+    let chain = about(source)?;
     let head = rows::head(source)?;
-    check_key(source, chain.root, head.sequence, key)?;
+    is_in_force(key, source, chain.root, head.sequence)?;
     let applied = u64::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "applied")?)?);
     if applied != head.sequence {
         return Err(StoreError::Damaged(format!("rows are folded up to {applied}, the head is {}", head.sequence)));

@@ -21,35 +21,48 @@ pub struct Rotated {
     pub since: u64,
     /// Where the former key is kept.
     pub kept: PathBuf,
+    /// The new head, signed by the new key.
+    pub checkpoint: SignedCheckpoint,
 }
 
 /// Lets another key, made now, sign from the next record on. The record that says so is signed by the key in force; the
 /// key's file is replaced when that record is durable.
 ///
 /// # Errors
-/// As [`open`]; then the key in force is still the one it was.
+/// As [`open_existing`]; then the key in force is still the one it was.
 pub fn rotate_key(settings: &Settings, now: Timestamp, detail: &Detail) -> Result<Rotated, StoreError> {
-    let Opened { reader, mut appender } = open(settings, now)?;
+    let Opened { reader, mut appender } = open_existing(settings, now)?;
     let former = reader.signing_key();
-    let current = *make_next(&settings.key_path)?.public_key();
+    let next = make_next(&settings.key_path)?;
+    let current = *next.public_key();
     let event = Event::KeyRotated { public_key: current.to_string() };
     let committed = append(&mut appender, event, now, detail)?;
     let kept = take_next(&settings.key_path, &former)?;
-    Ok(Rotated { former, current, since: committed.head.position.next().0, kept })
+    let checkpoint = reader.checkpoint_by(&next, now)?;
+    Ok(Rotated { former, current, since: committed.head.position.next().0, kept, checkpoint })
+}
+
+/// Opens a store that is there: nothing is made when it is not.
+///
+/// # Errors
+/// As [`open`]; [`StoreError::File`] when there is none.
+pub fn open_existing(settings: &Settings, now: Timestamp) -> Result<Opened, StoreError> {
+    std::fs::metadata(&settings.path).map_err(|error| StoreError::file(&settings.path, error))?;
+    open(settings, now)
 }
 
 /// Records that the operator goes on with this journal although the newest anchor names `expected`, and returns the
 /// checkpoint of its new head.
 ///
 /// # Errors
-/// As [`open`].
+/// [`StoreError`] when the store fails.
 pub fn confirm_head(
-    settings: &Settings,
-    expected: ChainPoint,
+    opened: Opened,
+    expected: Option<ChainPoint>,
     now: Timestamp,
     detail: &Detail,
 ) -> Result<SignedCheckpoint, StoreError> {
-    let Opened { reader, mut appender } = open(settings, now)?;
+    let Opened { reader, mut appender } = opened;
     let found = reader.checkpoint(now)?.checkpoint.point();
     append(&mut appender, Event::AnchorConfirmed { expected, found }, now, detail)?;
     reader.checkpoint(now)

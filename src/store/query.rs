@@ -14,7 +14,7 @@ use crate::domain::principal::{Party, Principal};
 use crate::domain::standing::{Lock, Position, Standing};
 use crate::domain::time::Timestamp;
 use crate::journal::verify::KeySpan;
-use crate::journal::{Checkpoint, PublicKey, SignedCheckpoint};
+use crate::journal::{Checkpoint, PublicKey, SignedCheckpoint, SigningKey};
 use crate::store::rows::{self, due_in, existing, inverted_position, newest};
 use crate::store::tables::{CURSORS, Rows, Scope, due_key, fixed, party_key};
 use crate::store::{ActivationFilter, AssignmentFilter, Head, Listed, PAGE_MAX, PhaseName, Shared, StoreError};
@@ -62,10 +62,15 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the store fails.
     pub fn checkpoint(&self, now: Timestamp) -> Result<SignedCheckpoint, StoreError> {
+        self.checkpoint_by(&self.shared.trust.key, now)
+    }
+
+    /// The head at `now`, signed by `key`.
+    pub(super) fn checkpoint_by(&self, key: &SigningKey, now: Timestamp) -> Result<SignedCheckpoint, StoreError> {
         let head = self.head()?;
         let realm = self.shared.trust.chain.realm.clone();
         let checkpoint = Checkpoint { realm, sequence: head.position.0, hash: head.hash, time: now.max(head.time) };
-        Ok(checkpoint.sign(&self.shared.trust.key))
+        Ok(checkpoint.sign(key))
     }
 
     /// The keys that signed this journal, oldest first.

@@ -133,7 +133,8 @@ pub(super) fn refold(transaction: &WriteTransaction, root: PublicKey) -> Result<
     Ok(*verifier.tip())
 }
 
-fn digests(source: &impl Source) -> Result<Vec<TableDigest>, StoreError> {
+/// Digests over all tables of rows.
+pub(super) fn digests(source: &impl Source) -> Result<Vec<TableDigest>, StoreError> {
     Rows::ALL
         .into_iter()
         .map(|rows| {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::activation::Activation;
 use crate::domain::assignment::{Assignment, AssignmentKind};
 use crate::domain::decide::PendingCounts;
-use crate::domain::event::Event;
+use crate::domain::event::{Actor, Event};
 use crate::domain::id::{ActivationId, AssignmentId};
 use crate::domain::principal::{Group, Party, Principal};
 use crate::domain::role::RoleId;
@@ -342,6 +342,28 @@ pub(super) fn note(source: &impl Source, position: Position) -> Result<Option<No
     }
     let (salt, text) = rest.split_first_chunk().ok_or_else(damaged)?;
     Ok(Some(Note::from_parts(*salt, text.to_vec())))
+}
+
+/// The records with a note that are by `principal` or about it, oldest first. What was written when another ordered an
+/// erasure stays: it is the proof of that order, and about nothing else.
+pub(super) fn notes_of(source: &impl Source, principal: &Principal) -> Result<Vec<Position>, StoreError> {
+    let scope = Scope::activations(Some(principal), None);
+    let records = source.table(Rows::Records.definition())?;
+    let notes = source.table(NOTES)?;
+    let mut found = Vec::new();
+    for entry in records.range::<&[u8]>(scope.at(0).as_slice()..=scope.at(u64::MAX).as_slice())? {
+        let position = position_in(entry?.0.value())?;
+        if notes.get(position.0)?.is_none() {
+            continue;
+        }
+        let record = upcast::read(&existing(sealed(source, position)?)?.core)?;
+        let ordered_by_another = matches!(record.event, Event::NotesErased { .. })
+            && !matches!(&record.actor, Actor::Principal { principal: actor, .. } if actor == principal);
+        if !ordered_by_another {
+            found.push(position);
+        }
+    }
+    Ok(found)
 }
 
 /// The bytes of a note's row.

@@ -149,7 +149,9 @@ impl Batches {
         let now = self.clock.now().max(before.time);
         let mut results = Vec::new();
         for (submission, decided_at) in submissions {
-            results.push(if clock_is_behind && grants(&submission.command) {
+            results.push(if let Some(reason) = self.standings.doubted().filter(|_| grants(&submission.command)) {
+                Err(SubmitError::Doubted(Arc::clone(reason)))
+            } else if clock_is_behind && grants(&submission.command) {
                 Err(SubmitError::ClockBehind)
             } else {
                 carry_out_one(&mut transaction, submission, decided_at, &policies, now)?
@@ -251,6 +253,7 @@ const fn grants(command: &Command) -> bool {
         | Command::Revoke { .. }
         | Command::Lock { .. }
         | Command::RevokeCredentials { .. }
+        | Command::Erase { .. }
         // configuration is what the operator says, also while the clock is wrong
         | Command::Reconcile { .. }
         | Command::Settle { .. }

@@ -12,6 +12,7 @@ mod crash;
 mod deny;
 mod eligibility;
 mod jupyter;
+mod keeping;
 mod portal;
 mod reload;
 mod revocation;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::anchor;
 use crate::config::effective;
 use crate::config::forms::Origin;
 use crate::config::problem::Problem;
@@ -30,6 +31,8 @@ use crate::telemetry::logs;
 pub struct Config {
     /// Where the journal lives.
     pub store: store::Settings,
+    /// Where heads are published.
+    pub anchor: anchor::Settings,
     /// Who vouches for people.
     pub identity: identity::Settings,
     /// Short names of issuers.
@@ -172,6 +175,7 @@ pub struct Limits {
 pub(crate) struct Effective {
     pub(crate) trusted_proxies: Vec<crate::config::forms::Text<IpNet>>,
     pub(crate) store: raw::Store,
+    pub(crate) anchor: raw::Anchor,
     pub(crate) portal: raw::Portal,
     pub(crate) admin: raw::Admin,
     pub(crate) log: raw::Log,

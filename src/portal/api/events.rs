@@ -202,7 +202,8 @@ fn sees(desk: &Desk, entry: &Entry) -> Result<bool, StoreError> {
         }
         Event::PrincipalLocked { principal }
         | Event::PrincipalUnlocked { principal }
-        | Event::CredentialsRevoked { principal, .. } => Ok(viewer.sees_principal(principal)),
+        | Event::CredentialsRevoked { principal, .. }
+        | Event::NotesErased { principal, .. } => Ok(viewer.sees_principal(principal)),
         _ => Ok(false),
     }
 }
@@ -216,9 +217,10 @@ fn noun(event: &Event) -> &'static str {
         | Event::JournalSucceeded { .. } => "journal",
         Event::ConfigurationApplied { .. } => "configuration",
         Event::AssignmentMade { .. } | Event::AssignmentChanged { .. } | Event::AssignmentEnded { .. } => "assignment",
-        Event::PrincipalLocked { .. } | Event::PrincipalUnlocked { .. } | Event::CredentialsRevoked { .. } => {
-            "principal"
-        }
+        Event::PrincipalLocked { .. }
+        | Event::PrincipalUnlocked { .. }
+        | Event::CredentialsRevoked { .. }
+        | Event::NotesErased { .. } => "principal",
         Event::ActivationRequested { .. }
         | Event::ActivationDecided { .. }
         | Event::ActivationStarted { .. }

@@ -232,6 +232,7 @@ impl From<SubmitError> for Problem {
             SubmitError::Busy => Kind::BUSY,
             SubmitError::Unavailable => Kind::UNAVAILABLE,
             SubmitError::ClockBehind => Kind::CLOCK_BEHIND,
+            SubmitError::Doubted(_) => Kind::JOURNAL_DOUBTED,
             SubmitError::NotDurable => Kind::NOT_DURABLE,
         };
         Self::new(kind, error.to_string()).retry_after(PAUSE_SECONDS)

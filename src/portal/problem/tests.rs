@@ -220,6 +220,7 @@ fn what_the_world_does_is_answered_with_a_time_to_come_back() {
         (SubmitError::Busy, "busy"),
         (SubmitError::Unavailable, "unavailable"),
         (SubmitError::ClockBehind, "clock_behind"),
+        (SubmitError::Doubted("it ends too early".into()), "journal_doubted"),
         (SubmitError::NotDurable, "not_durable"),
     ] {
         let problem = Problem::from(error);

@@ -11,9 +11,11 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::schema;
+use crate::anchor;
 use crate::clock::{Clock, ManualClock};
 use crate::domain::assignment::AssignmentKind;
 use crate::domain::command::{Caller, Command, Declared};
@@ -101,7 +103,14 @@ impl World {
         let (recorder, uses, _) = uses::start(&folder.path().join("uses.redb"), &metrics).unwrap();
         let stop = CancellationToken::new();
         let names = IssuerNames::new([("demo".into(), ISSUER.into())]);
+        let anchor = anchor::Settings { file: None, webhook: None, interval: Span::minutes(5), records_max: 1000 };
+        let head = standings.watch();
+        let (anchors, publisher) =
+            anchor::start(&anchor, opened.reader.clone(), head, clock.clone(), &metrics).unwrap();
+        let running = TaskTracker::new();
+        running.spawn(publisher.run(stop.clone()));
         let parts = Parts {
+            anchors,
             writer: writer.clone(),
             uses,
             reader: opened.reader,

@@ -23,7 +23,8 @@ use crate::portal::pages::layout::{Frame, Page, see_other};
 use crate::portal::pages::outside::shell::leads_back;
 use crate::portal::pages::parts::decision::{self, Words};
 use crate::portal::pages::parts::{list, party, text, time};
-use crate::portal::pages::{rules, story};
+use crate::portal::pages::rules;
+use crate::portal::pages::story::{self, Telling};
 use crate::portal::problem::Problem;
 use crate::portal::wire::activation as wire;
 use crate::store::RecordFilter;
@@ -117,7 +118,7 @@ fn show(
             }
             section #story .sheet data-live="" aria-labelledby="so-far" {
                 h2 #so-far { "So far" }
-                (story::story(&entries, &desk.names, desk.viewer.now()))
+                (story::story(&entries, &desk.names, desk.viewer.now(), Telling::BesideTheRequest))
             }
         }
     };
@@ -142,8 +143,15 @@ fn facts(desk: &Desk, case: &Activation, shown: &wire::Activation) -> Markup {
     if let Some(routes) = routes.get(&case.role).filter(|routes| !routes.is_empty()) {
         pairs.push(("Opens", html! { ul .plain-list { @for route in routes { li { (text::code(route)) } } } }));
     }
-    pairs.push(("Asked for", story::asked(&case.requested)));
-    pairs.push(("Justification", text::said_or(shown.justification.as_deref(), "none")));
+    pairs.push((
+        "Asked for",
+        html! {
+            (time::span(case.requested.duration))
+            @if let Some(start) = case.requested.starts_at { " from " (time::moment(start)) }
+        },
+    ));
+    let unsaid = if shown.erased { "erased" } else { "none" };
+    pairs.push(("Justification", text::said_or(shown.justification.as_deref(), unsaid)));
     if let Some(ticket) = &shown.ticket {
         pairs.push(("Ticket", text::code(ticket)));
     }
@@ -151,10 +159,6 @@ fn facts(desk: &Desk, case: &Activation, shown: &wire::Activation) -> Markup {
         pairs.push(("Eligible", html! { "as member of " (text::code(via)) }));
     }
     pairs.push(("Decided by", rules::deciders(&case.terms.stages, &desk.names)));
-    pairs.push((
-        "Asked",
-        html! { (time::moment(case.requested_at)) " · " (time::distance(case.requested_at, desk.viewer.now())) },
-    ));
     if let Some(uses) = shown.uses {
         pairs.push(("Uses", html! { (uses) }));
     }
