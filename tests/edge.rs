@@ -54,7 +54,9 @@ fn decide(routes: &Routes, request: Request<Incoming>) -> Response<Full<Bytes>> 
         Err(refused) => {
             let request_id = fresh_request_id();
             let now = Timestamp::from_seconds(0);
-            refuse(&refused, &Occasion { audience, links: &links, canonical: None, request_id: &request_id, now })
+            let occasion =
+                Occasion { audience, links: &links, canonical: None, request_id: &request_id, now, signs_in: false };
+            refuse(&refused, &occasion)
         }
         Ok((canonical, exchange)) => {
             strip_inbound(&mut parts.headers);

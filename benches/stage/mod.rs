@@ -20,7 +20,7 @@ use hallpass::domain::role::RoleId;
 use hallpass::domain::rule::{Demand, Rule};
 use hallpass::domain::time::{Span, Timestamp};
 use hallpass::identity::names::IssuerNames;
-use hallpass::identity::{self, Authenticator, IssuerSettings, KeySource};
+use hallpass::identity::{self, Authenticator, IssuerSettings, KeySource, SignIns};
 use hallpass::proxy::canonical::Underscores;
 use hallpass::proxy::headers::TrustedProxies;
 use hallpass::proxy::route::{RouteOptions, RouteSettings};
@@ -74,7 +74,8 @@ impl Stage {
 
         let (uses, ..) = uses::start(&folder.path().join("s.uses"), &metrics).expect("a record of uses");
         let (lines, _) = Lines::start(std::io::sink(), &metrics).expect("a log");
-        let services = Services { authenticator, standings, clock, uses, lines };
+        let (sign_ins, _) = SignIns::new(authenticator.clone(), folder.path().join("s.sessions")).expect("sign-ins");
+        let services = Services { authenticator, sign_ins, standings, clock, uses, lines };
         let running = RunningGate::start(&gate(upstream, issuer.url(), cores), &services, &metrics).expect("a gate");
         let gate = running.addresses().first().and_then(|address| address.tcp()).expect("an address");
         Self { gate, _running: running, issuer, writer, _folder: folder }

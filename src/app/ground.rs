@@ -13,7 +13,7 @@ use crate::app::serving::RunningListener;
 use crate::app::{CLOCK_BEHIND_MAX, STANDINGS_MAX, Swapped, Threads, chores, settings};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::identity::Authenticator;
+use crate::identity::{Authenticator, SignIns};
 use crate::portal::{self, Portal};
 use crate::standings::Standings;
 use crate::store::{self, Reader};
@@ -69,7 +69,7 @@ impl Ground {
     pub(super) fn portal(
         &self,
         config: &Config,
-        authenticator: Authenticator,
+        (authenticator, sign_ins): (Authenticator, SignIns),
         stop: CancellationToken,
         metrics: &Metrics,
     ) -> anyhow::Result<RunningListener> {
@@ -80,6 +80,7 @@ impl Ground {
             standings: self.standings.clone(),
             anchors: self.anchors.clone(),
             authenticator,
+            sign_ins,
             names: Arc::clone(&self.swapped.names),
             policies: Arc::clone(&self.swapped.policies),
             routes: Arc::clone(&self.swapped.routes),

@@ -14,6 +14,7 @@ use crate::clock::awake;
 use crate::domain::authorize::Permit;
 use crate::domain::identity::Identity;
 use crate::domain::rule::{Demand, Enforcement, Rule};
+use crate::identity::Session;
 use crate::proxy::canonical::Canonical;
 use crate::proxy::core::{Core, View};
 use crate::proxy::denial::Refused;
@@ -33,6 +34,8 @@ pub(super) struct Record {
     pub(super) asked: Option<Asked>,
     pub(super) route: Option<Arc<Route>>,
     pub(super) identity: Option<Arc<Identity>>,
+    /// What proves the identity, when it is no token.
+    pub(super) session: Option<Arc<Session>>,
     pub(super) permit: Option<Permit>,
     decision: Option<Decision>,
     /// What was answered; a client that left before is logged as 499.
@@ -60,6 +63,7 @@ impl Record {
             asked: None,
             route: None,
             identity: None,
+            session: None,
             permit: None,
             decision: None,
             status: LEFT,

@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::domain::authorize::{HeldRole, Permit};
 use crate::domain::identity::Identity;
 use crate::domain::time::Timestamp;
-use crate::identity::{Authenticator, Identities};
+use crate::identity::{Authenticator, Identities, SignIns};
 use crate::proxy::assertion::{Assertion, Statement};
 use crate::proxy::headers::{IdentityHeaders, PermitHeaders};
 use crate::proxy::measure::{Meters, RouteMeters};
@@ -43,6 +43,8 @@ pub(super) struct Shared {
 pub struct Services {
     /// Verifies tokens.
     pub authenticator: Authenticator,
+    /// Knows who signed in with a browser.
+    pub sign_ins: SignIns,
     /// Looks up standings.
     pub standings: Standings,
     /// Tells the time.
@@ -173,7 +175,8 @@ impl Core {
         let (unread, unwanted) = mpsc::channel(UNREAD_MAX);
         let view = View::new(shared.rules.load_full(), &shared.meters, None, &background);
         let core = Rc::new(Self {
-            identities: Identities::new(services.authenticator, tokens_max),
+            identities: Identities::new(services.authenticator, tokens_max)
+                .with_sign_ins(services.sign_ins, tokens_max),
             judge: Judge::new(services.standings, services.clock),
             uses: services.uses,
             lines: services.lines.buffer(),

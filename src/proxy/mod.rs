@@ -23,6 +23,7 @@ mod page;
 mod reserved;
 pub mod route;
 mod settings;
+mod sign_in;
 mod standing;
 mod steps;
 #[cfg(test)]
@@ -89,6 +90,7 @@ async fn answer(
     let mut record = Box::new(Record::new(&core, &view, listener));
     let (parts, body) = request.into_parts();
     let audience = Audience::of(&parts);
+    let bears_token = parts.headers.contains_key(http::header::AUTHORIZATION);
     let waits_to_go_on = parts.headers.contains_key(http::header::EXPECT);
     let mut asking = Asking { core: &core, view: &view, listener, connection: &connection, body: Some(body) };
     let response = match pass(&mut asking, parts, &mut record).await {
@@ -106,7 +108,7 @@ async fn answer(
             return response;
         }
         Ok(Passed::Own(response)) => response.map(Full::new),
-        Err(refused) => refusal(&asking, &refused, audience, &mut record),
+        Err(refused) => refusal(&asking, &refused, (audience, bears_token), &mut record),
     };
     // a client that waits to be told to go on is not told; of any other the rest is read and forgotten
     if let Some(body) = asking.body.take().filter(|_| !waits_to_go_on) {
@@ -116,7 +118,12 @@ async fn answer(
     response.map(|body| AnswerBody::own(body, record))
 }
 
-fn refusal(asking: &Asking<'_>, refused: &Refused, audience: Audience, record: &mut Record) -> Response<Full<Bytes>> {
+fn refusal(
+    asking: &Asking<'_>,
+    refused: &Refused,
+    (audience, bears_token): (Audience, bool),
+    record: &mut Record,
+) -> Response<Full<Bytes>> {
     record.failure = Some(refused.code());
     let Some(listener) = asking.view.rules.listeners.get(asking.listener) else { return Response::default() };
     let asked = record.asked.as_ref();
@@ -132,6 +139,8 @@ fn refusal(asking: &Asking<'_>, refused: &Refused, audience: Audience, record: &
             canonical: asked.map(|asked| &*asked.canonical),
             request_id: &request_id,
             now: asking.core.judge.clock().now(),
+            // a session beside a token would be one credential too many
+            signs_in: !bears_token && asking.core.identities.sign_ins().is_some(),
         },
     );
     if asked.is_none() {
@@ -158,7 +167,8 @@ async fn pass(asking: &mut Asking<'_>, parts: Parts, record: &mut Record) -> Res
     if canonical.upgrade == Some(Upgrade::WebSocket) {
         steps::check_origin(asking, &parts.headers)?;
     }
-    let identity = steps::identify(core, &route.rule, &parts.headers, record).await?;
+    let site = &view.rules.listeners.get(asking.listener).ok_or(Refused::Internal)?.site;
+    let identity = steps::identify(core, &route.rule, site, &parts.headers, record).await?;
     let mut judged = steps::judge(core, &route.rule, identity.as_deref(), record)?;
     if judged.permit.activations().next().is_some() {
         judged = Box::pin(steps::record_uses(core, &route, identity.as_deref(), judged, record)).await?;
@@ -168,7 +178,11 @@ async fn pass(asking: &mut Asking<'_>, parts: Parts, record: &mut Record) -> Res
 
     let upstream = view.upstream(route.index).ok_or(Refused::Internal)?;
     // also where nobody had to be known: the rule may change
-    let right = |drain| Right::new(core, view, &canonical, &route, identity.as_ref(), &judged, drain);
+    let session = record.session.clone();
+    let right = |drain| {
+        let proven = (identity.as_ref(), session.as_ref());
+        Right::new(core, view, &canonical, &route, proven, &judged, drain)
+    };
     let body = asking.body.take().filter(|body| !body.is_end_stream());
     let mut headers = parts.headers;
     let authorization = upstream.target.settings.forward_authorization;

@@ -68,7 +68,7 @@ impl Page<'_> {
 }
 
 /// The text, escaped, with every second part between backticks as code.
-fn with_code(text: &str) -> Markup {
+pub(in crate::proxy) fn with_code(text: &str) -> Markup {
     html! {
         @for (index, part) in text.split('`').enumerate() {
             @if index % 2 == 1 { code { (part) } } @else { (part) }
@@ -84,7 +84,7 @@ pub(in crate::proxy) static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock
     )
 });
 
-const STYLE: &str = "\
+pub(in crate::proxy) const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1b1f24;--ground:#fff;--line:#57606a;--link:#0550ae;--on-link:#fff}\
 @media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--ground:#0d1117;--line:#8b949e;--link:#79c0ff;--on-link:#0d1117}}\
 body{margin:0;background:var(--ground);color:var(--ink);font:1rem/1.5 system-ui,sans-serif}\

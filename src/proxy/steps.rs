@@ -14,7 +14,7 @@ use crate::domain::authorize::Denial;
 use crate::domain::id::ActivationId;
 use crate::domain::identity::Identity;
 use crate::domain::rule::{Demand, Enforcement, Rule};
-use crate::identity::AuthnError;
+use crate::identity::{AuthnError, Proven, Site};
 use crate::proxy::Asking;
 use crate::proxy::access::Record;
 use crate::proxy::canonical::{BadRequest, Canonical};
@@ -79,6 +79,7 @@ pub(super) fn check_origin(asking: &Asking<'_>, headers: &HeaderMap) -> Result<(
 pub(super) async fn identify(
     core: &Core,
     rule: &Rule,
+    site: &Site,
     headers: &HeaderMap,
     record: &mut Record,
 ) -> Result<Option<Arc<Identity>>, Refused> {
@@ -86,16 +87,19 @@ pub(super) async fn identify(
         return Ok(None);
     }
     let now = core.judge.clock().now();
-    match core.identities.identify(headers, now).await {
-        Ok(identity) => {
-            record.identity.clone_from(&identity);
-            Ok(identity)
+    match core.identities.prove(headers, site, now).await {
+        Ok(None) => Ok(None),
+        Ok(Some(Proven { identity, session })) => {
+            record.identity = Some(Arc::clone(&identity));
+            record.session = session;
+            Ok(Some(identity))
         }
-        Err(AuthnError::InvalidToken(_) | AuthnError::KeysUnavailable | AuthnError::Overloaded)
-            if rule.enforcement == Enforcement::Shadow =>
-        {
-            Ok(None)
-        }
+        Err(
+            AuthnError::InvalidToken(_)
+            | AuthnError::KeysUnavailable
+            | AuthnError::SessionUnavailable
+            | AuthnError::Overloaded,
+        ) if rule.enforcement == Enforcement::Shadow => Ok(None),
         Err(error) => {
             let refused = Refused::from(error);
             record.decided(Some(rule), Err(refused.code()));

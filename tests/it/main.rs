@@ -16,6 +16,7 @@ mod keeping;
 mod portal;
 mod reload;
 mod revocation;
+mod sign_in;
 mod stale;
 mod streams;
 mod tokens;

@@ -14,6 +14,7 @@ pub(in crate::portal) mod parts;
 pub(in crate::portal) mod problem;
 mod request;
 pub(in crate::portal) mod rules;
+mod sign_in;
 pub(in crate::portal) mod story;
 mod wish;
 
@@ -36,4 +37,9 @@ pub(super) fn router() -> Router<Portal> {
         .route("/activations/{id}/approve", post(act::approve))
         .route("/activations/{id}/deny", post(act::deny))
         .route("/assets/{name}", get(asset::serve))
+        .route("/sign-in", get(sign_in::begin))
+        .route("/callback", get(sign_in::finish))
+        .route("/sign-out", get(sign_in::ask_to_sign_out).post(sign_in::sign_out))
+        .route("/signed-out", get(sign_in::signed_out))
+        .route("/backchannel-logout", post(sign_in::notice))
 }

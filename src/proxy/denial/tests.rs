@@ -79,6 +79,7 @@ fn answer_to(refused: &Refused, form: Form, body: Body) -> (StatusCode, HeaderMa
         canonical: Some(&canonical),
         request_id: "req-1",
         now: Timestamp::from_seconds(0),
+        signs_in: false,
     };
     let (parts, body) = refuse(refused, &occasion).into_parts();
     let body = futures_util::FutureExt::now_or_never(body.collect()).unwrap().unwrap().to_bytes();
