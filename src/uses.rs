@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use crate::domain::id::ActivationId;
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
-use crate::store::StoreError;
+use crate::store::{StoreError, tell_who_may_read};
 use crate::telemetry::Metrics;
 
 pub use carry::{UseSnapshot, bring_back, compact};
@@ -181,6 +181,7 @@ impl UseReader {
 }
 
 fn open(path: &Path) -> Result<Database, StoreError> {
+    tell_who_may_read(path);
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     let file = file.map_err(|source| StoreError::file(path, source))?;
     let database = redb::Builder::new()

@@ -122,6 +122,7 @@ impl App {
             clock: ground.clock.clone(),
             authenticator: authenticator.clone(),
             issuers: config.identity.issuers.len(),
+            alarm: chores::ClockAlarm::new(&metrics),
         };
         watched.report(&readiness);
         if let Some(reason) = ground.standings.doubted() {

@@ -18,6 +18,7 @@ mod shield;
 mod sight;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod wire;
 
 use std::collections::BTreeMap;

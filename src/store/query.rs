@@ -16,7 +16,9 @@ use crate::domain::time::Timestamp;
 use crate::journal::verify::KeySpan;
 use crate::journal::{Checkpoint, PublicKey, SignedCheckpoint, SigningKey};
 use crate::store::rows::{self, due_in, existing, inverted_position, newest};
+use crate::store::seal::View;
 use crate::store::tables::{CURSORS, Rows, Scope, due_key, fixed, party_key};
+use crate::store::vouched::Vouched;
 use crate::store::{ActivationFilter, AssignmentFilter, Head, Listed, PAGE_MAX, PhaseName, Shared, StoreError};
 
 /// Reads the store; every call sees one consistent state. Blocking, short.
@@ -86,7 +88,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the store fails.
     pub fn standing(&self, party: &Party) -> Result<Standing, StoreError> {
-        self.read(|source| rows::standing(source, party, Position(rows::head(source)?.sequence)))
+        self.vouched(|source, head| source.standing(party, head))
     }
 
     /// One case.
@@ -94,7 +96,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the store fails.
     pub fn activation(&self, id: ActivationId) -> Result<Option<Listed<Activation>>, StoreError> {
-        self.read(|source| Ok(rows::activation(source, id.to_bytes())?.map(Listed::from)))
+        self.vouched(|source, _| Ok(source.activation(id.to_bytes())?.map(Listed::from)))
     }
 
     /// One assignment.
@@ -102,7 +104,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the store fails.
     pub fn assignment(&self, id: AssignmentId) -> Result<Option<Listed<Assignment>>, StoreError> {
-        self.read(|source| Ok(rows::assignment(source, id.to_bytes())?.map(Listed::from)))
+        self.vouched(|source, _| Ok(source.assignment(id.to_bytes())?.map(Listed::from)))
     }
 
     /// Newest first, starting below `before`; at most [`PAGE_MAX`].
@@ -182,7 +184,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the store fails.
     pub fn is_locked(&self, principal: &Principal) -> Result<bool, StoreError> {
-        self.read(|source| Ok(rows::lock(source, principal)? == Lock::Locked))
+        self.vouched(|source, _| Ok(source.lock(principal)? == Lock::Locked))
     }
 
     /// What time has caught up with at `now`, earliest first.
@@ -236,6 +238,24 @@ impl Reader {
     /// [`StoreError`] when the store fails.
     pub fn cursor(&self, name: &str) -> Result<Option<Position>, StoreError> {
         self.read(|source| Ok(source.open_table(CURSORS)?.get(name)?.map(|position| Position(position.value()))))
+    }
+
+    /// Reads rows that are compared with their seals. A snapshot that two commits overtook is taken anew.
+    fn vouched<T>(
+        &self,
+        read: impl Fn(&Vouched<'_, ReadTransaction>, Position) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut tried = 0;
+        loop {
+            let found = self.read(|source| {
+                let head = rows::head(source)?.sequence;
+                read(&Vouched::new(source, &self.shared.seals, View::At(head)), Position(head))
+            });
+            match found {
+                Err(StoreError::Overtaken) if tried < SNAPSHOTS_MAX => tried += 1,
+                other => return other,
+            }
+        }
     }
 
     pub(super) fn read<T>(
@@ -318,3 +338,6 @@ fn waits_for(activation: &Activation, identity: &Identity) -> bool {
         .is_some_and(|stage| stage.approvers.iter().any(|approver| identity.is(approver)));
     named && activation.principal != identity.principal && !ballot.has_vote_of(&identity.principal)
 }
+
+/// So often a snapshot is taken anew, before the head is believed to be damaged.
+const SNAPSHOTS_MAX: u32 = 100;

@@ -14,8 +14,11 @@ use tempfile::TempDir;
 pub struct Program {
     pub gate: String,
     pub portal: String,
+    pub admin: String,
     pub issuer: Issuer,
     pub http: reqwest::Client,
+    /// Variables that the process is started with.
+    pub environment: Vec<(&'static str, String)>,
     folder: TempDir,
     process: Option<Child>,
 }
@@ -37,6 +40,8 @@ impl Program {
         Self {
             gate: format!("http://127.0.0.1:{gate}"),
             portal: format!("http://127.0.0.1:{portal}"),
+            admin: format!("http://127.0.0.1:{admin}"),
+            environment: Vec::new(),
             issuer,
             http: reqwest::Client::builder().timeout(Duration::from_secs(20)).build().expect("a client"),
             folder,
@@ -52,6 +57,14 @@ impl Program {
         self.folder.path()
     }
 
+    /// Changes the configuration on disk.
+    pub fn edit(&self, from: &str, to: &str) {
+        let file = self.folder.path().join("hallpass.toml");
+        let text = std::fs::read_to_string(&file).expect("a configuration");
+        assert!(text.contains(from), "the configuration says {from}");
+        std::fs::write(file, text.replace(from, to)).expect("written");
+    }
+
     pub fn token(&self, person: &Person) -> String {
         self.issuer.token(person, &TokenOptions::default()).expect("a token")
     }
@@ -62,6 +75,7 @@ impl Program {
         let child = Command::new(env!("CARGO_BIN_EXE_hallpass"))
             .args(["serve", "--config"])
             .arg(self.folder.path().join("hallpass.toml"))
+            .envs(self.environment.iter().map(|(name, value)| (*name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -111,6 +125,12 @@ impl Program {
         let request = self.http.post(format!("{}/api/v1{path}", self.portal)).bearer_auth(token).json(body);
         let answer = request.send().await.ok()?;
         Some((answer.status().as_u16(), answer.json().await.ok()?))
+    }
+
+    /// What the admin listener answers at `path`.
+    pub async fn admin(&self, path: &str) -> (u16, String) {
+        let answer = self.http.get(format!("{}{path}", self.admin)).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("text"))
     }
 
     pub async fn read(&self, token: &str, path: &str) -> (u16, Value) {
