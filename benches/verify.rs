@@ -87,7 +87,10 @@ fn event(key: &SigningKey, sequence: u64) -> (Event, Detail) {
         return (Event::JournalOpened { realm: REALM.into(), public_key }, Detail::default());
     }
     match sequence % 4 {
-        0 => (Event::ActivationDecided { activation, approver, stage: 0, choice: Choice::Approve, adjusted: None }, because),
+        0 => (
+            Event::ActivationDecided { activation, approver, stage: 0, choice: Choice::Approve, adjusted: None },
+            because,
+        ),
         1 => (
             Event::ActivationStarted { activation, window: Window::new(at, at.plus(Span::hours(1))) },
             Detail::default(),
