@@ -10,20 +10,30 @@ use crate::portal::pages::parts::badge::{Tone, ending_word};
 use crate::portal::pages::parts::{party, text, time};
 use crate::store::Entry;
 
+/// Where a story is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::portal) enum Telling {
+    /// By itself, with everything.
+    Whole,
+    /// Beside what was asked for, whose words it need not repeat.
+    BesideTheRequest,
+}
+
 /// Everything `entries`, the records of one case from oldest to newest, have to tell.
-pub(in crate::portal) fn story(entries: &[Entry], names: &IssuerNames, now: Timestamp) -> Markup {
+pub(in crate::portal) fn story(entries: &[Entry], names: &IssuerNames, now: Timestamp, telling: Telling) -> Markup {
     html! {
         ol .steps {
             @for (index, entry) in entries.iter().enumerate() {
                 // what was typed stands beside the first record of its command
                 @let first = !entries.iter().take(index).any(|earlier| earlier.command == entry.command);
-                @if let Some((tone, line)) = line(&entry.event) {
+                @if let Some((tone, line)) = told(&entry.event) {
                     li class=(tone.class()) {
                         (line)
                         @if first { (by(entry, names)) }
                         " " span .dim { "· " (time::moment(entry.time)) " · " (time::distance(entry.time, now)) }
-                        @if let Some(detail) = entry.detail.as_ref().filter(|_| first) { (words(detail)) }
-                        @if entry.erased { p .dim { "What was written here is erased." } }
+                        @let told = telling == Telling::BesideTheRequest && matches!(entry.event, Event::ActivationRequested { .. });
+                        @if let Some(detail) = entry.detail.as_ref().filter(|_| first && !told) { (words(detail)) }
+                        @if entry.erased && !told { p .dim { "What was written here is erased." } }
                     }
                 }
             }
@@ -31,7 +41,12 @@ pub(in crate::portal) fn story(entries: &[Entry], names: &IssuerNames, now: Time
     }
 }
 
-fn line(event: &Event) -> Option<(Tone, Markup)> {
+/// What an event of a case says; nothing for others.
+pub(in crate::portal) fn line(event: &Event) -> Option<Markup> {
+    told(event).map(|(_, line)| line)
+}
+
+fn told(event: &Event) -> Option<(Tone, Markup)> {
     let told = match event {
         Event::ActivationRequested { requested, .. } => (Tone::Plain, html! { "Requested " (asked(requested)) }),
         Event::ActivationDecided { choice: Choice::Approve, adjusted, .. } => {
