@@ -8,11 +8,13 @@ mod support;
 
 mod activation;
 mod allow;
+mod anchor;
 mod crash;
 mod deny;
 mod eligibility;
 mod jupyter;
 mod keeping;
+mod keys;
 mod portal;
 mod reload;
 mod revocation;

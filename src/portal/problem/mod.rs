@@ -231,6 +231,7 @@ impl From<SubmitError> for Problem {
             SubmitError::Refused(refusals) => return refusals.into(),
             SubmitError::Busy => Kind::BUSY,
             SubmitError::Unavailable => Kind::UNAVAILABLE,
+            SubmitError::DiskFull => Kind::DISK_FULL,
             SubmitError::ClockBehind => Kind::CLOCK_BEHIND,
             SubmitError::Doubted(_) => Kind::JOURNAL_DOUBTED,
             SubmitError::NotDurable => Kind::NOT_DURABLE,
