@@ -368,3 +368,51 @@ fn the_audience_is_who_sent_the_request() {
     }
     assert_eq!(Audience::of(&Request::get("/").body(()).unwrap().into_parts().0).body, Body::Sent);
 }
+
+#[test]
+fn a_browser_that_signing_in_would_help_is_sent_there_and_nobody_else() {
+    let rule = AssuranceRule {
+        mfa_amr: vec!["mfa".to_owned()],
+        acr: vec!["gold".to_owned()],
+        max_age: Some(Span::minutes(5)),
+    };
+    let step_up = Refused::from(Denial::StepUp { rule, gaps: vec![AssuranceGap::Acr] });
+    let plain = "https://shop.test/.hallpass/sign-in?return_to=%2Fvault%2Fk%3Fa%3D1";
+    let stronger = format!("{plain}&acr_values=gold&amr=mfa&max_age=300");
+    let table = [
+        (Refused::from(Denial::NotSignedIn), Some(plain)),
+        (Refused::from(Denial::CredentialRevoked), Some(plain)),
+        (Refused::InvalidToken, Some(plain)),
+        (step_up, Some(stronger.as_str())),
+        (Refused::from(Denial::Forbidden), None),
+        (Refused::from(Denial::Requestable(vec![curable("shop/a")])), None),
+        (Refused::Unavailable { retry_after: Duration::from_secs(1) }, None),
+        (Refused::AmbiguousCredential, None),
+        (Refused::NotFound, None),
+    ];
+    for (refused, expected) in &table {
+        for form in [Form::Browser, Form::Api, Form::Grpc, Form::Kubernetes] {
+            for signs_in in [true, false] {
+                for (method, status) in [("GET", 302), ("HEAD", 302), ("POST", 303), ("DELETE", 303)] {
+                    let asked = http::Request::builder().method(method).uri("/vault/k?a=1").header("host", "shop.test");
+                    let (parts, ()) = asked.body(()).unwrap().into_parts();
+                    let canonical = crate::proxy::canonical::canonicalise(&parts, &Default::default()).unwrap();
+                    let occasion = Occasion {
+                        audience: Audience { form, body: Body::Sent },
+                        links: &links(),
+                        canonical: Some(&canonical),
+                        request_id: "req-1",
+                        now: Timestamp::from_seconds(0),
+                        signs_in,
+                    };
+                    let answer = refuse(refused, &occasion);
+                    let location = answer.headers().get("location").map(|location| location.to_str().unwrap());
+                    let sent = form == Form::Browser && signs_in && expected.is_some();
+                    assert_eq!(location, expected.filter(|_| sent), "{refused:?} {form:?} {signs_in} {method}");
+                    assert_eq!(answer.status().as_u16() == status, sent, "{refused:?} {form:?} {signs_in} {method}");
+                    assert_eq!(answer.headers()["cache-control"], "no-store");
+                }
+            }
+        }
+    }
+}
