@@ -101,6 +101,7 @@ pub(super) fn open_storage(
         if database.begin_read()?.list_tables()?.next().is_none() {
             begin_journal(&database, &key, now, None)?;
         }
+        bring_up(&database, &key)?;
         check(database, &key)
     })?;
     let chain = checked.chain.clone();
@@ -225,11 +226,16 @@ fn bring_up(database: &Database, key: &SigningKey) -> Result<(), StoreError> {
     let Chain { realm, root } = about(&database.begin_read()?)?;
     tracing::info!(store.format = found, "the tables are of an older format and are made anew from the journal");
     let transaction = begin_write(database)?;
+    let head = rows::head(&transaction)?;
     for table in Rows::ALL {
         transaction.delete_table(table.definition())?;
     }
     make_tables(&transaction)?;
     let (tip, folded) = refold(&transaction, root, Seals::new(key, &realm))?;
+    if tip != head {
+        // a cut tail must not vanish with the old tables
+        return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
+    }
     is_in_force(key, &transaction, root, tip.sequence)?;
     write_meta(&transaction, &realm, &root.to_string())?;
     write_head(&transaction, &tip)?;

@@ -70,7 +70,7 @@ impl Frame {
             }),
             places,
             waiting: desk.reader().inbox(identity, None, WAITING_MAX)?.len(),
-            sign_in: desk.portal.shared.parts.settings.sign_in,
+            sign_in: desk.portal.sign_in(),
             now: viewer.now(),
             trouble: desk.portal.trouble(),
         })

@@ -257,7 +257,7 @@ impl From<AuthnError> for Problem {
                 tracing::debug!(reason, "a token was refused at the portal");
                 Self::new(Kind::INVALID_TOKEN, INVALID_TOKEN).challenge(HeaderValue::from_static(BAD_TOKEN))
             }
-            AuthnError::KeysUnavailable => {
+            AuthnError::KeysUnavailable | AuthnError::SessionUnavailable => {
                 Self::new(Kind::KEYS_UNAVAILABLE, error.to_string()).retry_after(PAUSE_SECONDS)
             }
             AuthnError::Overloaded => Self::new(Kind::OVERLOADED, error.to_string()).retry_after(PAUSE_SECONDS),
