@@ -29,6 +29,8 @@ PATCH /api/v1/active-assignments/{id}
 GET /api/v1/audit
 GET /api/v1/audit/export
 GET /api/v1/audit/head
+GET /api/v1/audit/verification
+POST /api/v1/audit/verification
 GET /api/v1/eligible-assignments
 POST /api/v1/eligible-assignments
 DELETE /api/v1/eligible-assignments/{id}
