@@ -10,7 +10,9 @@
 //! - [`domain`] is pure: a command becomes events or refusals ([`domain::decide`]), a rule and a standing become a permit
 //!   or a denial ([`domain::authorize`]).
 //! - [`journal`] is the bytes of the log, [`store`] keeps it and its fold in one transaction, [`writer`] is the only one
-//!   who changes anything, [`standings`] makes the result visible, [`uses`] notes what was done with it.
+//!   who changes anything, [`standings`] makes the result visible, [`uses`] notes what was done with it;
+//!   [`backup`] carries journal and uses away and brings them back.
+//! - [`anchor`] publishes the journal's head elsewhere, and holds the journal against it.
 //! - [`identity`] says who is asking, [`server`] owns sockets, [`proxy`] is the data plane and cannot write,
 //!   [`portal`] the control plane, [`admin`] health and metrics.
 //! - [`config`] resolves what was written, [`app`] wires everything, [`cli`] and [`demo`] are how people meet it.
@@ -33,7 +35,9 @@
 //! 13. Authority is decided in the domain.
 
 pub mod admin;
+pub mod anchor;
 pub mod app;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -42,6 +46,7 @@ pub mod domain;
 pub mod identity;
 pub mod journal;
 pub mod portal;
+pub mod private_file;
 pub mod proxy;
 pub mod server;
 pub mod standings;

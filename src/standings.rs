@@ -9,17 +9,17 @@
 //! before the standing may reuse that standing for as long as the stamp stays the same.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use moka::ops::compute::{CompResult, Op};
 use moka::sync::Cache;
 use tokio::sync::watch;
 
-use crate::domain::id::ActivationId;
+use crate::domain::id::{ActivationId, AssignmentId};
 use crate::domain::principal::{Party, Principal};
-use crate::domain::standing::{Basis, Lock, Position, Standing};
+use crate::domain::standing::{Basis, Held, Lock, Position, Standing};
 use crate::store::{Reader, StoreError};
 
 /// Looks up standings. Cheap to clone.
@@ -38,6 +38,8 @@ struct Shared {
     head: watch::Sender<Position>,
     /// Rights that ended while the journal could not say so.
     ended: ArcSwap<EndedInMemory>,
+    /// Why no right of this journal counts, when it is in doubt.
+    doubt: OnceLock<Arc<str>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -51,6 +53,8 @@ struct Key {
 pub struct EndedInMemory {
     /// These activations are over.
     pub activations: HashSet<ActivationId>,
+    /// These assignments are over.
+    pub assignments: HashSet<AssignmentId>,
     /// These principals are locked.
     pub principals: HashSet<Principal>,
 }
@@ -73,6 +77,7 @@ impl Standings {
             stamp: AtomicU64::new(0),
             head: watch::Sender::new(head),
             ended: ArcSwap::default(),
+            doubt: OnceLock::new(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -103,6 +108,19 @@ impl Standings {
         *self.shared.head.borrow()
     }
 
+    /// From now on no role held by this journal opens anything, because the journal itself is in doubt. There is no way
+    /// back but a restart; of several reasons the first one counts.
+    pub fn doubt(&self, reason: &str) {
+        let _ = self.shared.doubt.set(Arc::from(reason));
+        self.announce(self.position());
+    }
+
+    /// Why no role opens anything, when the journal is in doubt.
+    #[must_use]
+    pub fn doubted(&self) -> Option<&Arc<str>> {
+        self.shared.doubt.get()
+    }
+
     /// Wakes whenever anything was published.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Position> {
@@ -125,6 +143,16 @@ impl Standings {
     pub fn abandon(&self, position: Position) {
         self.shared.generation.fetch_add(1, Ordering::AcqRel);
         self.announce(position);
+    }
+
+    /// Who holds what by `basis`, as far as it is remembered; looks at everything that is, so only for rare occasions.
+    #[must_use]
+    pub fn remembered(&self, basis: Basis) -> Option<(Party, Held)> {
+        let generation = self.shared.generation.load(Ordering::Acquire);
+        self.shared.cache.iter().filter(|(key, _)| key.generation == generation).find_map(|(key, standing)| {
+            let held = standing.held.iter().find(|held| held.basis == basis)?;
+            Some((key.party.clone(), held.clone()))
+        })
     }
 
     /// Lets rights end in memory, because the journal cannot take the command now.
@@ -164,13 +192,13 @@ impl Standings {
 
     fn less_what_ended(&self, party: &Party, standing: Arc<Standing>) -> Arc<Standing> {
         let ended = self.shared.ended.load();
-        if ended.activations.is_empty() && ended.principals.is_empty() {
+        if ended.activations.is_empty() && ended.assignments.is_empty() && ended.principals.is_empty() {
             return standing;
         }
         let mut standing = Standing::clone(&standing);
         standing.held.retain(|held| match held.basis {
             Basis::Activation(id) => !ended.activations.contains(&id),
-            Basis::Assignment(_) => true,
+            Basis::Assignment(id) => !ended.assignments.contains(&id),
         });
         if let Party::Principal(principal) = party
             && ended.principals.contains(principal)

@@ -10,6 +10,8 @@ mod audit;
 mod explain;
 #[path = "cli/hallpass.rs"]
 mod hallpass;
+#[path = "cli/keeping.rs"]
+mod keeping;
 #[path = "cli/offline.rs"]
 mod offline;
 #[path = "cli/portal.rs"]

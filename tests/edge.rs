@@ -61,6 +61,7 @@ fn decide(routes: &Routes, request: Request<Incoming>) -> Response<Full<Bytes>> 
                 canonical: None,
                 request_id: &request_id,
                 now,
+                signs_in: false,
                 demand: None,
                 policies: &policies,
                 paces: &paces,

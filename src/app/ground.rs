@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::anchor::{self, Anchors, Compared, Publisher};
 use crate::app::pace::Pacing;
 use crate::app::serving::RunningListener;
 use crate::app::{CLOCK_BEHIND_MAX, STANDINGS_MAX, Swapped, Threads, chores, settings};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::pace::Paces;
-use crate::identity::Authenticator;
+use crate::identity::{Authenticator, SignIns};
 use crate::portal::{self, Portal};
 use crate::standings::Standings;
 use crate::store::{self, Reader};
@@ -28,6 +30,8 @@ pub(super) struct Ground {
     pub(super) standings: Standings,
     pub(super) writer: Writer,
     uses: UseReader,
+    anchors: Anchors,
+    publisher: Option<Publisher>,
     pub(super) swapped: Swapped,
     /// How fast each role is decided on.
     pub(super) paces: Arc<ArcSwap<Paces>>,
@@ -44,6 +48,10 @@ impl Ground {
         let reader = opened.reader;
         clock.raise_floor(reader.head().context("the head of the journal cannot be read")?.time);
         let standings = Standings::new(reader.clone(), STANDINGS_MAX).context("the journal cannot be read")?;
+        look_for_doubt(config, &reader, &standings, metrics);
+        let (anchors, publisher) =
+            anchor::start(&config.anchor, reader.clone(), standings.watch(), clock.clone(), metrics)
+                .context("anchors cannot be published")?;
         let swapped = Swapped {
             policies: Arc::new(ArcSwap::from_pointee(config.policies.clone())),
             names: Arc::new(ArcSwap::from_pointee(config.names.clone())),
@@ -56,13 +64,17 @@ impl Ground {
         let (recorder, uses, uses_thread) = uses::start(&config.store.path.with_extension("uses"), metrics)
             .context("the record of uses cannot be opened")?;
         let threads = Threads { writer: writer_thread, uses: uses_thread, lines: None };
-        Ok((Self { clock, reader, standings, writer, uses, swapped, paces: Arc::default() }, threads, recorder))
+        // a head in doubt is told to nobody: the newest anchor must stay the one that was right
+        let publisher = standings.doubted().is_none().then_some(publisher);
+        let paces = Arc::default();
+        let ground = Self { clock, reader, standings, writer, uses, anchors, publisher, swapped, paces };
+        Ok((ground, threads, recorder))
     }
 
     pub(super) fn portal(
         &self,
         config: &Config,
-        authenticator: Authenticator,
+        (authenticator, sign_ins): (Authenticator, SignIns),
         stop: CancellationToken,
         metrics: &Metrics,
     ) -> anyhow::Result<RunningListener> {
@@ -71,7 +83,9 @@ impl Ground {
             reader: self.reader.clone(),
             uses: self.uses.clone(),
             standings: self.standings.clone(),
+            anchors: self.anchors.clone(),
             authenticator,
+            sign_ins,
             names: Arc::clone(&self.swapped.names),
             policies: Arc::clone(&self.swapped.policies),
             routes: Arc::clone(&self.swapped.routes),
@@ -82,11 +96,18 @@ impl Ground {
         };
         let portal = Portal::new(parts, metrics).ok().context("the system gives no random bits")?;
         let (bind, tls) = (&config.portal.listen, config.portal.tls.as_ref());
-        RunningListener::start("portal", bind, tls, config.limits.connection, portal::router(portal))
-            .context("the portal cannot be started")
+        let running = RunningListener::start("portal", bind, tls, config.limits.connection, portal::router(portal))
+            .context("the portal cannot be started")?;
+        if let Some((file, Some(ends_at))) = running.validity() {
+            metrics.certificates().ends(&file, ends_at);
+        }
+        Ok(running)
     }
 
-    pub(super) fn start_chores(&self, tasks: &TaskTracker, stop: &CancellationToken) {
+    pub(super) fn start_chores(&mut self, tasks: &TaskTracker, stop: &CancellationToken) {
+        if let Some(publisher) = self.publisher.take() {
+            tasks.spawn(publisher.run(stop.clone()));
+        }
         let Self { clock, reader, standings, writer, uses, .. } = self;
         let jumps = clock.clone();
         tasks.spawn(stop.clone().run_until_cancelled_owned(async move { jumps.watch_for_jumps().await }));
@@ -102,4 +123,29 @@ impl Ground {
         };
         tasks.spawn(pacing.run(stop.clone()));
     }
+}
+
+/// Holds the journal against its newest anchor. When it does not fit, or nobody can tell, no role opens anything.
+fn look_for_doubt(config: &Config, reader: &Reader, standings: &Standings, metrics: &Metrics) {
+    let doubted = Gauge::<i64>::default();
+    let help = "whether the journal is not the one that was anchored, so that no role opens anything";
+    metrics.register(|registry| registry.register("journal_doubted", help, doubted.clone()));
+    let Some(path) = &config.anchor.file else { return };
+    let reason = match anchor::compare(path, reader) {
+        Ok(Compared::Holds(anchor)) => {
+            return tracing::info!(anchor.sequence = anchor.sequence, "the journal holds what its newest anchor names");
+        }
+        Ok(Compared::Nothing) => {
+            return tracing::warn!(file = %path.display(), "there is no anchor yet: nothing vouches for the journal's end");
+        }
+        Ok(Compared::Mismatch(mismatch)) => mismatch.to_string(),
+        Err(error) => format!("{:#}", anyhow::Error::new(error)),
+    };
+    doubted.set(1);
+    standings.doubt(&reason);
+    tracing::error!(
+        reason,
+        "the journal is not the one that was anchored: routes that demand a role are shut and nothing is granted; stop \
+         hallpass, then restore the right store, or go on with this one by `hallpass anchor confirm`"
+    );
 }

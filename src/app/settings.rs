@@ -22,6 +22,7 @@ pub(super) fn gate(config: &Config) -> proxy::Settings {
         names: config.names.clone(),
         tokens_max: config.limits.tokens_max,
         body_timeout: config.limits.body_timeout,
+        assertion_key_file: config.gate.assertion_key_file.clone(),
     }
 }
 
@@ -39,7 +40,6 @@ pub(super) fn portal(config: &Config) -> portal::Settings {
     portal::Settings {
         public_url: config.portal.public_url.to_string(),
         gate_urls: config.listeners.iter().map(|listener| listener.public_url.to_string()).collect(),
-        sign_in: portal::SignIn::Absent,
         limits: config.portal.limits.clone(),
     }
 }

@@ -3,7 +3,10 @@
 use clap::{Parser, Subcommand};
 
 use crate::cli::client::Options;
-use crate::cli::{audit, configuration, decide, demo, end, explain, healthcheck, list, papers, request, serve};
+use crate::cli::{
+    anchor, audit, backup, configuration, decide, demo, end, erase, explain, healthcheck, key, list, papers, request,
+    serve, store,
+};
 
 /// Just-in-time privilege in front of any HTTP application
 #[derive(Debug, Parser)]
@@ -44,6 +47,18 @@ pub enum Command {
     Explain(explain::Arguments),
     /// Export or verify the journal
     Audit(audit::Arguments),
+    /// Erase what a person typed and is called from the journal
+    Erase(erase::Arguments),
+    /// Carry journal and uses away as one file, from a running hallpass or a stopped one
+    Backup(backup::Arguments),
+    /// Make a store from a backup
+    Restore(backup::RestoreArguments),
+    /// Check, compact or rebuild the store of a stopped hallpass
+    Store(store::Arguments),
+    /// Show, rotate or replace the key that signs the journal
+    Key(key::Arguments),
+    /// Go on with a journal that is not the one its anchor names
+    Anchor(anchor::Arguments),
     /// Check or print the configuration
     Config(configuration::Arguments),
     /// Ask a hallpass on this machine whether it is ready
@@ -68,9 +83,15 @@ impl Command {
             Self::Revoke(arguments) => Some(&arguments.portal),
             Self::Explain(arguments) => Some(&arguments.portal),
             Self::Audit(arguments) => Some(arguments.portal()),
+            Self::Erase(arguments) => Some(&arguments.portal),
+            Self::Backup(arguments) => Some(&arguments.portal),
             Self::Serve(_)
+            | Self::Restore(_)
+            | Self::Store(_)
             | Self::Demo(_)
             | Self::Config(_)
+            | Self::Key(_)
+            | Self::Anchor(_)
             | Self::Healthcheck(_)
             | Self::Completions(_)
             | Self::Man => None,

@@ -9,7 +9,10 @@ use crate::cli::arguments::{Cli, Command};
 use crate::cli::desk::print_json;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::terminal::Streams;
-use crate::cli::{audit, configuration, decide, demo, end, explain, healthcheck, list, papers, request, serve};
+use crate::cli::{
+    anchor, audit, backup, configuration, decide, demo, end, erase, explain, healthcheck, key, list, papers, request,
+    serve, store,
+};
 
 /// Does what `arguments` (the program's name first) ask for.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, streams: &mut Streams<'_>) -> Exit {
@@ -42,6 +45,12 @@ fn dispatch(command: &Command, streams: &mut Streams<'_>) -> Result<(), Failure>
         Command::Revoke(arguments) => block_on(end::revoke(arguments, streams)),
         Command::Explain(arguments) => block_on(explain::run(arguments, streams)),
         Command::Audit(arguments) => block_on(audit::run(arguments, streams)),
+        Command::Erase(arguments) => block_on(erase::run(arguments, streams)),
+        Command::Backup(arguments) => block_on(backup::run(arguments, streams)),
+        Command::Restore(arguments) => backup::restore(arguments, streams),
+        Command::Store(arguments) => store::run(arguments, streams),
+        Command::Key(arguments) => key::run(arguments, streams),
+        Command::Anchor(arguments) => anchor::run(arguments, streams),
         Command::Config(arguments) => configuration::run(arguments, streams),
         Command::Healthcheck(arguments) => block_on(healthcheck::run(arguments, streams)),
         Command::Completions(arguments) => papers::completions(arguments, streams),

@@ -158,6 +158,13 @@ pub enum Command {
         /// Why.
         justification: Option<String>,
     },
+    /// Erase what a principal typed and is called, and what others wrote about it, from all records so far.
+    Erase {
+        /// Who.
+        principal: Principal,
+        /// Why.
+        justification: Option<String>,
+    },
     /// Bring the assignments that configuration declares in line with it.
     Reconcile {
         /// All that it declares now.
@@ -251,7 +258,8 @@ impl Command {
             | Self::Revoke { justification, .. }
             | Self::Lock { justification, .. }
             | Self::Unlock { justification, .. }
-            | Self::RevokeCredentials { justification, .. } => (justification.clone(), None, None),
+            | Self::RevokeCredentials { justification, .. }
+            | Self::Erase { justification, .. } => (justification.clone(), None, None),
             Self::Cancel { .. }
             | Self::Deactivate { .. }
             | Self::Reconcile { .. }

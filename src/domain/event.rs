@@ -29,6 +29,20 @@ pub enum Actor {
     Configuration,
     /// hallpass itself, writing down what time has made true.
     Hallpass,
+    /// Whoever runs hallpass on its machine, by a command given there while it was stopped.
+    Operator,
+}
+
+/// A place in a chain: the record that stood there, or was said to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChainPoint {
+    /// Names the chain.
+    pub realm: String,
+    /// The record's sequence.
+    pub sequence: u64,
+    /// Its hash, hexadecimal.
+    pub hash: String,
 }
 
 /// One thing that happened.
@@ -180,6 +194,44 @@ pub enum Event {
         /// What was issued from then on counts.
         issued_before: Timestamp,
     },
+    /// Another key signs from the next record on; this one is still signed by the key before.
+    KeyRotated {
+        /// Ed25519 public key that signs from now on, hexadecimal.
+        public_key: String,
+    },
+    /// The operator goes on with this journal, although it is not the one that an anchor names.
+    AnchorConfirmed {
+        /// The newest anchor; `None` when the file of anchors held something, but no anchor.
+        expected: Option<ChainPoint>,
+        /// The head at that moment, before this record.
+        found: ChainPoint,
+    },
+    /// This journal begins where another one, whose signing key was lost, was verified to end.
+    JournalSucceeded {
+        /// The last record of the other one.
+        predecessor: ChainPoint,
+        /// Its root public key, hexadecimal.
+        public_key: String,
+    },
+    /// The notes of these records, which were a principal's or about it, are gone for good.
+    NotesErased {
+        /// Whose.
+        principal: Principal,
+        /// How many notes.
+        count: u64,
+        /// Which records had them; in order, and never this one or a later one.
+        records: Vec<RecordRun>,
+    },
+}
+
+/// Records one after the other, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordRun {
+    /// Sequence of the first.
+    pub first: u64,
+    /// Sequence of the last.
+    pub last: u64,
 }
 
 /// What a person typed or is called, kept beside the record and erasable.
@@ -243,7 +295,11 @@ impl Event {
             | Self::AssignmentEnded { .. }
             | Self::PrincipalLocked { .. }
             | Self::PrincipalUnlocked { .. }
-            | Self::CredentialsRevoked { .. } => None,
+            | Self::CredentialsRevoked { .. }
+            | Self::KeyRotated { .. }
+            | Self::AnchorConfirmed { .. }
+            | Self::JournalSucceeded { .. }
+            | Self::NotesErased { .. } => None,
         }
     }
 }

@@ -170,7 +170,7 @@ impl From<csv::Error> for CsvError {
     }
 }
 
-const CSV_HEADINGS: [&str; 17] = [
+const CSV_HEADINGS: [&str; 18] = [
     "sequence",
     "time",
     "event",
@@ -185,6 +185,7 @@ const CSV_HEADINGS: [&str; 17] = [
     "justification",
     "ticket",
     "wanted",
+    "erased",
     "command",
     "hash",
     "core",
@@ -207,6 +208,7 @@ impl<W: Write> CsvExport<W> {
     /// [`CsvError`].
     pub fn write(&mut self, exported: &Exported) -> Result<(), CsvError> {
         let record = upcast::read(&exported.sealed.core)?;
+        let erased = record.detail.is_some() && exported.note.is_none();
         let detail = exported.note.as_ref().map(Note::detail).transpose()?.unwrap_or_default();
         let Detail { name, mail, justification, ticket, wanted } = detail;
         let Concerned { activation, assignment, principal, group, role } = Concerned::by(&record.event);
@@ -226,6 +228,7 @@ impl<W: Write> CsvExport<W> {
             justification.unwrap_or_default(),
             ticket.unwrap_or_default(),
             wanted.map(|wanted| format!("{} {}", wanted.method, wanted.url)).unwrap_or_default(),
+            if erased { "erased" } else { "" }.to_owned(),
             record.command.to_string(),
             HEXLOWER.encode(&exported.sealed.hash),
             core,
@@ -276,7 +279,8 @@ impl Concerned {
             Event::ActivationDecided { approver, .. } => concerned.principal = approver.to_string(),
             Event::PrincipalLocked { principal }
             | Event::PrincipalUnlocked { principal }
-            | Event::CredentialsRevoked { principal, .. } => {
+            | Event::CredentialsRevoked { principal, .. }
+            | Event::NotesErased { principal, .. } => {
                 concerned.principal = principal.to_string();
             }
             Event::JournalOpened { .. }
@@ -287,7 +291,10 @@ impl Concerned {
             | Event::ActivationExtended { .. }
             | Event::ActivationShortened { .. }
             | Event::ActivationEnded { .. }
-            | Event::UsesSealed { .. } => {}
+            | Event::UsesSealed { .. }
+            | Event::KeyRotated { .. }
+            | Event::AnchorConfirmed { .. }
+            | Event::JournalSucceeded { .. } => {}
         }
         concerned
     }
@@ -298,6 +305,7 @@ fn actor(actor: &Actor) -> String {
         Actor::Principal { principal, .. } => principal.to_string(),
         Actor::Configuration => "configuration".to_owned(),
         Actor::Hallpass => "hallpass".to_owned(),
+        Actor::Operator => "operator".to_owned(),
     }
 }
 

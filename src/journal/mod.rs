@@ -12,7 +12,8 @@
 //!   name, 32 hexadecimal digits drawn at random when the journal began. Before the first record the previous hash is 32
 //!   zero bytes; the first record is `journal_opened`, which names the realm and the root public key, so that every later
 //!   hash covers both.
-//! - **signature**: Ed25519 over `"hallpass/1 event" ‖ hash`.
+//! - **signature**: Ed25519 over `"hallpass/1 event" ‖ hash`, by the key in force: the root key that the first record names,
+//!   until a `key_rotated` record, still signed by the key before, names the one that signs from the next record on.
 //! - **note**: what a person typed or is called, canonical JSON, kept beside the record with 32 random bytes of salt. The
 //!   core holds `SHA-256("hallpass/1 note" ‖ 0x00 ‖ salt ‖ note)`. A note can be erased together with its salt: the chain
 //!   still verifies, and nothing about the text can be guessed from the digest.
@@ -23,11 +24,15 @@
 //! read), `core` (the exact bytes, as a string), `previous`, `hash`, `signature` (hexadecimal), and `note` with `salt`
 //! unless there is none or it was erased.
 //!
+//! A **checkpoint** is the head as a signed note (C2SP), by the key in force; see [`checkpoint`].
+//!
 //! A new shape of any event or of the header is a new version: [`upcast`] turns every version ever written into today's
 //! [`Record`] and refuses what it does not know. Rejected (2026-11): binary cores, because an auditor should be able to
 //! read what was signed; a Merkle tree, because nobody yet asks for proofs of single records.
 
+pub mod backup;
 pub mod chain;
+pub mod checkpoint;
 pub mod export;
 pub mod record;
 pub mod sign;
@@ -35,6 +40,7 @@ pub mod upcast;
 pub mod verify;
 
 pub use chain::{Sealed, Tip};
+pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use export::Exported;
 pub use record::{Digest, EVENT_TYPES, IdempotencyDigest, Note, Record};
 pub use sign::{PublicKey, SigningKey};

@@ -78,11 +78,15 @@ pub const fn event_type(event: &Event) -> &'static str {
         Event::PrincipalLocked { .. } => "principal_locked",
         Event::PrincipalUnlocked { .. } => "principal_unlocked",
         Event::CredentialsRevoked { .. } => "credentials_revoked",
+        Event::KeyRotated { .. } => "key_rotated",
+        Event::AnchorConfirmed { .. } => "anchor_confirmed",
+        Event::JournalSucceeded { .. } => "journal_succeeded",
+        Event::NotesErased { .. } => "notes_erased",
     }
 }
 
 /// Every type an event may have.
-pub const EVENT_TYPES: [&str; 17] = [
+pub const EVENT_TYPES: [&str; 21] = [
     "journal_opened",
     "configuration_applied",
     "assignment_made",
@@ -100,6 +104,10 @@ pub const EVENT_TYPES: [&str; 17] = [
     "principal_locked",
     "principal_unlocked",
     "credentials_revoked",
+    "key_rotated",
+    "anchor_confirmed",
+    "journal_succeeded",
+    "notes_erased",
 ];
 
 /// RFC 8785 bytes of `value`.

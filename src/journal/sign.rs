@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, ParsedPublicKey, UnparsedPublicKey};
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
@@ -62,8 +62,13 @@ impl SigningKey {
     /// Signs a record's hash.
     #[must_use]
     pub fn sign(&self, hash: &[u8; 32]) -> [u8; 64] {
+        self.sign_bytes(&[CONTEXT, hash].concat())
+    }
+
+    /// Signs bytes that can never be those of a record's signature.
+    pub(super) fn sign_bytes(&self, message: &[u8]) -> [u8; 64] {
         let mut bytes = [0; 64];
-        for (byte, signed) in bytes.iter_mut().zip(self.pair.sign(&[CONTEXT, hash].concat()).as_ref()) {
+        for (byte, signed) in bytes.iter_mut().zip(self.pair.sign(message).as_ref()) {
             *byte = *signed;
         }
         bytes
@@ -85,7 +90,39 @@ impl PublicKey {
     /// Whether `signature` is this key's over a record's hash.
     #[must_use]
     pub fn verifies(&self, hash: &[u8; 32], signature: &[u8; 64]) -> bool {
-        UnparsedPublicKey::new(&ED25519, self.0).verify(&[CONTEXT, hash].concat(), signature).is_ok()
+        self.verifies_bytes(&[CONTEXT, hash].concat(), signature)
+    }
+
+    /// Whether `signature` is this key's over bytes that can never be those of a record's signature.
+    pub(super) fn verifies_bytes(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        UnparsedPublicKey::new(&ED25519, self.0).verify(message, signature).is_ok()
+    }
+
+    /// The raw key.
+    pub(super) const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// A public key made ready to verify many records.
+#[derive(Debug, Clone)]
+pub(super) struct ReadyKey {
+    /// The key.
+    pub(super) key: PublicKey,
+    /// Taken apart once; nothing when it is no point of the curve, and then it verifies nothing.
+    parsed: Option<ParsedPublicKey>,
+}
+
+impl ReadyKey {
+    /// Makes `key` ready.
+    pub(super) fn new(key: PublicKey) -> Self {
+        Self { key, parsed: ParsedPublicKey::new(&ED25519, key.0).ok() }
+    }
+
+    /// Whether `signature` is this key's over a record's hash.
+    pub(super) fn verifies(&self, hash: &[u8; 32], signature: &[u8; 64]) -> bool {
+        let message = [CONTEXT, hash].concat();
+        self.parsed.as_ref().is_some_and(|parsed| parsed.verify_sig(&message, signature).is_ok())
     }
 }
 

@@ -4,7 +4,7 @@ use crate::domain::event::Event;
 use crate::journal::chain::{self, Sealed, Tip};
 use crate::journal::export::{Exported, ReadError};
 use crate::journal::record::{Note, Record};
-use crate::journal::sign::PublicKey;
+use crate::journal::sign::{PublicKey, ReadyKey};
 use crate::journal::upcast;
 
 /// The first record that is wrong, and what is wrong with it.
@@ -32,8 +32,8 @@ pub enum Wrong {
     /// Its hash is not that of its content.
     #[error("its hash is not that of its content")]
     Hash,
-    /// Its signature is not by the root key.
-    #[error("its signature is not by the root key")]
+    /// Its signature is not by the key that was in force.
+    #[error("its signature is not by the key that was in force")]
     Signature,
     /// Its bytes are no record.
     #[error("it cannot be read: {0}")]
@@ -53,6 +53,12 @@ pub enum Wrong {
     /// A head kept elsewhere names another hash for it.
     #[error("the head kept elsewhere names another hash")]
     Head,
+    /// An anchor was given that tells of another journal.
+    #[error("the anchor is one of another journal")]
+    ForeignAnchor,
+    /// An anchor was given that nobody signed who signed this journal.
+    #[error("no key of this journal signed the anchor")]
+    UnsignedAnchor,
 }
 
 /// A head kept elsewhere: the chain must hold this record.
@@ -73,12 +79,25 @@ pub struct Verified {
     pub tip: Tip,
     /// Records whose note was erased.
     pub erased: u64,
+    /// The keys that signed it, oldest first.
+    pub keys: Vec<KeySpan>,
 }
 
-/// Checks records one after the other.
+/// A key, and from which record on it signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeySpan {
+    /// The key.
+    pub key: PublicKey,
+    /// The first record it signs.
+    pub since: u64,
+}
+
+/// Checks records one after the other. A chain of keys leads from the root key to each later one: every change is a record
+/// signed by the key before.
 #[derive(Debug)]
 pub struct Verifier {
-    root: PublicKey,
+    in_force: ReadyKey,
+    keys: Vec<KeySpan>,
     realm: Option<String>,
     tip: Tip,
     erased: u64,
@@ -87,14 +106,43 @@ pub struct Verifier {
 impl Verifier {
     /// Checks a chain from its first record.
     #[must_use]
-    pub const fn new(root: PublicKey) -> Self {
-        Self { root, realm: None, tip: Tip::START, erased: 0 }
+    pub fn new(root: PublicKey) -> Self {
+        Self::starting(root, None, Tip::START)
     }
 
-    /// Checks what follows `tip`, which is taken as good.
+    /// Checks what follows `tip`, which is taken as good; `in_force` is the key that signs the next record.
     #[must_use]
-    pub const fn after(root: PublicKey, realm: String, tip: Tip) -> Self {
-        Self { root, realm: Some(realm), tip, erased: 0 }
+    pub fn after(in_force: PublicKey, realm: String, tip: Tip) -> Self {
+        Self::starting(in_force, Some(realm), tip)
+    }
+
+    fn starting(key: PublicKey, realm: Option<String>, tip: Tip) -> Self {
+        let since = tip.sequence.saturating_add(1);
+        Self { in_force: ReadyKey::new(key), keys: vec![KeySpan { key, since }], realm, tip, erased: 0 }
+    }
+
+    /// The keys that signed what was checked, oldest first; the last one signs the next record.
+    #[must_use]
+    pub fn keys(&self) -> &[KeySpan] {
+        &self.keys
+    }
+
+    /// The key that signs the next record.
+    #[must_use]
+    pub const fn in_force(&self) -> PublicKey {
+        self.in_force.key
+    }
+
+    /// The chain's name, once a record told it.
+    #[must_use]
+    pub fn realm(&self) -> Option<&str> {
+        self.realm.as_deref()
+    }
+
+    /// How many checked records lack the note they were written with.
+    #[must_use]
+    pub const fn erased(&self) -> u64 {
+        self.erased
     }
 
     /// The end of what was checked.
@@ -120,17 +168,18 @@ impl Verifier {
             return Err(Wrong::Link);
         }
         // the realm of a whole chain is told by its first record, whose own hash then proves it
-        let (realm, early) = match &self.realm {
-            Some(realm) => (realm.clone(), None),
+        let (told, early) = match &self.realm {
+            Some(_) => (None, None),
             None => {
                 let record = read(&sealed.core)?;
-                (self.root_of(&record)?, Some(record))
+                (Some(self.root_of(&record)?), Some(record))
             }
         };
-        if chain::hash(&realm, expected, &sealed.previous, &sealed.core) != sealed.hash {
+        let realm = self.realm.as_deref().or(told.as_deref()).unwrap_or_default();
+        if chain::hash(realm, expected, &sealed.previous, &sealed.core) != sealed.hash {
             return Err(Wrong::Hash);
         }
-        if !self.root.verifies(&sealed.hash, &sealed.signature) {
+        if !self.in_force.verifies(&sealed.hash, &sealed.signature) {
             return Err(Wrong::Signature);
         }
         let record = match early {
@@ -149,14 +198,19 @@ impl Verifier {
             (None, None) => {}
             (Some(_) | None, Some(_)) => return Err(Wrong::Note),
         }
-        self.realm = Some(realm);
+        if let Event::KeyRotated { public_key } = &record.event {
+            let key = public_key.parse().map_err(|error| Wrong::Unreadable(format!("{error}")))?;
+            self.in_force = ReadyKey::new(key);
+            self.keys.push(KeySpan { key, since: expected.saturating_add(1) });
+        }
+        self.realm = self.realm.take().or(told);
         self.tip = Tip { sequence: expected, hash: sealed.hash, time: record.time };
         Ok(record)
     }
 
     fn root_of(&self, record: &Record) -> Result<String, Wrong> {
         if let Event::JournalOpened { realm, public_key } = &record.event
-            && *public_key == self.root.to_string()
+            && *public_key == self.in_force.key.to_string()
         {
             return Ok(realm.clone());
         }
@@ -186,11 +240,11 @@ pub fn verify(
             return Err(fault(Wrong::Head));
         }
     }
-    let Verifier { realm, tip, erased, .. } = verifier;
+    let Verifier { realm, tip, erased, keys, .. } = verifier;
     let missing = Fault { sequence: tip.sequence.saturating_add(1), wrong: Wrong::Missing { found: None } };
     match realm {
         Some(realm) if anchor.is_none_or(|anchor| anchor.sequence <= tip.sequence) => {
-            Ok(Verified { realm, tip, erased })
+            Ok(Verified { realm, tip, erased, keys })
         }
         Some(_) | None => Err(missing),
     }

@@ -109,6 +109,11 @@ impl Viewer {
         !self.is_locked() && (own.contains(&policy.role) || approver() || self.sees_all())
     }
 
+    /// Journal and uses as a whole, with all that people typed: what a store can be made from.
+    pub(super) fn may_back_up(&self) -> bool {
+        self.is_administrator()
+    }
+
     /// What is known of this principal beyond its cases: its locks.
     pub(super) fn sees_principal(&self, principal: &Principal) -> bool {
         !self.is_locked() && (*principal == self.identity.principal || self.sees_all())

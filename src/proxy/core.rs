@@ -20,7 +20,10 @@ use crate::domain::authorize::{HeldRole, Permit};
 use crate::domain::identity::Identity;
 use crate::domain::pace::Paces;
 use crate::domain::policy::Policies;
-use crate::identity::{Authenticator, Identities};
+use crate::domain::time::Timestamp;
+use crate::identity::{Authenticator, Identities, SignIns};
+use crate::proxy::access::field;
+use crate::proxy::assertion::{Assertion, Statement};
 use crate::proxy::headers::{IdentityHeaders, PermitHeaders};
 use crate::proxy::measure::{Meters, RouteMeters};
 use crate::proxy::settings::Rules;
@@ -43,6 +46,8 @@ pub(super) struct Shared {
 pub struct Services {
     /// Verifies tokens.
     pub authenticator: Authenticator,
+    /// Knows who signed in with a browser.
+    pub sign_ins: SignIns,
     /// Looks up standings.
     pub standings: Standings,
     /// Tells the time.
@@ -93,6 +98,10 @@ pub(super) struct View {
     pub(super) upstreams: Vec<Rc<Upstream>>,
     /// By listener and then by route; the last of each is for requests without a route.
     meters: Vec<Vec<Rc<RouteMeters>>>,
+    /// Members of an access line, by listener.
+    listener_fields: Vec<Vec<u8>>,
+    /// Members of an access line, by route.
+    route_fields: Vec<Vec<u8>>,
     /// By the address of the identity that each of them keeps alive.
     known: RefCell<HashMap<usize, Rc<Known>>>,
 }
@@ -102,10 +111,10 @@ pub(super) struct Known {
     /// Kept, so that nothing else can come to lie at its address.
     _identity: Arc<Identity>,
     pub(super) headers: IdentityHeaders,
-    /// Its short form, for logs.
-    pub(super) principal: String,
-    /// By what it passed last, which is what it passes by next.
-    passed: RefCell<Option<Rc<Passing>>>,
+    /// Members of an access line.
+    pub(super) fields: Vec<u8>,
+    /// By what it passed lately, the last first, which is most likely what it passes by next.
+    passed: RefCell<Vec<Rc<Passing>>>,
 }
 
 /// What is written again and again about the roles by which somebody passes.
@@ -113,28 +122,60 @@ pub(super) struct Known {
 pub(super) struct Passing {
     held: Vec<HeldRole>,
     pub(super) headers: PermitHeaders,
-    /// For logs.
-    pub(super) roles: String,
-    pub(super) activations: String,
+    /// Members of an access line.
+    pub(super) fields: Vec<u8>,
+    assertions: RefCell<Vec<(Place, Assertion)>>,
 }
+
+/// Where an assertion is from and for: listener and upstream.
+type Place = (usize, usize);
 
 impl Known {
     /// What is written about a permit; made once for as long as it says the same.
     pub(super) fn passing(&self, permit: &Permit) -> Rc<Passing> {
         let mut passed = self.passed.borrow_mut();
-        if let Some(same) = passed.as_ref().filter(|passing| passing.held == permit.held()) {
-            return Rc::clone(same);
+        if let Some(place) = passed.iter().position(|passing| passing.held == permit.held()) {
+            // what stands further behind is rare, and moves one step towards the front each time
+            let before = place.saturating_sub(1);
+            passed.swap(place, before);
+            return passed.get(before).cloned().unwrap_or_default();
         }
         let roles: Vec<&str> = permit.held().iter().map(|held| held.role.as_str()).collect();
         let activations: Vec<String> = permit.activations().map(|(_, id)| id.to_string()).collect();
+        let mut fields = Vec::new();
+        for (name, values) in [("role", roles.join(" ")), ("activation", activations.join(" "))] {
+            if !values.is_empty() {
+                field(&mut fields, name, &values);
+            }
+        }
         let new = Rc::new(Passing {
             held: permit.held().to_vec(),
             headers: PermitHeaders::of(permit),
-            roles: roles.join(" "),
-            activations: activations.join(" "),
+            fields,
+            assertions: RefCell::default(),
         });
-        *passed = Some(Rc::clone(&new));
+        passed.truncate(PASSED_MAX - 1);
+        passed.insert(0, Rc::clone(&new));
         new
+    }
+}
+
+impl Passing {
+    /// The assertion for one application behind one listener, as `sign` makes it; kept until half its life is over.
+    pub(super) fn assertion(
+        &self,
+        place: Place,
+        now: Timestamp,
+        sign: impl FnOnce() -> Option<Assertion>,
+    ) -> Option<Assertion> {
+        let mut assertions = self.assertions.borrow_mut();
+        assertions.retain(|(_, assertion)| !assertion.is_old(now));
+        if let Some((_, assertion)) = assertions.iter().find(|(known, _)| *known == place) {
+            return Some(assertion.clone());
+        }
+        let assertion = sign()?;
+        assertions.push((place, assertion.clone()));
+        Some(assertion)
     }
 }
 
@@ -151,7 +192,8 @@ impl Core {
         let (unread, unwanted) = mpsc::channel(UNREAD_MAX);
         let view = View::new(shared.rules.load_full(), &shared.meters, None, &background);
         let core = Rc::new(Self {
-            identities: Identities::new(services.authenticator, tokens_max),
+            identities: Identities::new(services.authenticator, tokens_max)
+                .with_sign_ins(services.sign_ins, tokens_max),
             judge: Judge::new(services.standings, services.clock),
             uses: services.uses,
             lines: services.lines.buffer(),
@@ -203,10 +245,10 @@ impl Core {
     }
 
     /// Appends an instant in RFC 3339; the text of a second is made once.
-    pub(super) fn write_time(&self, line: &mut Vec<u8>, at: crate::domain::time::Timestamp) {
+    pub(super) fn write_time(&self, line: &mut Vec<u8>, at: Timestamp) {
         let mut second = self.seconds.get();
         if second.at != at.as_seconds() {
-            let whole = crate::domain::time::Timestamp::from_seconds(at.as_seconds());
+            let whole = Timestamp::from_seconds(at.as_seconds());
             let text = crate::clock::format_rfc3339(whole);
             for (to, from) in second.text.iter_mut().zip(text.bytes()) {
                 *to = from;
@@ -243,7 +285,25 @@ impl View {
                 routes.map(|route| Rc::new(meters.route(&listener.name, route))).collect()
             })
             .collect();
-        Self { rules, upstreams, meters, known: RefCell::default() }
+        let fields = |pairs: &[(&str, &str)]| {
+            let mut fields = Vec::new();
+            pairs.iter().for_each(|(name, value)| field(&mut fields, name, value));
+            fields
+        };
+        let listener_fields = rules.listeners.iter().map(|listener| fields(&[("listener", &listener.name)])).collect();
+        let route_fields =
+            rules.routes.iter().map(|route| fields(&[("route", &route.name), ("upstream", &route.upstream)])).collect();
+        Self { rules, upstreams, meters, listener_fields, route_fields, known: RefCell::default() }
+    }
+
+    /// What an access line says of a listener.
+    pub(super) fn listener_fields(&self, listener: usize) -> &[u8] {
+        self.listener_fields.get(listener).map_or(&[], Vec::as_slice)
+    }
+
+    /// What an access line says of a route.
+    pub(super) fn route_fields(&self, route: usize) -> &[u8] {
+        self.route_fields.get(route).map_or(&[], Vec::as_slice)
     }
 
     /// Meters of a route on a listener, or of requests without a route.
@@ -265,14 +325,32 @@ impl View {
         if known.len() >= KNOWN_MAX {
             known.clear();
         }
+        let mut fields = Vec::new();
+        field(&mut fields, "principal", &self.rules.names.of_principal(&identity.principal));
         let new = Rc::new(Known {
             headers: IdentityHeaders::of(identity, &self.rules.names),
-            principal: self.rules.names.of_principal(&identity.principal),
+            fields,
             passed: RefCell::default(),
             _identity: Arc::clone(identity),
         });
         known.insert(address, Rc::clone(&new));
         new
+    }
+
+    /// What an application is told under seal of who asks, and why it passes; `None` when it is to be told nothing.
+    pub(super) fn assertion(
+        &self,
+        (listener, route): (usize, usize),
+        (identity, permit): (&Identity, &Permit),
+        passing: &Passing,
+        now: Timestamp,
+    ) -> Option<Assertion> {
+        let keys = self.rules.assertion_keys.as_ref()?;
+        let upstream = *self.rules.upstream_of.get(route)?;
+        let audience = self.upstreams.get(upstream)?.target.settings.assertion_audience.as_deref()?;
+        let issuer = &self.rules.listeners.get(listener)?.links.gate_url;
+        let statement = Statement { issuer, audience, identity, permit, names: &self.rules.names };
+        passing.assertion((listener, upstream), now, || Assertion::sign(keys, &statement, now))
     }
 
     /// The pool of a route's upstream.
@@ -301,6 +379,7 @@ async fn drain_unread(mut bodies: mpsc::Receiver<Incoming>, tasks: TaskTracker) 
 }
 
 const KNOWN_MAX: usize = 4096;
+const PASSED_MAX: usize = 8;
 const SCRATCH_BYTES: usize = 16 * 1024;
 const UNREAD_MAX: usize = 1024;
 const UNREAD_BYTES_MAX: usize = 2 * 1024 * 1024;

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::proxy::core::{Core, Services, Shared};
 use crate::proxy::measure::Meters;
 use crate::proxy::settings::{ListenerSettings, Rules, Settings, SettingsError};
@@ -40,6 +41,7 @@ pub struct RunningGate {
     draining: CancellationToken,
     cut: CancellationToken,
     threads: Vec<JoinHandle<()>>,
+    clock: Clock,
     /// Closed when the last core has ended.
     ended: mpsc::Receiver<()>,
 }
@@ -64,13 +66,13 @@ impl RunningGate {
     /// [`ProxyError`]; nothing is left running then.
     pub fn start(settings: &Settings, services: &Services, metrics: &Metrics) -> Result<Self, ProxyError> {
         let cores = settings.cores.max(1);
-        let rules = Rules::resolve(settings, None)?;
+        let rules = Rules::resolve(settings, None, services.clock.now())?;
         let meters = Meters::new(metrics);
         let mut serving: Vec<Vec<Serving>> = (0..cores).map(|_| Vec::new()).collect();
         let (mut addresses, mut certificates) = (Vec::new(), Vec::new());
         for (listener, rules) in settings.listeners.iter().zip(&rules.listeners) {
             let certificate = match &listener.tls {
-                Some(tls) => Some(Arc::new(Certificate::load(tls).map_err(ServerError::from)?)),
+                Some(tls) => Some(meters.certificate(Certificate::load(tls).map_err(ServerError::from)?)),
                 None => None,
             };
             let (address, sockets) = server::bind(&listener.bind, cores)?;
@@ -95,6 +97,7 @@ impl RunningGate {
             draining: CancellationToken::new(),
             cut: CancellationToken::new(),
             threads: Vec::with_capacity(cores),
+            clock: services.clock.clone(),
             ended,
         };
         for (number, serving) in serving.into_iter().enumerate() {
@@ -172,7 +175,7 @@ impl RunningGate {
         if !same_count || !settings.listeners.iter().zip(&self.listeners).all(is_same) {
             return Err(SettingsError::ListenersChanged.into());
         }
-        let rules = Rules::resolve(settings, Some(&self.shared.rules.load()))?;
+        let rules = Rules::resolve(settings, Some(&self.shared.rules.load()), self.clock.now())?;
         let mut certificates = Vec::new();
         for (listener, certificate) in settings.listeners.iter().zip(&self.certificates) {
             if let (Some(tls), Some(certificate)) = (&listener.tls, certificate) {
@@ -185,6 +188,7 @@ impl RunningGate {
     /// Takes what was prepared. Requests under way keep the old settings; long exchanges are judged again.
     pub fn take(&self, prepared: Prepared) {
         for (certificate, new) in prepared.certificates {
+            self.shared.meters.certificate_replaced(&certificate, &new);
             certificate.replace(new);
         }
         self.shared.rules.store(prepared.rules);

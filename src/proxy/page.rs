@@ -95,7 +95,7 @@ pub(in crate::proxy) static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock
 });
 
 /// The colours and sizes of the portal's own stylesheet.
-const STYLE: &str = "\
+pub(in crate::proxy) const STYLE: &str = "\
 :root{color-scheme:light dark;--page:#f6f7f8;--sheet:#fff;--sunk:#eef0f2;--line:#d8dce0;--edge:#7b848d;--ink:#16191d;--dim:#555e68;--main:#14598a;--main-over:#0e4670;--on-main:#fff;--waiting:#7a4b00}\
 @media(prefers-color-scheme:dark){:root{--page:#111417;--sheet:#191d21;--sunk:#22272c;--line:#323940;--edge:#8b959f;--ink:#e7eaed;--dim:#a4adb6;--main:#7fbfee;--main-over:#a9d5f5;--on-main:#0b1a26;--waiting:#f0c070}}\
 *{box-sizing:border-box}\

@@ -16,10 +16,12 @@ use crate::domain::principal::Group;
 use crate::domain::role::RoleId;
 use crate::domain::standing::{Basis, Lock, Standing};
 use crate::domain::time::Timestamp;
+use crate::identity::Site;
 use crate::proxy::access::Record;
 use crate::proxy::canonical::Canonical;
 use crate::proxy::core::{Core, View};
 use crate::proxy::denial::{Links, Refused};
+use crate::proxy::sign_in;
 
 /// Answers a path below the reserved prefix.
 pub(super) async fn answer(
@@ -33,16 +35,24 @@ pub(super) async fn answer(
     let endpoint = match path {
         "status" => Endpoint::Status,
         "activate" => Endpoint::Activate,
-        _ => return Err(Refused::NotFound),
+        "assertion-keys" => Endpoint::AssertionKeys,
+        other => return sign_in::answer(core, view, listener, headers, (canonical, other)).await,
     };
     if canonical.method != Method::GET && canonical.method != Method::HEAD {
         return Ok(method_not_allowed());
     }
     match endpoint {
-        Endpoint::Status => status(core, view, headers, record).await,
+        Endpoint::Status => {
+            let site = view.rules.listeners.get(listener).map(|listener| &listener.site).ok_or(Refused::Internal)?;
+            status(core, view, site, headers, record).await
+        }
         Endpoint::Activate => {
             let links = view.rules.listeners.get(listener).map(|listener| &listener.links).ok_or(Refused::Internal)?;
             activate(links, canonical.query().unwrap_or_default()).ok_or(Refused::NotFound)
+        }
+        Endpoint::AssertionKeys => {
+            let keys = view.rules.assertion_keys.as_ref().ok_or(Refused::NotFound)?;
+            Ok(assertion_keys(keys.set(core.judge.clock().now())))
         }
     }
 }
@@ -50,21 +60,32 @@ pub(super) async fn answer(
 enum Endpoint {
     Status,
     Activate,
+    AssertionKeys,
+}
+
+/// The keys by which applications verify assertions; nobody's secret.
+fn assertion_keys(set: String) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(set));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
 }
 
 /// What the caller holds now, may activate, and waits for.
 async fn status(
     core: &Core,
     view: &View,
+    site: &Site,
     headers: &HeaderMap,
     record: &mut Record,
 ) -> Result<Response<Bytes>, Refused> {
     let now = core.judge.clock().now();
     let identity = core
         .identities
-        .identify(headers, now)
+        .prove(headers, site, now)
         .await
         .map_err(Refused::from)?
+        .map(|proven| proven.identity)
         .ok_or(Refused::Denied(Denial::NotSignedIn))?;
     record.identity = Some(Arc::clone(&identity));
     let standings = core.judge.all_of(&identity).ok_or(crate::proxy::steps::UNAVAILABLE)?;

@@ -3,10 +3,14 @@
 //! Rules are made whole or not at all, and swapped as one: a request sees one set from its first byte to its last.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::time::Timestamp;
+use crate::identity::Site;
 use crate::identity::names::IssuerNames;
+use crate::proxy::assertion::{self, AssertionKeyError};
 use crate::proxy::canonical::{CanonicalSettings, Underscores};
 use crate::proxy::denial::Links;
 use crate::proxy::headers::TrustedProxies;
@@ -39,6 +43,8 @@ pub struct Settings {
     pub tokens_max: usize,
     /// How long a client may pause inside a request's body; a short one must be whole within it.
     pub body_timeout: Duration,
+    /// The key that signs assertions; made when an upstream is sent any and the file is not there.
+    pub assertion_key_file: PathBuf,
 }
 
 /// One listener of the gate.
@@ -78,6 +84,9 @@ pub enum SettingsError {
         /// Why.
         problem: String,
     },
+    /// There is no key to sign assertions with.
+    #[error(transparent)]
+    AssertionKey(#[from] AssertionKeyError),
     /// Listeners differ from those the process started with.
     #[error("listeners cannot be changed without a restart")]
     ListenersChanged,
@@ -99,6 +108,8 @@ pub(super) struct Rules {
     pub(super) trusted_proxies: Arc<TrustedProxies>,
     pub(super) names: IssuerNames,
     pub(super) body_timeout: Duration,
+    /// `None` when no upstream is sent assertions.
+    pub(super) assertion_keys: Option<assertion::Keys>,
 }
 
 /// What requests need to know of the listener they came on.
@@ -107,13 +118,15 @@ pub(super) struct ListenerRules {
     /// For logs and metrics.
     pub(super) name: Arc<str>,
     pub(super) links: Links,
+    /// Where people sign in, and whose sessions count.
+    pub(super) site: Site,
     /// Origins whose pages may open a WebSocket.
     origins: Vec<String>,
 }
 
 impl Rules {
     /// Resolves settings, and keeps targets of `present` that did not change, so that their connections stay.
-    pub(super) fn resolve(settings: &Settings, present: Option<&Self>) -> Result<Self, SettingsError> {
+    pub(super) fn resolve(settings: &Settings, present: Option<&Self>, now: Timestamp) -> Result<Self, SettingsError> {
         let routes = Routes::new(settings.routes.clone()).map_err(SettingsError::Routes)?;
         let mut upstreams = Vec::with_capacity(settings.upstreams.len());
         let mut by_name = HashMap::new();
@@ -134,6 +147,10 @@ impl Rules {
                 })
             })
             .collect::<Result<_, _>>()?;
+        let asserts = settings.upstreams.iter().any(|upstream| upstream.assertion_audience.is_some());
+        let present_keys = present.and_then(|rules| rules.assertion_keys.as_ref());
+        let assertion_keys =
+            asserts.then(|| assertion::Keys::load(&settings.assertion_key_file, present_keys, now)).transpose()?;
         Ok(Self {
             canonical: CanonicalSettings {
                 spelling: routes.spelling(),
@@ -149,6 +166,7 @@ impl Rules {
                 .map(|listener| ListenerRules {
                     name: listener.bind.to_string().into(),
                     links: Links { portal_url: settings.portal_url.clone(), gate_url: listener.public_url.clone() },
+                    site: Site::gate(&listener.public_url),
                     origins: std::iter::once(origin_of(&listener.public_url).to_owned())
                         .chain(listener.websocket_origins.iter().cloned())
                         .collect(),
@@ -157,6 +175,7 @@ impl Rules {
             trusted_proxies: Arc::new(settings.trusted_proxies.clone()),
             names: settings.names.clone(),
             body_timeout: settings.body_timeout,
+            assertion_keys,
         })
     }
 }

@@ -74,6 +74,10 @@ impl Judge {
                 .map(|permit| judged(permit, at, Vec::new()))
                 .map_err(NotPermitted::Denied);
         };
+        // a journal in doubt gives nobody a role
+        if asks_roles(&rule.demand) && self.standings.doubted().is_some() {
+            return self.without_standing(rule, stamp);
+        }
         let Some(own) = self.of_principal(stamp, &identity.principal) else {
             return self.without_standing(rule, stamp);
         };
@@ -176,13 +180,18 @@ const fn asks_who(demand: &Demand) -> bool {
     }
 }
 
+const fn asks_roles(demand: &Demand) -> bool {
+    matches!(demand, Demand::AnyRole(_) | Demand::AllRoles(_))
+}
+
 fn groups_may_help(verdict: &Verdict, rule: &Rule, identity: &Identity) -> bool {
     let denial = match verdict {
         Ok(permit) => permit.shadowed(),
         Err(denial) => Some(denial),
     };
-    let of_roles = matches!(rule.demand, Demand::AnyRole(_) | Demand::AllRoles(_));
-    of_roles && !identity.groups.is_empty() && matches!(denial, Some(Denial::Requestable(_) | Denial::Forbidden))
+    asks_roles(&rule.demand)
+        && !identity.groups.is_empty()
+        && matches!(denial, Some(Denial::Requestable(_) | Denial::Forbidden))
 }
 
 /// More groups than this cannot be looked up for one request; fewer standings never allow more.

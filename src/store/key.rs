@@ -1,13 +1,17 @@
 //! The signing key's file: made at first start for its owner alone, and refused when others may read it.
+//!
+//! A rotation writes the next key beside it first, then the record that names it, then takes it into use: whenever it is cut
+//! off, the key that the journal demands is in one of the two files. The former key stays beside under another name, for
+//! opening copies that were made before; nothing else needs it.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::journal::SigningKey;
+use crate::journal::{PublicKey, SigningKey};
 use crate::store::StoreError;
 
 /// The key in the file at `path`; none when there is no file.
@@ -46,6 +50,59 @@ pub(super) fn load_or_make(path: &Path) -> Result<SigningKey, StoreError> {
         Err(error) => return Err(StoreError::file(path, error.error)),
     }
     load(path)?.ok_or_else(|| StoreError::KeyMissing(path.to_owned()))
+}
+
+/// Warns when others than the owner may read or write `path`, which holds what people did and were told.
+pub(crate) fn tell_who_may_read(path: &Path) {
+    if let Ok(found) = fs::metadata(path) {
+        let mode = found.permissions().mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            let path = path.display();
+            tracing::warn!("`{path}` has mode {mode:o}; it should be 600, for its owner alone: chmod 600 '{path}'");
+        }
+    }
+}
+
+/// Makes a key and keeps it beside the one at `path`, to be taken into use later. One that was never taken is replaced.
+pub(super) fn make_next(path: &Path) -> Result<SigningKey, StoreError> {
+    let (next, folder) = (next_path(path), folder_of(path)?);
+    let failed = |error| StoreError::file(&next, error);
+    let (key, bytes) = SigningKey::generate().map_err(|source| StoreError::Key { path: next.clone(), source })?;
+    let mut file = tempfile::Builder::new().prefix(".hallpass-key").tempfile_in(folder).map_err(failed)?;
+    file.write_all(&bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(&next).map_err(|error| failed(error.error))?;
+    sync_folder(folder)?;
+    Ok(key)
+}
+
+/// The key kept beside the one at `path`, when there is one.
+pub(super) fn next_key(path: &Path) -> Result<Option<SigningKey>, StoreError> {
+    load(&next_path(path))
+}
+
+/// Puts the next key in the place of the one at `path`, which is `former` and is kept under the name returned.
+pub(super) fn take_next(path: &Path, former: &PublicKey) -> Result<PathBuf, StoreError> {
+    let short: String = former.to_string().chars().take(16).collect();
+    let kept = beside(path, &format!(".retired-{short}"));
+    match fs::hard_link(path, &kept) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(StoreError::file(&kept, error)),
+    }
+    fs::rename(next_path(path), path).map_err(|error| StoreError::file(path, error))?;
+    sync_folder(folder_of(path)?)?;
+    Ok(kept)
+}
+
+fn next_path(path: &Path) -> PathBuf {
+    beside(path, ".next")
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 /// The folder of `path`, made for its owner alone when it is not there.

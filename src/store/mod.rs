@@ -4,26 +4,40 @@
 //! and rows commit together or not at all. Rows are folded from events only, so they can be made again at any time.
 //!
 //! - `open`, `key`: first start, the checks of every start, the signing key's file
+//! - `reserve`: room for ending rights when the disk is full
+//! - `operator`: what is done to a store while no hallpass runs on it: another key, a confirmed head, a new beginning
 //! - `append`, `case`: one transaction, and what a decision in it may read
 //! - `fold`: event → rows · `rows`: rows as they are read · `tables`: every table and key layout
+//! - `seal`, `vouched`: rows that grant are bound to the key, and compared whenever a verdict or decision rests on them
 //! - `query`, `search`, `records`: questions · `rebuild`: all tables from the journal
+//! - `snapshot`: the journal carried away · `stopped`, `build`, `overlay`: a store that no hallpass runs on
 
 mod append;
+mod build;
 mod case;
 mod error;
 mod fold;
 mod handle;
+mod index;
 mod key;
+mod lent;
 mod open;
+mod operator;
 mod outside;
+mod overlay;
 mod query;
 mod rebuild;
 mod records;
+mod reserve;
 mod rows;
+mod seal;
 mod search;
+mod snapshot;
+pub mod stopped;
 mod tables;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod vouched;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,13 +54,18 @@ use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
 use crate::journal::{Exported, Note, Sealed, SigningKey};
 use crate::store::handle::Handle;
-use crate::store::open::{Place, Trust};
+use crate::store::open::{Checked, Place, Trust};
+use crate::store::seal::Seals;
 
 pub use append::{Appender, Transaction};
+pub use build::{Ended, Fresh};
 pub use error::StoreError;
+pub(crate) use key::tell_who_may_read;
+pub use operator::{Rotated, Successor, begin_successor, confirm_head, open_existing, public_key_in_file, rotate_key};
 pub use outside::each_record;
 pub use query::Reader;
 pub use rebuild::TableDigest;
+pub use snapshot::Snapshot;
 
 /// No page of a list is longer, whatever was asked for.
 pub const PAGE_MAX: usize = 10_000;
@@ -73,8 +92,8 @@ pub struct Opened {
 /// # Errors
 /// [`StoreError`]; nothing that exists is ever replaced.
 pub fn open(settings: &Settings, now: Timestamp) -> Result<Opened, StoreError> {
-    let (place, database, trust) = open::open_files(settings, now)?;
-    Ok(opened(place, database, trust))
+    let (place, checked, trust) = open::open_files(settings, now)?;
+    Ok(opened(place, checked, trust))
 }
 
 /// Opens the store in `backend`, or begins one when it holds no table at all. The backend must stay usable after it was
@@ -83,12 +102,14 @@ pub fn open(settings: &Settings, now: Timestamp) -> Result<Opened, StoreError> {
 /// # Errors
 /// As [`open`].
 pub fn open_backend(backend: impl StorageBackend, key: SigningKey, now: Timestamp) -> Result<Opened, StoreError> {
-    let (place, database, trust) = open::open_storage(Arc::new(backend), key, now)?;
-    Ok(opened(place, database, trust))
+    let (place, checked, trust) = open::open_storage(Arc::new(backend), key, now)?;
+    Ok(opened(place, checked, trust))
 }
 
-fn opened(place: Place, database: redb::Database, trust: Trust) -> Opened {
-    let shared = Arc::new(Shared { handle: Handle::new(database), trust });
+fn opened(place: Place, Checked { database, sums, .. }: Checked, trust: Trust) -> Opened {
+    let seals = Seals::new(&trust.key, &trust.chain.realm);
+    seals.replace(sums);
+    let shared = Arc::new(Shared { handle: Handle::new(database), trust, seals: Arc::new(seals) });
     let reader = Reader { shared: Arc::clone(&shared) };
     Opened { reader, appender: Appender::new(shared, place) }
 }
@@ -97,6 +118,7 @@ fn opened(place: Place, database: redb::Database, trust: Trust) -> Opened {
 struct Shared {
     handle: Handle,
     trust: Trust,
+    seals: Arc<Seals>,
 }
 
 /// The newest record.
@@ -125,6 +147,8 @@ pub struct Entry {
     pub event: Event,
     /// Its free text, unless erased.
     pub detail: Option<Detail>,
+    /// Whether there was free text, and it was erased.
+    pub erased: bool,
     /// The same free text as it was kept, for export.
     pub note: Option<Note>,
     /// The sealed bytes (core, hashes, signature), for export.

@@ -1,13 +1,11 @@
 //! Opening and creating: what is there is checked before anybody relies on it, and never replaced.
 
-use std::fmt;
 use std::fs;
 use std::io;
-use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{BackendError, Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
+use redb::{Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 use redb::{StorageBackend, WriteTransaction};
 
 use crate::domain::event::{Actor, Detail, Event};
@@ -15,12 +13,15 @@ use crate::domain::id::CommandId;
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
 use crate::journal::verify::Verifier;
-use crate::journal::{SigningKey, Tip};
-use crate::store::append::{Draft, write_head};
+use crate::journal::{PublicKey, SigningKey, Tip};
+use crate::store::append::{Draft, write_head, write_seal};
+use crate::store::fold::Folded;
 use crate::store::handle::{begin_write, guarded};
-use crate::store::key::{folder_of, load, load_or_make, sync_folder};
-use crate::store::rebuild::refold;
-use crate::store::tables::{CURSORS, FORMAT, JOURNAL, META, NOTES, Rows};
+use crate::store::key::{folder_of, load, load_or_make, next_key, sync_folder, take_next, tell_who_may_read};
+use crate::store::lent::Lent;
+use crate::store::rebuild::{compare, refold};
+use crate::store::seal::{Seals, Sums};
+use crate::store::tables::{CURSORS, FORMAT, JOURNAL, META, NOTES, Rows, Source};
 use crate::store::{Header, Settings, StoreError, rows};
 
 /// Where a database comes from, again and again.
@@ -31,16 +32,35 @@ pub(super) enum Place {
     Backend(Arc<dyn StorageBackend>),
 }
 
+/// A database that was opened and checked.
+pub(super) struct Checked {
+    /// It.
+    pub(super) database: Database,
+    /// What its chain hangs on.
+    pub(super) chain: Chain,
+    /// The seals of its rows.
+    pub(super) sums: Sums,
+}
+
 /// What a database must agree with.
 pub(super) struct Trust {
-    /// Signs, and is the root of trust.
+    /// Signs the next record.
     pub(super) key: SigningKey,
+    /// What the chain hangs on.
+    pub(super) chain: Chain,
+}
+
+/// What every record of one journal has in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Chain {
     /// The chain's name.
     pub(super) realm: String,
+    /// The key named by the first record.
+    pub(super) root: PublicKey,
 }
 
 /// The key and the database of `settings`, both made at first start.
-pub(super) fn open_files(settings: &Settings, now: Timestamp) -> Result<(Place, Database, Trust), StoreError> {
+pub(super) fn open_files(settings: &Settings, now: Timestamp) -> Result<(Place, Checked, Trust), StoreError> {
     let Settings { path, key_path } = settings;
     let place = Place::File(path.clone());
     let key = if path.try_exists().map_err(|error| StoreError::file(path, error))? {
@@ -48,11 +68,24 @@ pub(super) fn open_files(settings: &Settings, now: Timestamp) -> Result<(Place, 
     } else {
         folder_of(key_path)?;
         let key = load_or_make(key_path)?;
-        create_file(path, &key, now)?;
+        create_file(path, &key, now, None)?;
         key
     };
-    let (database, realm) = place.open_checked(&key)?;
-    Ok((place, database, Trust { key, realm }))
+    let (key, checked) = match place.open_checked(&key) {
+        Ok(checked) => (key, checked),
+        // a rotation that was cut off between its record and its file is finished now
+        Err(StoreError::Foreign(why)) => match next_key(key_path)? {
+            Some(next) => {
+                let checked = place.open_checked(&next).map_err(|_| StoreError::Foreign(why))?;
+                take_next(key_path, key.public_key())?;
+                (next, checked)
+            }
+            None => return Err(StoreError::Foreign(why)),
+        },
+        Err(error) => return Err(error),
+    };
+    let chain = checked.chain.clone();
+    Ok((place, checked, Trust { key, chain }))
 }
 
 /// The database in `backend`, begun when it holds nothing at all.
@@ -60,29 +93,28 @@ pub(super) fn open_storage(
     backend: Arc<dyn StorageBackend>,
     key: SigningKey,
     now: Timestamp,
-) -> Result<(Place, Database, Trust), StoreError> {
+) -> Result<(Place, Checked, Trust), StoreError> {
     let place = Place::Backend(backend);
-    let (database, realm) = guarded(|| {
+    let checked = guarded(|| {
         let database = place.open()?;
         if database.begin_read()?.list_tables()?.next().is_none() {
-            begin_journal(&database, &key, now)?;
+            begin_journal(&database, &key, now, None)?;
         }
         bring_up(&database, &key)?;
-        let realm = check(&database, &key)?;
-        Ok((database, realm))
+        check(database, &key)
     })?;
-    Ok((place, database, Trust { key, realm }))
+    let chain = checked.chain.clone();
+    Ok((place, checked, Trust { key, chain }))
 }
 
 impl Place {
-    /// Opens what is there and checks it; returns the realm with it.
-    pub(super) fn open_checked(&self, key: &SigningKey) -> Result<(Database, String), StoreError> {
+    /// Opens what is there and checks it; returns what its chain hangs on with it.
+    pub(super) fn open_checked(&self, key: &SigningKey) -> Result<Checked, StoreError> {
         // the guard also covers closing what turns out to be damaged
         guarded(|| {
             let database = self.open()?;
             bring_up(&database, key)?;
-            let realm = check(&database, key)?;
-            Ok((database, realm))
+            check(database, key)
         })
     }
 
@@ -96,12 +128,14 @@ impl Place {
                     return Err(StoreError::Damaged(format!("`{}` is empty", path.display())));
                 }
                 builder.set_check_integrity_on_open(length <= CHECKED_BYTES_MAX);
+                tell_who_may_read(path);
                 builder.open(path).map_err(|error| match error {
                     redb::DatabaseError::Storage(redb::StorageError::Io(error))
                         if error.kind() == io::ErrorKind::InvalidData =>
                     {
                         StoreError::Damaged(format!("`{}` is no hallpass store: {error}", path.display()))
                     }
+                    redb::DatabaseError::Storage(redb::StorageError::Io(error)) => StoreError::file(path, error),
                     other => other.into(),
                 })
             }
@@ -111,12 +145,17 @@ impl Place {
 }
 
 /// A new store under its final name only when its first record is durable.
-fn create_file(path: &Path, key: &SigningKey, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn create_file(
+    path: &Path,
+    key: &SigningKey,
+    now: Timestamp,
+    succession: Option<Succession>,
+) -> Result<(), StoreError> {
     let folder = folder_of(path)?;
     let failed = |error| StoreError::file(path, error);
     let file = tempfile::Builder::new().prefix(".hallpass-new").tempfile_in(folder).map_err(failed)?;
     let database = Builder::new().set_cache_size(CACHE_BYTES).create(file.path())?;
-    begin_journal(&database, key, now)?;
+    begin_journal(&database, key, now, succession)?;
     database.close()?;
     match file.persist_noclobber(path) {
         Ok(_) => sync_folder(folder),
@@ -126,7 +165,18 @@ fn create_file(path: &Path, key: &SigningKey, now: Timestamp) -> Result<(), Stor
     }
 }
 
-fn begin_journal(database: &Database, key: &SigningKey, now: Timestamp) -> Result<(), StoreError> {
+/// What a new journal says of the one before it, and in whose words.
+pub(super) struct Succession {
+    pub(super) event: Event,
+    pub(super) detail: Detail,
+}
+
+fn begin_journal(
+    database: &Database,
+    key: &SigningKey,
+    now: Timestamp,
+    succession: Option<Succession>,
+) -> Result<(), StoreError> {
     let realm = data_encoding::HEXLOWER.encode(&random::<16>()?);
     let public_key = key.public_key().to_string();
     let transaction = begin_write(database)?;
@@ -134,9 +184,13 @@ fn begin_journal(database: &Database, key: &SigningKey, now: Timestamp) -> Resul
     write_meta(&transaction, &realm, &public_key)?;
     let header =
         Header { command: CommandId::from_random(random()?), time: now, actor: Actor::Hallpass, idempotency: None };
-    let mut draft = Draft::new(Tip::START);
+    let mut draft = Draft::new(Tip::START, Folded::new(Arc::new(Seals::new(key, &realm))));
     let opened = Event::JournalOpened { realm: realm.clone(), public_key };
     draft.append(&transaction, key, &realm, &header, &[opened], &Detail::default())?;
+    if let Some(Succession { event, detail }) = succession {
+        let header = Header { command: CommandId::from_random(random()?), actor: Actor::Operator, ..header };
+        draft.append(&transaction, key, &realm, &header, &[event], &detail)?;
+    }
     draft.write_head(&transaction)?;
     Ok(transaction.commit()?)
 }
@@ -168,7 +222,7 @@ fn bring_up(database: &Database, key: &SigningKey) -> Result<(), StoreError> {
     if !(1..FORMAT).contains(&found) {
         return Ok(());
     }
-    let (realm, public_key) = about(&database.begin_read()?, key)?;
+    let Chain { realm, root } = about(&database.begin_read()?)?;
     tracing::info!(store.format = found, "the tables are of an older format and are made anew from the journal");
     let transaction = begin_write(database)?;
     let head = rows::head(&transaction)?;
@@ -176,13 +230,15 @@ fn bring_up(database: &Database, key: &SigningKey) -> Result<(), StoreError> {
         transaction.delete_table(table.definition())?;
     }
     make_tables(&transaction)?;
-    let tip = refold(&transaction, *key.public_key())?;
+    let (tip, folded) = refold(&transaction, root, Seals::new(key, &realm))?;
     if tip != head {
         // a cut tail must not vanish with the old tables
         return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
     }
-    write_meta(&transaction, &realm, &public_key)?;
+    is_in_force(key, &transaction, root, tip.sequence)?;
+    write_meta(&transaction, &realm, &root.to_string())?;
     write_head(&transaction, &tip)?;
+    write_seal(&transaction, &tip, &folded)?;
     Ok(transaction.commit()?)
 }
 
@@ -190,27 +246,55 @@ fn format(source: &ReadTransaction) -> Result<u32, StoreError> {
     Ok(u32::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "format")?)?))
 }
 
-/// Realm and public key the store was begun with; the key must be ours.
-fn about(source: &ReadTransaction, key: &SigningKey) -> Result<(String, String), StoreError> {
+/// What the store says its chain hangs on.
+fn about(source: &ReadTransaction) -> Result<Chain, StoreError> {
     let text = |name| {
         String::from_utf8(rows::meta(source, name)?).map_err(|_| StoreError::Damaged(format!("`{name}` is no text")))
     };
     let (realm, public_key) = (text("realm")?, text("public_key")?);
-    if public_key != key.public_key().to_string() {
-        return Err(StoreError::Foreign(format!("it was begun with the public key {public_key}")));
-    }
-    Ok((realm, public_key))
+    let root = public_key.parse().map_err(|_| StoreError::Damaged("the root public key is none".to_owned()))?;
+    Ok(Chain { realm, root })
 }
 
-/// Checks format, key, head and the last thousand records; returns the realm.
-fn check(database: &Database, key: &SigningKey) -> Result<String, StoreError> {
-    let source = &database.begin_read()?;
+/// The key of this hallpass must be the one in force.
+fn is_in_force(key: &SigningKey, source: &impl Source, root: PublicKey, last: u64) -> Result<(), StoreError> {
+    let in_force = rows::key_after(source, root, Position(last))?;
+    if in_force == *key.public_key() {
+        Ok(())
+    } else {
+        Err(StoreError::Foreign(format!("it is signed with the public key {in_force}")))
+    }
+}
+
+/// Checks format, key, head, the last thousand records, and that the rows that grant are those that were written.
+fn check(database: Database, key: &SigningKey) -> Result<Checked, StoreError> {
+    let source = database.begin_read()?;
+    let (chain, head) = check_journal(&source, key)?;
+    let seals = Seals::new(key, &chain.realm);
+    let sums = seals.sums_of(&source)?;
+    let seal = source.open_table(META)?.get("seal")?.map(|seal| seal.value().to_vec());
+    if seal.is_some_and(|seal| seals.vouches_for(&head, &sums, &seal)) {
+        drop(source);
+        return Ok(Checked { database, chain, sums });
+    }
+    // made anew without the key, or sealed by a former one: the journal itself has the last word
+    tracing::warn!("the rows of the store are not sealed by this key; comparing all of them with the journal");
+    let folded = compare(&source, &chain, seals)?;
+    drop(source);
+    let transaction = begin_write(&database)?;
+    write_seal(&transaction, &head, &folded)?;
+    transaction.commit()?;
+    Ok(Checked { database, chain, sums })
+}
+
+fn check_journal(source: &ReadTransaction, key: &SigningKey) -> Result<(Chain, Tip), StoreError> {
     let found = format(source)?;
     if found != FORMAT {
         return Err(StoreError::UnknownVersion { found, known: FORMAT });
     }
-    let (realm, _) = about(source, key)?;
+    let chain = about(source)?;
     let head = rows::head(source)?;
+    is_in_force(key, source, chain.root, head.sequence)?;
     let applied = u64::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "applied")?)?);
     if applied != head.sequence {
         return Err(StoreError::Damaged(format!("rows are folded up to {applied}, the head is {}", head.sequence)));
@@ -220,22 +304,23 @@ fn check(database: &Database, key: &SigningKey) -> Result<String, StoreError> {
     if last != head.sequence || journal.len()? != head.sequence {
         return Err(StoreError::Damaged(format!("the head is {}, the last record {last}", head.sequence)));
     }
-    let tip = verify_tail(source, key, &realm, head.sequence)?;
+    let tip = verify_tail(source, &chain, head.sequence)?;
     if tip != head {
         return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
     }
-    Ok(realm)
+    Ok((chain, head))
 }
 
-fn verify_tail(source: &ReadTransaction, key: &SigningKey, realm: &str, last: u64) -> Result<Tip, StoreError> {
+fn verify_tail(source: &ReadTransaction, Chain { realm, root }: &Chain, last: u64) -> Result<Tip, StoreError> {
     let first = last.saturating_sub(VERIFIED_AT_OPEN).saturating_add(1).max(1);
     let mut verifier = if first == 1 {
-        Verifier::new(*key.public_key())
+        Verifier::new(*root)
     } else {
         let before = Position(first.saturating_sub(1));
         let sealed = rows::existing(rows::sealed(source, before)?)?;
         let time = crate::journal::upcast::read(&sealed.core)?.time;
-        Verifier::after(*key.public_key(), realm.to_owned(), Tip { sequence: before.0, hash: sealed.hash, time })
+        let in_force = rows::key_after(source, *root, before)?;
+        Verifier::after(in_force, realm.clone(), Tip { sequence: before.0, hash: sealed.hash, time })
     };
     for entry in source.open_table(JOURNAL)?.range(first..)? {
         let (sequence, row) = entry?;
@@ -245,7 +330,7 @@ fn verify_tail(source: &ReadTransaction, key: &SigningKey, realm: &str, last: u6
             .check(sequence, &rows::sealed_from(row.value())?, note.as_ref())
             .map_err(|fault| StoreError::Damaged(fault.to_string()))?;
         if let Event::JournalOpened { realm: begun, .. } = record.event
-            && begun != realm
+            && begun != *realm
         {
             return Err(StoreError::Foreign(format!("its journal is that of realm {begun}")));
         }
@@ -258,65 +343,6 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
     let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| StoreError::Randomness)?;
     Ok(bytes)
-}
-
-/// Storage that outlives the database on it, so that it can be opened again.
-struct Lent(Arc<dyn StorageBackend>);
-
-impl fmt::Debug for Lent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl StorageBackend for Lent {
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
-    }
-
-    fn close(&self) -> io::Result<()> {
-        self.0.close()
-    }
-
-    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.try_lock_range(start, end)
-    }
-
-    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.try_lock_shared_range(start, end)
-    }
-
-    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.lock_range(start, end)
-    }
-
-    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.lock_shared_range(start, end)
-    }
-
-    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.unlock_range(start, end)
-    }
-
-    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.query_lock_range(start, end)
-    }
 }
 
 /// What redb may hold in memory.

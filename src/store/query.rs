@@ -13,9 +13,12 @@ use crate::domain::identity::Identity;
 use crate::domain::principal::{Party, Principal};
 use crate::domain::standing::{Lock, Position, Standing};
 use crate::domain::time::Timestamp;
-use crate::journal::PublicKey;
+use crate::journal::verify::KeySpan;
+use crate::journal::{Checkpoint, PublicKey, SignedCheckpoint, SigningKey};
 use crate::store::rows::{self, due_in, existing, inverted_position};
+use crate::store::seal::View;
 use crate::store::tables::{CURSORS, Rows, due_key, fixed, party_key};
+use crate::store::vouched::Vouched;
 use crate::store::{AssignmentFilter, Head, Listed, Order, PAGE_MAX, PhaseName, Shared, StoreError};
 
 /// Reads the store; every call sees one consistent state. Blocking, short.
@@ -41,13 +44,43 @@ impl Reader {
     /// # Errors
     /// None at present; other stores may have to ask.
     pub fn realm(&self) -> Result<(String, String), StoreError> {
-        Ok((self.shared.trust.realm.clone(), self.public_key().to_string()))
+        Ok((self.shared.trust.chain.realm.clone(), self.public_key().to_string()))
     }
 
     /// The root public key.
     #[must_use]
     pub fn public_key(&self) -> PublicKey {
+        self.shared.trust.chain.root
+    }
+
+    /// The public key that signs the next record: the root key, or the one it was rotated to.
+    #[must_use]
+    pub fn signing_key(&self) -> PublicKey {
         *self.shared.trust.key.public_key()
+    }
+
+    /// The head at `now`, signed, to be kept elsewhere.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn checkpoint(&self, now: Timestamp) -> Result<SignedCheckpoint, StoreError> {
+        self.checkpoint_by(&self.shared.trust.key, now)
+    }
+
+    /// The head at `now`, signed by `key`.
+    pub(super) fn checkpoint_by(&self, key: &SigningKey, now: Timestamp) -> Result<SignedCheckpoint, StoreError> {
+        let head = self.head()?;
+        let realm = self.shared.trust.chain.realm.clone();
+        let checkpoint = Checkpoint { realm, sequence: head.position.0, hash: head.hash, time: now.max(head.time) };
+        Ok(checkpoint.sign(key))
+    }
+
+    /// The keys that signed this journal, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn keys(&self) -> Result<Vec<KeySpan>, StoreError> {
+        self.read(|source| rows::keys(source, self.public_key()))
     }
 
     /// What `party` holds, may activate and awaits.
@@ -55,7 +88,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the store fails.
     pub fn standing(&self, party: &Party) -> Result<Standing, StoreError> {
-        self.read(|source| rows::standing(source, party, Position(rows::head(source)?.sequence)))
+        self.vouched(|source, head| source.standing(party, head))
     }
 
     /// One case.
@@ -63,7 +96,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the store fails.
     pub fn activation(&self, id: ActivationId) -> Result<Option<Listed<Activation>>, StoreError> {
-        self.read(|source| Ok(rows::activation(source, id.to_bytes())?.map(Listed::from)))
+        self.vouched(|source, _| Ok(source.activation(id.to_bytes())?.map(Listed::from)))
     }
 
     /// One assignment.
@@ -71,7 +104,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the store fails.
     pub fn assignment(&self, id: AssignmentId) -> Result<Option<Listed<Assignment>>, StoreError> {
-        self.read(|source| Ok(rows::assignment(source, id.to_bytes())?.map(Listed::from)))
+        self.vouched(|source, _| Ok(source.assignment(id.to_bytes())?.map(Listed::from)))
     }
 
     /// Standing (not ended) assignments, newest first, starting below `before`; at most [`PAGE_MAX`].
@@ -138,7 +171,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the store fails.
     pub fn is_locked(&self, principal: &Principal) -> Result<bool, StoreError> {
-        self.read(|source| Ok(rows::lock(source, principal)? == Lock::Locked))
+        self.vouched(|source, _| Ok(source.lock(principal)? == Lock::Locked))
     }
 
     /// What time has caught up with at `now`, earliest first.
@@ -192,6 +225,24 @@ impl Reader {
     /// [`StoreError`] when the store fails.
     pub fn cursor(&self, name: &str) -> Result<Option<Position>, StoreError> {
         self.read(|source| Ok(source.open_table(CURSORS)?.get(name)?.map(|position| Position(position.value()))))
+    }
+
+    /// Reads rows that are compared with their seals. A snapshot that two commits overtook is taken anew.
+    fn vouched<T>(
+        &self,
+        read: impl Fn(&Vouched<'_, ReadTransaction>, Position) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut tried = 0;
+        loop {
+            let found = self.read(|source| {
+                let head = rows::head(source)?.sequence;
+                read(&Vouched::new(source, &self.shared.seals, View::At(head)), Position(head))
+            });
+            match found {
+                Err(StoreError::Overtaken) if tried < SNAPSHOTS_MAX => tried += 1,
+                other => return other,
+            }
+        }
     }
 
     pub(super) fn read<T>(
@@ -261,3 +312,6 @@ fn waits_for(activation: &Activation, identity: &Identity) -> bool {
         .is_some_and(|stage| stage.approvers.iter().any(|approver| identity.is(approver)));
     named && activation.principal != identity.principal && !ballot.has_vote_of(&identity.principal)
 }
+
+/// So often a snapshot is taken anew, before the head is believed to be damaged.
+const SNAPSHOTS_MAX: u32 = 100;

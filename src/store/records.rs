@@ -106,6 +106,7 @@ fn entry(source: &ReadTransaction, position: Position) -> Result<Entry, StoreErr
     let record = upcast::read(&sealed.core)?;
     let note = rows::note(source, position)?;
     let detail = note.as_ref().map(Note::detail).transpose()?;
+    let erased = record.detail.is_some() && note.is_none();
     Ok(Entry {
         position,
         time: record.time,
@@ -113,6 +114,7 @@ fn entry(source: &ReadTransaction, position: Position) -> Result<Entry, StoreErr
         command: record.command,
         event: record.event,
         detail,
+        erased,
         note,
         sealed,
     })

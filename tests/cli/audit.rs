@@ -103,7 +103,7 @@ fn what_proves_nothing_is_said() {
     let journal = Journal::write();
     let alone = journal.verify(&journal.export(), &[]);
     assert_eq!(alone.code, 0, "{alone:?}");
-    assert!(alone.err.contains("with --public-key it would be proven"), "{}", alone.err);
+    assert!(alone.err.contains("with --key it would be proven"), "{}", alone.err);
     assert!(alone.err.contains("a cut end shows only against a head kept elsewhere"), "{}", alone.err);
     let json = journal.verify(&journal.export(), &["--json"]);
     let json: Value = serde_json::from_str(&json.out).unwrap();

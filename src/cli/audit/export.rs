@@ -81,7 +81,7 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
 pub(super) const PATH: &str = "/audit/export";
 
 /// Hands each piece of a long answer on; fails when it breaks off.
-pub(super) async fn copy(
+pub(in crate::cli) async fn copy(
     client: &Client,
     mut response: Response,
     take: &mut dyn FnMut(&[u8]) -> io::Result<()>,

@@ -3,46 +3,45 @@
 //! A journal proves itself only against something kept elsewhere: its root public key, and a head. What was not given is
 //! said, so that nobody takes a chain that fits itself for the chain that was written.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::cli::audit::export::{PATH, copy};
-use crate::cli::audit::store;
+use crate::cli::audit::found::{Elsewhere, Found, Judge, Root};
+use crate::cli::audit::source;
 use crate::cli::client::{Client, Options};
 use crate::cli::desk::print_json;
 use crate::cli::failure::Failure;
 use crate::cli::terminal::{Streams, safe};
 use crate::cli::wire::Head;
 use crate::clock::format_rfc3339;
-use crate::domain::event::Event;
-use crate::domain::time::Timestamp;
-use crate::journal::export::{ReadError, read_json_lines};
-use crate::journal::verify::{Anchor, Fault, Verified, Wrong, verify};
-use crate::journal::{Exported, PublicKey, upcast};
+use crate::journal::checkpoint::read_all;
+use crate::journal::verify::{Anchor, Verified};
+use crate::journal::{PublicKey, SignedCheckpoint};
 
 /// What to verify, and against what
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// An export in JSON lines, `-` for standard input; the portal's journal otherwise
-    #[arg(value_name = "FILE.jsonl")]
+    /// An export, a backup, or the store of a hallpass that was stopped; `-` reads an export from standard input. The
+    /// portal's journal otherwise
+    #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     /// The store's file, while no hallpass runs on it
     #[arg(long, value_name = "FILE", conflicts_with = "file")]
     store: Option<PathBuf>,
     /// The root public key, 64 hexadecimal digits, from where nobody could have changed it
-    #[arg(long, value_name = "HEX")]
+    #[arg(long = "key", visible_alias = "public-key", value_name = "HEX")]
     public_key: Option<PublicKey>,
     /// A head noted earlier, as printed by this command: the journal must still hold it
     #[arg(long, value_name = "SEQ:HASH")]
     expect_head: Option<ExpectedHead>,
+    /// Anchors kept elsewhere, one or many: the journal must hold all of them
+    #[arg(long, value_name = "FILE")]
+    anchor: Option<PathBuf>,
     /// The portal.
     #[command(flatten)]
     pub(super) portal: Options,
@@ -67,164 +66,58 @@ fn anchor(sequence: u64, hash: &str) -> Option<Anchor> {
 }
 
 pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let (given, expected) = (arguments.public_key, arguments.expect_head.map(|head| head.0));
-    let found = match (&arguments.file, &arguments.store) {
+    let notes = arguments.anchor.as_deref().map(anchors_in).transpose()?.unwrap_or_default();
+    let heads = arguments.expect_head.iter().map(|head| head.0).collect();
+    let mut elsewhere = Elsewhere { heads, notes };
+    let given = arguments.public_key.map_or(Root::Unknown, Root::Given);
+    let judge = match (&arguments.file, &arguments.store) {
         (Some(path), _) => {
-            let file = if path == Path::new("-") { spool(streams.input)? } else { open(path)? };
-            Found::in_export(file, Root::of(given), expected)?
-        }
-        (None, Some(path)) => store::verify(path, Root::of(given), expected)?,
-        (None, None) => of_portal(&Client::new(&arguments.portal)?, given, expected).await?,
-    };
-    tell(&found, arguments.portal.json, streams)
-}
-
-/// What was checked against what, and what came of it.
-pub(super) struct Found {
-    root: Root,
-    tally: Tally,
-    expected: Option<Anchor>,
-    result: Result<Verified, Fault>,
-}
-
-/// The key everything hangs on.
-#[derive(Clone, Copy)]
-pub(super) enum Root {
-    /// Given by whoever verifies.
-    Given(PublicKey),
-    /// Told by the portal, whose journal it is.
-    OfPortal(PublicKey),
-    /// Not given: the journal names its own, which proves that it fits itself and nothing else.
-    Unknown,
-    /// Named by the journal itself.
-    OfJournal(PublicKey),
-}
-
-impl Root {
-    fn of(given: Option<PublicKey>) -> Self {
-        given.map_or(Self::Unknown, Self::Given)
-    }
-
-    const fn key(self) -> Option<PublicKey> {
-        match self {
-            Self::Given(key) | Self::OfPortal(key) | Self::OfJournal(key) => Some(key),
-            Self::Unknown => None,
-        }
-    }
-}
-
-/// What was seen on the way.
-#[derive(Default)]
-struct Tally {
-    records: u64,
-    first: Option<Timestamp>,
-    last: Option<Timestamp>,
-    events: BTreeMap<String, u64>,
-}
-
-/// As much of a record as is counted; whether it is one is the verifier's to say.
-#[derive(Deserialize)]
-struct Glance {
-    time: Timestamp,
-    event: Kind,
-}
-
-#[derive(Deserialize)]
-struct Kind {
-    #[serde(rename = "type")]
-    name: String,
-}
-
-impl Tally {
-    fn count(&mut self, exported: &Exported) {
-        self.records = self.records.saturating_add(1);
-        if let Ok(glance) = serde_json::from_slice::<Glance>(&exported.sealed.core) {
-            self.first = self.first.or(Some(glance.time));
-            self.last = Some(glance.time);
-            *self.events.entry(glance.event.name).or_default() += 1;
-        }
-    }
-}
-
-impl Found {
-    pub(super) fn in_export(mut file: File, root: Root, expected: Option<Anchor>) -> Result<Self, Failure> {
-        file.rewind()?;
-        let first = read_json_lines(BufReader::new(&file)).next();
-        file.rewind()?;
-        Ok(Self::among(first, read_json_lines(BufReader::new(file)), root, expected))
-    }
-
-    /// Verifies `records`, of which `first` is the first.
-    fn among(
-        first: Option<Result<Exported, ReadError>>,
-        records: impl Iterator<Item = Result<Exported, ReadError>>,
-        root: Root,
-        expected: Option<Anchor>,
-    ) -> Self {
-        let mut tally = Tally::default();
-        let root = match root {
-            Root::Unknown => match own_root(first) {
-                Ok(key) => Root::OfJournal(key),
-                Err(wrong) => return Self { root, tally, expected, result: Err(Fault { sequence: 1, wrong }) },
-            },
-            known => known,
-        };
-        let counted = records.inspect(|read| {
-            if let Ok(exported) = read {
-                tally.count(exported);
+            let mut judge = Judge::new(given, elsewhere);
+            if path == Path::new("-") {
+                source::input(streams.input, &mut judge)?;
+            } else {
+                source::file(path, &mut judge)?;
             }
-        });
-        let result = match root.key() {
-            Some(key) => verify(counted, &key, expected.as_ref()),
-            None => Err(Fault { sequence: 1, wrong: Wrong::Root }),
-        };
-        Self { root, tally, expected, result }
-    }
+            judge
+        }
+        (None, Some(path)) => {
+            let mut judge = Judge::new(given, elsewhere);
+            source::store(path, &mut judge)?;
+            judge
+        }
+        (None, None) => {
+            let client = Client::new(&arguments.portal)?;
+            // the head first: the export that follows must hold it, so a portal cannot leave out its end unnoticed
+            let (told, head) = head_of(&client).await?;
+            elsewhere.heads.push(head);
+            let mut judge = Judge::new(arguments.public_key.map_or(Root::OfPortal(told), Root::Given), elsewhere);
+            source::portal(&client, &mut judge).await?;
+            judge
+        }
+    };
+    let nothing_elsewhere = arguments.expect_head.is_none() && arguments.anchor.is_none();
+    tell(&judge.finish(), nothing_elsewhere, arguments.portal.json, streams)
 }
 
-/// The root key that a journal's first record names.
-fn own_root(first: Option<Result<Exported, ReadError>>) -> Result<PublicKey, Wrong> {
-    let first = first.ok_or(Wrong::Missing { found: None })?;
-    let first = first.map_err(|error| Wrong::Unreadable(error.to_string()))?;
-    let record = upcast::read(&first.sealed.core).map_err(|error| Wrong::Unreadable(error.to_string()))?;
-    match &record.event {
-        Event::JournalOpened { public_key, .. } => public_key.parse().map_err(|_| Wrong::Root),
-        _ if first.sequence > 1 => Err(Wrong::Missing { found: Some(first.sequence) }),
-        _ => Err(Wrong::Root),
-    }
-}
-
-/// Takes the head first: the export that follows must hold it, so a portal cannot leave out its end unnoticed.
-async fn of_portal(client: &Client, given: Option<PublicKey>, expected: Option<Anchor>) -> Result<Found, Failure> {
+/// The root key and the head that the portal tells.
+async fn head_of(client: &Client) -> Result<(PublicKey, Anchor), Failure> {
     let head: Head = client.get("/audit/head", &[]).await?.read()?;
     let strange = |what: &str| Failure::Unreachable(format!("the portal's {what} is none; is --portal right?"));
     let told = head.public_key.parse().map_err(|_| strange("public key"))?;
-    let head = anchor(head.sequence, &head.hash).ok_or_else(|| strange("head"))?;
-    let mut file = tempfile::tempfile()?;
-    let response = client.open(PATH, &[("format", "jsonl")], None).await?;
-    copy(client, response, &mut |bytes| file.write_all(bytes)).await?;
-    let root = given.map_or(Root::OfPortal(told), Root::Given);
-    let again = expected.map(|_| file.try_clone()).transpose()?;
-    let found = Found::in_export(file, root, Some(head))?;
-    match again {
-        // one pass holds the journal against one head
-        Some(file) if found.result.is_ok() => Found::in_export(file, root, expected),
-        _ => Ok(found),
+    Ok((told, anchor(head.sequence, &head.hash).ok_or_else(|| strange("head"))?))
+}
+
+fn anchors_in(path: &Path) -> Result<Vec<SignedCheckpoint>, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::Usage(format!("cannot read `{}`: {error}", path.display())))?;
+    let notes = read_all(&text);
+    if notes.is_empty() {
+        return Err(Failure::Usage(format!("`{}` holds no anchor", path.display())));
     }
+    Ok(notes)
 }
 
-fn open(path: &Path) -> Result<File, Failure> {
-    File::open(path).map_err(|error| Failure::Usage(format!("cannot read `{}`: {error}", path.display())))
-}
-
-/// What cannot be read twice is kept meanwhile.
-fn spool(input: &mut dyn BufRead) -> Result<File, Failure> {
-    let mut file = tempfile::tempfile()?;
-    io::copy(input, &mut file)?;
-    Ok(file)
-}
-
-fn tell(found: &Found, json: bool, streams: &mut Streams<'_>) -> Result<(), Failure> {
+fn tell(found: &Found, nothing_elsewhere: bool, json: bool, streams: &mut Streams<'_>) -> Result<(), Failure> {
     if json {
         print_json(streams, &as_json(found).to_string())?;
     }
@@ -234,13 +127,12 @@ fn tell(found: &Found, json: bool, streams: &mut Streams<'_>) -> Result<(), Fail
         Err(fault) => return Err(Failure::False(format!("the journal is not as it was written: {fault}"))),
     }
     if matches!(found.root, Root::OfJournal(_) | Root::Unknown) {
-        let told =
-            "the root key is what the journal itself names: with --public-key it would be proven whose journal it is";
+        let told = "the root key is what the journal itself names: with --key it would be proven whose journal it is";
         writeln!(streams.err, "note: {told}")?;
     }
-    if found.expected.is_none() {
-        let told =
-            "a cut end shows only against a head kept elsewhere: note this one, and give it as --expect-head next time";
+    if nothing_elsewhere {
+        let told = "a cut end shows only against a head kept elsewhere: note this one, and give it as --expect-head next \
+            time, or give --anchor";
         writeln!(streams.err, "note: {told}")?;
     }
     Ok(())
@@ -259,9 +151,19 @@ fn describe(found: &Found, verified: &Verified, streams: &mut Streams<'_>) -> io
     if let Some(key) = found.root.key() {
         line("root key", &key.to_string())?;
     }
+    for span in verified.keys.iter().skip(1) {
+        line("rotated to", &format!("{} from record {}", span.key, span.since))?;
+    }
+    if found.held_against > 0 {
+        line("held", &format!("{} heads kept elsewhere", found.held_against))?;
+    }
+    if let Some((sequence, at)) = tally.confirmed {
+        let told = format!("by record {sequence} of {}: older anchors are not held against it", format_rfc3339(at));
+        line("confirmed", &told)?;
+    }
     line("erased", &format!("{} notes", verified.erased))?;
     for (event, count) in &tally.events {
-        line("", &format!("{count:>8}  {}", safe(event)))?;
+        line("", &format!("{count:>8}  {event}"))?;
     }
     Ok(())
 }
@@ -277,6 +179,9 @@ fn as_json(found: &Found) -> Value {
             "last_at": tally.last.map(format_rfc3339),
             "realm": verified.realm,
             "public_key": found.root.key().map(|key| key.to_string()),
+            "keys": verified.keys.iter().map(|span| json!({ "key": span.key.to_string(), "since": span.since })).collect::<Vec<_>>(),
+            "held": found.held_against,
+            "confirmed": tally.confirmed.map(|(sequence, _)| sequence),
             "erased": verified.erased,
             "events": tally.events,
         }),

@@ -58,6 +58,12 @@ pub(crate) struct Upstream {
     /// Whether the application sees the `Authorization` header.
     #[serde(default)]
     pub(crate) forward_authorization: bool,
+    /// Whether the application is sent a signed assertion of who asks and by what right.
+    #[serde(default)]
+    pub(crate) assertion: bool,
+    /// The `aud` of these assertions; the upstream's name when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) assertion_audience: Option<Text<Filled>>,
     /// Authorities to trust instead of the platform's, PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) authorities_file: Option<Text<Filled>>,
@@ -175,6 +181,9 @@ pub(crate) struct Gate {
     pub(crate) underscores: Underscores,
     /// Protocols besides `websocket` that a client may switch to, in lower case.
     pub(crate) upgrades: Vec<Text<Name>>,
+    /// Keys of signed assertions, PEM, made when needed; `assertion.key` beside the store's `key_file` when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) assertion_key_file: Option<Text<Filled>>,
 }
 
 /// What happens to header names with an underscore.

@@ -3,6 +3,7 @@
 //! Defaults that stand alone are here; those that are inherited (defaults → application → role) are in `effective`.
 //! Unknown keys are refused by the schema and not by serde, which would stop at the first one.
 
+mod anchor;
 mod gate;
 mod identity;
 mod role;
@@ -15,6 +16,7 @@ use crate::domain::time::Span;
 use crate::server::Bind;
 use ipnet::IpNet;
 
+pub(crate) use anchor::Anchor;
 pub(crate) use gate::{
     Case, EncodedSlashes, EnforcementMode, Gate, Limits, Listener, PathParameters, Route, RouteMode, Tls, Underscores,
     Upstream,
@@ -32,6 +34,9 @@ pub(crate) struct Configuration {
     /// Where the journal lives.
     #[serde(default)]
     pub(crate) store: Store,
+    /// Where the journal's head is published, so that nobody can change the journal unnoticed.
+    #[serde(default)]
+    pub(crate) anchor: Anchor,
     /// Where people request, approve and review.
     pub(crate) portal: Portal,
     /// Health and metrics.

@@ -16,6 +16,7 @@ use crate::portal;
 use crate::proxy::UpstreamSettings;
 use crate::proxy::canonical::Underscores;
 use crate::server::{self, Bind, tls};
+use crate::store;
 use crate::telemetry::logs;
 
 /// The listeners of the gate.
@@ -137,6 +138,7 @@ pub(crate) fn upstreams(raw: &[raw::Upstream], context: &mut Context<'_>) -> Vec
             idle_timeout: duration(&upstream.idle_timeout),
             idle_max: count(upstream.idle_max),
             forward_authorization: upstream.forward_authorization,
+            assertion_audience: assertion_audience(upstream, &path, context),
             authorities_file: upstream
                 .authorities_file
                 .as_ref()
@@ -144,6 +146,18 @@ pub(crate) fn upstreams(raw: &[raw::Upstream], context: &mut Context<'_>) -> Vec
         });
     }
     upstreams
+}
+
+fn assertion_audience(upstream: &raw::Upstream, path: &Path, context: &mut Context<'_>) -> Option<String> {
+    match (&upstream.assertion_audience, upstream.assertion) {
+        (Some(audience), true) => Some(audience.0.0.clone()),
+        (None, true) => Some(upstream.name.0.0.clone()),
+        (Some(_), false) => {
+            context.error(&path.key("assertion_audience"), "no assertion is sent without `assertion = true`");
+            None
+        }
+        (None, false) => None,
+    }
 }
 
 /// What is logged, and how.
@@ -160,8 +174,17 @@ pub(crate) fn log(raw: &raw::Log, context: &mut Context<'_>) -> logs::Settings {
 }
 
 /// How the gate reads requests.
-pub(crate) fn gate(raw: &raw::Gate) -> Gate {
+pub(crate) fn gate(raw: &raw::Gate, store: &store::Settings, context: &mut Context<'_>) -> Gate {
+    let path = Path::default().key("gate").key("assertion_key_file");
+    let assertion_key_file = match &raw.assertion_key_file {
+        Some(file) => context.file(&file.0.0, &path),
+        None => store.key_path.with_file_name("assertion.key"),
+    };
+    if [&store.path, &store.key_path].contains(&&assertion_key_file) {
+        context.error(&path, "assertions have a key of their own, in a file of its own");
+    }
     Gate {
+        assertion_key_file,
         cores: NonZeroU32::new(raw.cores),
         underscores: match raw.underscores {
             raw::Underscores::Refuse => Underscores::Refuse,

@@ -1,5 +1,6 @@
 //! From what was written to what is needed: names looked up, settings inherited, senseless things refused.
 
+mod anchor;
 mod context;
 mod gate;
 mod identity;
@@ -7,6 +8,7 @@ mod lint;
 mod policy;
 mod roles;
 mod route;
+mod secret;
 mod settings;
 
 use std::collections::BTreeSet;
@@ -35,17 +37,20 @@ pub(crate) fn resolve(raw: Configuration, context: &mut Context<'_>) -> Option<C
     let listeners = gate::listeners(&raw.listener, context);
     let resolved_portal = gate::portal(&raw.portal, &raw.listener, context);
     gate::clashes(&raw, context);
+    identity::sites(&raw, context);
     let admin = gate::admin(&raw.admin, context);
-    let gate = gate::gate(&raw.gate);
     let log = gate::log(&raw.log, context);
     let (limits, pending) = gate::limits(&raw.limits, context);
     let store = store(&raw, context);
+    let gate = gate::gate(&raw.gate, &store, context);
+    let anchor = anchor::anchor(&raw, context);
     lint::lint(&raw, &roles, context);
 
     let trusted_proxies = raw.trusted_proxies.iter().map(|network| network.0).collect();
     let effective = Effective {
         trusted_proxies: raw.trusted_proxies,
         store: raw.store,
+        anchor: raw.anchor,
         portal: raw.portal,
         admin: raw.admin,
         log: raw.log,
@@ -65,6 +70,7 @@ pub(crate) fn resolve(raw: Configuration, context: &mut Context<'_>) -> Option<C
         .ok()?;
     Some(Config {
         store,
+        anchor,
         identity: identity_settings,
         names,
         policies: Policies::new(roles.policies, pending),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::anchor;
 use crate::config::effective;
 use crate::config::forms::Origin;
 use crate::config::problem::Problem;
@@ -14,8 +15,8 @@ use crate::config::raw;
 use crate::domain::command::Declared;
 use crate::domain::policy::Policies;
 use crate::domain::rule::Rule;
-use crate::identity;
 use crate::identity::names::IssuerNames;
+use crate::identity::{self, Site};
 use crate::portal;
 use crate::proxy::UpstreamSettings;
 use crate::proxy::canonical::Underscores;
@@ -30,6 +31,8 @@ use crate::telemetry::logs;
 pub struct Config {
     /// Where the journal lives.
     pub store: store::Settings,
+    /// Where heads are published.
+    pub anchor: anchor::Settings,
     /// Who vouches for people.
     pub identity: identity::Settings,
     /// Short names of issuers.
@@ -98,6 +101,16 @@ pub struct Route {
 }
 
 impl Config {
+    /// Where people sign in: the portal and every gate; none when no issuer is configured for it.
+    #[must_use]
+    pub fn sites(&self) -> Vec<Site> {
+        if self.identity.issuers.iter().all(|issuer| issuer.sign_in.is_none()) {
+            return Vec::new();
+        }
+        let gates = self.listeners.iter().map(|listener| Site::gate(&listener.public_url.to_string()));
+        std::iter::once(Site::portal(&self.portal.public_url.to_string())).chain(gates).collect()
+    }
+
     /// The routes as the gate takes them. Where nobody may pass the upstream is never asked, and any of them will do.
     #[must_use]
     pub fn route_settings(&self) -> Vec<RouteSettings> {
@@ -150,6 +163,8 @@ pub struct Gate {
     pub underscores: Underscores,
     /// Protocols besides `websocket` that a client may switch to, in lower case.
     pub upgrades: Vec<Arc<str>>,
+    /// Keys of signed assertions.
+    pub assertion_key_file: PathBuf,
 }
 
 /// Bounds of the gate.
@@ -170,6 +185,7 @@ pub struct Limits {
 pub(crate) struct Effective {
     pub(crate) trusted_proxies: Vec<crate::config::forms::Text<IpNet>>,
     pub(crate) store: raw::Store,
+    pub(crate) anchor: raw::Anchor,
     pub(crate) portal: raw::Portal,
     pub(crate) admin: raw::Admin,
     pub(crate) log: raw::Log,

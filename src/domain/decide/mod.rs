@@ -8,6 +8,7 @@ pub mod authority;
 mod ballot;
 mod credentials;
 mod ending;
+mod erasure;
 mod extension;
 mod lock;
 mod reconcile;
@@ -26,7 +27,7 @@ use crate::domain::event::Event;
 use crate::domain::policy::Policies;
 use crate::domain::principal::{Party, Principal};
 use crate::domain::refusal::{Refusal, Refusals};
-use crate::domain::standing::{Lock, Standing};
+use crate::domain::standing::{Lock, Position, Standing};
 use crate::domain::time::Timestamp;
 
 pub use settle::overdue_events;
@@ -52,6 +53,8 @@ pub struct Case {
     pub pending: PendingCounts,
     /// Whether the principal the command is about is locked.
     pub subject_lock: Lock,
+    /// The records whose notes are of the principal the command is about, oldest first.
+    pub notes: Vec<Position>,
     /// Who is locked of those with a standing or declared assignment the command must know.
     pub locked: Vec<Principal>,
 }
@@ -136,6 +139,9 @@ pub fn decide(case: &Case, caller: &Caller, command: &Command, now: Timestamp) -
         }
         Command::RevokeCredentials { principal, justification } => {
             credentials::revoke(case, caller, principal, justification.as_deref(), now)
+        }
+        Command::Erase { principal, justification } => {
+            erasure::erase(case, caller, principal, justification.as_deref(), now)
         }
         Command::Reconcile { declared, digest } => match caller {
             Caller::Configuration => Ok(reconcile::reconcile(case, declared, digest, now)),

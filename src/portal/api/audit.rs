@@ -144,7 +144,8 @@ fn permitted(desk: &Desk, filter: RecordFilter) -> Result<Option<RecordFilter>, 
 pub(super) async fn head(State(portal): State<Portal>, caller: SignedIn) -> Result<axum::Json<JournalHead>, Problem> {
     let head = portal.read(&caller.identity, |desk| {
         all_or_nothing(desk)?;
-        Ok(JournalHead::of(&desk.reader().head()?, desk.reader().realm()?))
+        let reader = desk.reader();
+        Ok(JournalHead::of(&reader.head()?, reader.realm()?, reader.signing_key()))
     });
     head.await.map(axum::Json)
 }

@@ -1,12 +1,15 @@
 //! The API under `/api/v1`: one file per noun. Router and OpenAPI document come from the same list of handlers.
 
 pub(super) mod activation;
+mod anchor;
 pub(super) mod assignment;
 pub(super) mod audit;
+mod backup;
 pub(super) mod command;
 pub(super) mod decision;
 pub(super) mod document;
 mod ending;
+mod erasure;
 mod events;
 pub(super) mod export;
 pub(super) mod list;
@@ -41,10 +44,14 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(ending::revoke))
         .routes(routes!(me::lock, me::unlock))
         .routes(routes!(me::revoke_credentials))
+        .routes(routes!(erasure::erase))
         .routes(routes!(audit::list))
         .routes(routes!(export::export))
         .routes(routes!(audit::head))
         .routes(routes!(verification::read, verification::verify))
+        .routes(routes!(backup::backup))
+        .routes(routes!(anchor::checkpoint))
+        .routes(routes!(anchor::publish))
         .routes(routes!(uses::list))
         .routes(routes!(events::follow));
     OpenApiRouter::with_openapi(document::about()).nest("/api/v1", v1)

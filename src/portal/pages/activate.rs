@@ -196,7 +196,7 @@ fn form(policy: &RolePolicy, wish: &Wish, faults: &Faults) -> Markup {
     let field = |name, label, hint, need| Field { form: "", name, label, hint, need, faults };
     let mut lengths = rules::presets(limits.min, limits.max, limits.default);
     lengths.push(Choice { value: OTHER.to_owned(), label: "Other".to_owned() });
-    let length_hint = format!("From {} to {}, such as 45m or 1h 30m.", limits.min, limits.max);
+    let length_hint = format!("From {} to {}.", limits.min, limits.max);
     let readers = if policy.approval.stages.is_empty() { "Administrators" } else { "Approvers" };
     let why_hint = rules::justification_hint(&policy.justification, readers);
     let ticket_hint = match &policy.ticket.pattern {
@@ -209,7 +209,8 @@ fn form(policy: &RolePolicy, wish: &Wish, faults: &Faults) -> Markup {
         input type="hidden" name="method" value=(wish.method);
         (once())
         (field("duration", "For how long", &length_hint, Need::Required).radios("preset", &lengths, &wish.preset, &html! {
-            input .short type="text" name="duration" value=(wish.duration) aria-label="Other length" autocomplete="off"
+            input .short.other type="text" name="duration" value=(wish.duration) aria-label="Other length" autocomplete="off"
+                placeholder="such as 1h 30m"
                 data-other="preset" aria-invalid=[(!faults.of("duration").is_empty()).then_some("true")];
         }))
         (field("justification", "Justification", &why_hint, policy.justification.need).lines(&wish.justification))

@@ -106,9 +106,9 @@ fn card(desk: &Desk, held: &Held) -> Result<Markup, Problem> {
 fn actions(desk: &Desk, case: &domain::Activation) -> Result<Markup, Problem> {
     let path = format!("/activations/{}", case.id);
     Ok(html! {
-        div .row {
-            (button::link(Weight::Side, "Details", &path))
+        div .row.acts {
             (button::form(Weight::Destructive, "Deactivate", case.role.as_str(), &format!("{path}/deactivate")))
+            a href=(path) { "Details" span .unseen { " of " (case.role) } }
             (extend::drawer(desk, case, &extend::Wanted::default()))
         }
     })
@@ -141,14 +141,13 @@ fn request(desk: &Desk, case: &Activation) -> Markup {
                 span .dim { "asked " (time::distance(case.requested_at.0, now)) " for " (time::span(case.requested.duration.0)) }
             }
             @if let Some(approval) = &case.approval {
-                div .row {
-                    span .dim { "Waits for" } (party::parties(&approval.approvers))
-                    span .dim { "· lapses " (time::distance(approval.lapses_at.0, now)) }
+                p .dim {
+                    "Waits for " (party::any_of(&approval.approvers)) " · lapses " (time::distance(approval.lapses_at.0, now))
                 }
             }
-            div .row {
-                (button::link(Weight::Side, "Details", &path))
+            div .row.acts {
                 (button::form(Weight::Destructive, "Cancel", &format!("request for {}", case.role.0), &format!("{path}/cancel")))
+                a href=(path) { "Details" span .unseen { " of the request for " (case.role.0) } }
             }
         }
     }

@@ -18,6 +18,7 @@ pub(in crate::portal) mod problem;
 mod request;
 mod roles;
 pub(in crate::portal) mod rules;
+mod sign_in;
 pub(in crate::portal) mod story;
 mod wish;
 
@@ -47,4 +48,9 @@ pub(super) fn router() -> Router<Portal> {
         .route("/roles", get(roles::page))
         .route("/roles/{app}/{role}", get(roles::one))
         .route("/assets/{name}", get(asset::serve))
+        .route("/sign-in", get(sign_in::begin))
+        .route("/callback", get(sign_in::finish))
+        .route("/sign-out", get(sign_in::ask_to_sign_out).post(sign_in::sign_out))
+        .route("/signed-out", get(sign_in::signed_out))
+        .route("/backchannel-logout", post(sign_in::notice))
 }

@@ -14,7 +14,7 @@ use crate::portal::wire::common::named;
 pub(in crate::portal) fn demands(policy: &RolePolicy) -> Markup {
     let assurance = &policy.assurance;
     html! {
-        span .row {
+        span .badges {
             @if policy.approval.stages.is_empty() { (badge(Tone::Plain, "No approval")) }
             @else { (badge(Tone::Plain, "Approval")) }
             @if !assurance.mfa_amr.is_empty() { (badge(Tone::Plain, "Second factor")) }

@@ -11,6 +11,7 @@
   // --- times
 
   const inZone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const inDay = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
   const zoneName = new Intl.DateTimeFormat().resolvedOptions().timeZone;
 
   function span(milliseconds, exactly) {
@@ -21,6 +22,11 @@
     if (h) return two(h, "h", m, "min");
     if (m) return exactly ? `${m} min ${String(s).padStart(2, "0")} s` : `${m} min`;
     return `${s} s`;
+  }
+
+  function moment(at) {
+    const sameDay = new Date(at).toDateString() === new Date(now()).toDateString();
+    return sameDay ? `today, ${inDay.format(at)}` : inZone.format(at);
   }
 
   function distance(at) {
@@ -37,7 +43,7 @@
     let over = false;
     for (const time of all("time[data-time]")) {
       const at = Date.parse(time.dateTime);
-      if (time.dataset.time === "moment") write(time, inZone.format(at));
+      if (time.dataset.time === "moment") write(time, moment(at));
       if (time.dataset.time === "distance") write(time, distance(at));
       if (time.dataset.time === "countdown") {
         const left = at - now();

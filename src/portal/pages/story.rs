@@ -10,8 +10,17 @@ use crate::portal::pages::parts::badge::{Tone, ending_word};
 use crate::portal::pages::parts::{party, text, time};
 use crate::store::Entry;
 
+/// Where a story is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::portal) enum Telling {
+    /// By itself, with everything.
+    Whole,
+    /// Beside what was asked for, whose words it need not repeat.
+    BesideTheRequest,
+}
+
 /// Everything `entries`, the records of one case from oldest to newest, have to tell.
-pub(in crate::portal) fn story(entries: &[Entry], names: &IssuerNames, now: Timestamp) -> Markup {
+pub(in crate::portal) fn story(entries: &[Entry], names: &IssuerNames, now: Timestamp, telling: Telling) -> Markup {
     html! {
         ol .steps {
             @for (index, entry) in entries.iter().enumerate() {
@@ -22,7 +31,9 @@ pub(in crate::portal) fn story(entries: &[Entry], names: &IssuerNames, now: Time
                         (line)
                         @if first { (by(entry, names)) }
                         " " span .dim { "· " (time::moment(entry.time)) " · " (time::distance(entry.time, now)) }
-                        @if let Some(detail) = entry.detail.as_ref().filter(|_| first) { (words(detail)) }
+                        @let told = telling == Telling::BesideTheRequest && matches!(entry.event, Event::ActivationRequested { .. });
+                        @if let Some(detail) = entry.detail.as_ref().filter(|_| first && !told) { (words(detail)) }
+                        @if entry.erased && !told { p .dim { "What was written here is erased." } }
                     }
                 }
             }
@@ -67,7 +78,11 @@ fn told(event: &Event) -> Option<(Tone, Markup)> {
         | Event::AssignmentEnded { .. }
         | Event::PrincipalLocked { .. }
         | Event::PrincipalUnlocked { .. }
-        | Event::CredentialsRevoked { .. } => return None,
+        | Event::CredentialsRevoked { .. }
+        | Event::KeyRotated { .. }
+        | Event::AnchorConfirmed { .. }
+        | Event::JournalSucceeded { .. }
+        | Event::NotesErased { .. } => return None,
     };
     Some(told)
 }
@@ -87,6 +102,7 @@ fn by(entry: &Entry, names: &IssuerNames) -> Markup {
             html! { " by " (party::person(name, &names.of_principal(principal))) }
         }
         Actor::Configuration => html! { " by the configuration" },
+        Actor::Operator => html! { " by the operator" },
         // time did it
         Actor::Hallpass => html! {},
     }

@@ -11,9 +11,11 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::schema;
+use crate::anchor;
 use crate::clock::{Clock, ManualClock};
 use crate::domain::assignment::AssignmentKind;
 use crate::domain::command::{Caller, Command, Declared};
@@ -27,8 +29,8 @@ use crate::domain::principal::{Group, Party, Principal};
 use crate::domain::role::RoleId;
 use crate::domain::time::{Span, Timestamp};
 use crate::identity::names::IssuerNames;
-use crate::identity::{Authenticator, IssuerSettings, KeySource, Settings as IdentitySettings};
-use crate::portal::{Limits, Parts, Portal, RoutesByRole, Settings, SignIn, router};
+use crate::identity::{Authenticator, IssuerSettings, KeySource, Settings as IdentitySettings, SignIns};
+use crate::portal::{Limits, Parts, Portal, RoutesByRole, Settings, router};
 use crate::standings::Standings;
 use crate::store;
 use crate::telemetry::Metrics;
@@ -40,7 +42,7 @@ pub(super) const PORTAL: &str = "https://pim.example";
 pub(super) const VAULT: &str = "shop/vault-reader";
 pub(super) const TILL: &str = "shop/till";
 pub(super) const WHY: &str = "the till of shop 4 is stuck";
-const NOW: i64 = 1_795_404_600;
+pub(super) const NOW: i64 = 1_795_404_600;
 
 /// A portal and all below it.
 pub(super) struct World {
@@ -84,29 +86,44 @@ impl World {
     }
 
     pub(super) async fn with(limits: Limits) -> Self {
+        Self::over(limits, policies([]), |_| {}).await
+    }
+
+    /// Over a store in which `begin` has written before anybody came.
+    pub(super) async fn over(limits: Limits, policies: Policies, begin: impl FnOnce(&mut store::Appender)) -> Self {
         let folder = TempDir::new().unwrap();
         let (clock, manual) = Clock::manual(Timestamp::from_seconds(NOW));
         let metrics = Arc::new(Metrics::default());
         let settings =
             store::Settings { path: folder.path().join("store.redb"), key_path: folder.path().join("store.key") };
-        let opened = store::open(&settings, clock.now()).unwrap();
+        let mut opened = store::open(&settings, clock.now()).unwrap();
+        begin(&mut opened.appender);
         let standings = Standings::new(opened.reader.clone(), 1000).unwrap();
-        let policies = Arc::new(ArcSwap::from_pointee(policies()));
+        let policies = Arc::new(ArcSwap::from_pointee(policies));
         let writer_settings =
             writer::Settings { policies: Arc::clone(&policies), clock_behind_max: std::time::Duration::from_secs(5) };
         let (writer, _) =
             writer::start(opened.appender, standings.clone(), clock.clone(), writer_settings, &metrics).unwrap();
         let key = Ed25519KeyPair::generate().unwrap();
         let authenticator = authenticator(&folder, &key, &clock, &metrics);
+        let (sign_ins, _) = SignIns::new(authenticator.clone(), folder.path().join("store.sessions")).unwrap();
         let (recorder, uses, _) = uses::start(&folder.path().join("uses.redb"), &metrics).unwrap();
         let stop = CancellationToken::new();
         let names = IssuerNames::new([("demo".into(), ISSUER.into())]);
+        let anchor = anchor::Settings { file: None, webhook: None, interval: Span::minutes(5), records_max: 1000 };
+        let head = standings.watch();
+        let (anchors, publisher) =
+            anchor::start(&anchor, opened.reader.clone(), head, clock.clone(), &metrics).unwrap();
+        let running = TaskTracker::new();
+        running.spawn(publisher.run(stop.clone()));
         let parts = Parts {
+            anchors,
             writer: writer.clone(),
             uses,
             reader: opened.reader,
             standings,
             authenticator,
+            sign_ins,
             names: Arc::new(ArcSwap::from_pointee(names)),
             policies,
             routes: Arc::new(ArcSwap::from_pointee(RoutesByRole::from([(role(VAULT), vec!["/vault/**".to_owned()])]))),
@@ -115,7 +132,6 @@ impl World {
             settings: Settings {
                 public_url: PORTAL.to_owned(),
                 gate_urls: vec!["https://shop.example".to_owned()],
-                sign_in: SignIn::Absent,
                 limits,
             },
             stop: stop.clone(),
@@ -322,7 +338,8 @@ fn authenticator(folder: &TempDir, key: &Ed25519KeyPair, clock: &Clock, metrics:
     Authenticator::new(settings, clock.clone(), metrics).unwrap().0
 }
 
-fn policies() -> Policies {
+/// The roles of the stories, and `more`.
+pub(super) fn policies(more: impl IntoIterator<Item = RolePolicy>) -> Policies {
     let group = |name| Party::Group(Group::new(ISSUER, name));
     let approved = ApprovalRule {
         stages: vec![Stage { approvers: vec![group("leads")], quorum: 1, deny_threshold: 1 }],
@@ -341,10 +358,10 @@ fn policies() -> Policies {
         policy("hallpass/administrator", ApprovalRule::default()),
         policy("hallpass/auditor", ApprovalRule::default()),
     ];
-    Policies::new(roles, PendingLimits::default())
+    Policies::new(roles.into_iter().chain(more), PendingLimits::default())
 }
 
-fn policy(name: &str, approval: ApprovalRule) -> RolePolicy {
+pub(super) fn policy(name: &str, approval: ApprovalRule) -> RolePolicy {
     let limits = AssignmentLimits { permanent: Permanence::Allowed, max: Span::days(365) };
     RolePolicy {
         role: role(name),

@@ -157,6 +157,9 @@ pub(in crate::portal) struct Activation {
     /// The request that was denied for want of the role, as the requester says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::portal) wanted: Option<Wanted>,
+    /// What was typed with the request is erased.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(in crate::portal) erased: bool,
     /// Names the policy the case was begun under.
     pub(in crate::portal) policy: String,
 }
@@ -213,6 +216,9 @@ pub(in crate::portal) struct Decision {
     pub(in crate::portal) at: Instant,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::portal) justification: Option<String>,
+    /// What was typed with it is erased.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(in crate::portal) erased: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::portal) adjusted: Option<Requested>,
 }
@@ -258,10 +264,8 @@ impl Activation {
         names: &IssuerNames,
         now: Timestamp,
     ) -> Self {
-        let asked = records
-            .iter()
-            .find(|entry| matches!(entry.event, Event::ActivationRequested { .. }))
-            .and_then(|entry| detail_of(entry, records));
+        let request = records.iter().find(|entry| matches!(entry.event, Event::ActivationRequested { .. }));
+        let asked = request.and_then(|entry| detail_of(entry, records));
         let (state, ending, ended_at, window) = life(case, now);
         let pending = state == State::Pending;
         let ballot = case.ballot().filter(|ballot| now < ballot.lapses_at);
@@ -305,6 +309,7 @@ impl Activation {
             justification: asked.and_then(|detail| detail.justification.clone()),
             ticket: asked.and_then(|detail| detail.ticket.clone()),
             wanted: asked.and_then(|detail| detail.wanted.as_ref()).map(Wanted::from),
+            erased: request.is_some_and(|entry| is_erased(entry, records)),
             policy: case.terms.policy.to_string(),
         }
     }
@@ -339,7 +344,8 @@ fn decisions(case: &domain::Activation, records: &[Entry], names: &IssuerNames) 
     case.decisions
         .iter()
         .map(|decision| {
-            let detail = told.next().and_then(|entry| detail_of(entry, records));
+            let told = told.next();
+            let detail = told.and_then(|entry| detail_of(entry, records));
             Decision {
                 approver: names.of_principal(&decision.approver),
                 name: detail.and_then(|detail| detail.name.clone()),
@@ -347,6 +353,7 @@ fn decisions(case: &domain::Activation, records: &[Entry], names: &IssuerNames) 
                 stage: decision.stage,
                 at: Instant(decision.at),
                 justification: detail.and_then(|detail| detail.justification.clone()),
+                erased: told.is_some_and(|entry| is_erased(entry, records)),
                 adjusted: decision.adjusted.map(Requested::from),
             }
         })
@@ -356,6 +363,11 @@ fn decisions(case: &domain::Activation, records: &[Entry], names: &IssuerNames) 
 /// The free text of the command that caused `entry`: it stands beside the first of its records.
 fn detail_of<'e>(entry: &Entry, records: &'e [Entry]) -> Option<&'e Detail> {
     records.iter().filter(|other| other.command == entry.command).find_map(|other| other.detail.as_ref())
+}
+
+/// Whether the free text of the command that caused `entry` was erased.
+fn is_erased(entry: &Entry, records: &[Entry]) -> bool {
+    records.iter().any(|other| other.command == entry.command && other.erased)
 }
 
 impl Approval {

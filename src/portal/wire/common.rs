@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::activation as cases;
+use crate::domain::event as events;
 use crate::domain::policy as rules;
 use crate::domain::principal as who;
 use crate::domain::time as moments;
@@ -125,6 +126,19 @@ pub(in crate::portal) enum Allowance {
     Allowed,
     /// It may not.
     Forbidden,
+}
+
+/// Records one after the other, both ends included.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::portal) struct RecordRun {
+    first: u64,
+    last: u64,
+}
+
+impl From<&events::RecordRun> for RecordRun {
+    fn from(run: &events::RecordRun) -> Self {
+        Self { first: run.first, last: run.last }
+    }
 }
 
 impl From<cases::Ending> for Ending {

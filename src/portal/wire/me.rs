@@ -96,6 +96,16 @@ pub(in crate::portal) struct CredentialState {
     pub(in crate::portal) issued_before: Instant,
 }
 
+/// What was erased.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::portal) struct Erasure {
+    pub(in crate::portal) principal: String,
+    /// So many notes are gone; none when there was nothing left to erase.
+    pub(in crate::portal) notes: u64,
+    /// The journal's head after it.
+    pub(in crate::portal) sequence: u64,
+}
+
 impl Me {
     pub(in crate::portal) fn of(viewer: &Viewer, names: &IssuerNames) -> Self {
         let (identity, now) = (viewer.identity(), viewer.now());

@@ -8,9 +8,12 @@ use crate::domain::event as domain;
 use crate::domain::policy::Terms as Frozen;
 use crate::domain::principal::Principal;
 use crate::identity::names::IssuerNames;
+use crate::journal::PublicKey;
 use crate::portal::sight::Viewer;
 use crate::portal::wire::assignment::{Assignment, AssignmentEnding};
-use crate::portal::wire::common::{Allowance, Choice, Ending, Extend, Lengths, Requested, SignIn, Stage, Window};
+use crate::portal::wire::common::{
+    Allowance, Choice, Ending, Extend, Lengths, RecordRun, Requested, SignIn, Stage, Window,
+};
 use crate::portal::wire::me::Assurance;
 use crate::portal::wire::text::{Instant, RoleName};
 use crate::portal::wire::wanted::Wanted;
@@ -28,6 +31,9 @@ pub(in crate::portal) struct Record {
     /// What was typed, unless erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<Detail>,
+    /// What was typed is erased.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    erased: bool,
     /// Hexadecimal.
     hash: String,
 }
@@ -47,6 +53,23 @@ pub(in crate::portal) enum Actor {
     Configuration,
     /// hallpass itself, writing down what time has made true.
     Hallpass,
+    /// Whoever runs hallpass on its machine.
+    Operator,
+}
+
+/// A place in a chain.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::portal) struct ChainPoint {
+    realm: String,
+    sequence: u64,
+    /// Hexadecimal.
+    hash: String,
+}
+
+impl From<&domain::ChainPoint> for ChainPoint {
+    fn from(point: &domain::ChainPoint) -> Self {
+        Self { realm: point.realm.clone(), sequence: point.sequence, hash: point.hash.clone() }
+    }
 }
 
 /// What a person typed or is called.
@@ -153,6 +176,24 @@ pub(in crate::portal) enum Event {
         principal: String,
         issued_before: Instant,
     },
+    KeyRotated {
+        public_key: String,
+    },
+    AnchorConfirmed {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expected: Option<ChainPoint>,
+        found: ChainPoint,
+    },
+    JournalSucceeded {
+        predecessor: ChainPoint,
+        public_key: String,
+    },
+    /// What these records had typed beside them is gone.
+    NotesErased {
+        principal: String,
+        count: u64,
+        records: Vec<RecordRun>,
+    },
 }
 
 /// What decides one case, frozen when it began.
@@ -177,18 +218,43 @@ pub(in crate::portal) struct JournalHead {
     time: Instant,
     /// Names the chain.
     realm: String,
-    /// Ed25519, hexadecimal.
+    /// The root key: Ed25519, hexadecimal.
     public_key: String,
+    /// The key that signs the next record; the root key until it was rotated.
+    signing_key: String,
+}
+
+/// An anchor as it was published.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::portal) struct Anchored {
+    pub(in crate::portal) sequence: u64,
+    /// Hexadecimal.
+    pub(in crate::portal) hash: String,
+    pub(in crate::portal) time: Instant,
+    /// The signed note (C2SP).
+    pub(in crate::portal) checkpoint: String,
+    /// Where it is now: `log`, `file`, `webhook`.
+    pub(in crate::portal) reached: Vec<&'static str>,
+    /// Where it could not be published.
+    pub(in crate::portal) missed: Vec<Missed>,
+}
+
+/// A place where an anchor could not be published.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::portal) struct Missed {
+    pub(in crate::portal) target: &'static str,
+    pub(in crate::portal) detail: String,
 }
 
 impl JournalHead {
-    pub(in crate::portal) fn of(head: &Head, (realm, public_key): (String, String)) -> Self {
+    pub(in crate::portal) fn of(head: &Head, (realm, public_key): (String, String), signing_key: PublicKey) -> Self {
         Self {
             sequence: head.position.0,
             hash: HEXLOWER.encode(&head.hash),
             time: Instant(head.time),
             realm,
             public_key,
+            signing_key: signing_key.to_string(),
         }
     }
 }
@@ -198,7 +264,7 @@ impl Record {
     pub(in crate::portal) fn of(entry: &Entry, viewer: &Viewer, names: &IssuerNames) -> Self {
         let in_full = match &entry.actor {
             domain::Actor::Principal { principal, .. } => viewer.sees_principal(principal),
-            domain::Actor::Configuration | domain::Actor::Hallpass => true,
+            domain::Actor::Configuration | domain::Actor::Hallpass | domain::Actor::Operator => true,
         };
         Self {
             sequence: entry.position.0,
@@ -210,6 +276,7 @@ impl Record {
                 },
                 domain::Actor::Configuration => Actor::Configuration,
                 domain::Actor::Hallpass => Actor::Hallpass,
+                domain::Actor::Operator => Actor::Operator,
             },
             command: entry.command.to_string(),
             event: Event::of(&entry.event, names),
@@ -220,6 +287,7 @@ impl Record {
                 ticket: detail.ticket.clone(),
                 wanted: detail.wanted.as_ref().map(Wanted::from),
             }),
+            erased: entry.erased,
             hash: HEXLOWER.encode(&entry.sealed.hash),
         }
     }
@@ -304,6 +372,18 @@ impl Event {
             domain::Event::CredentialsRevoked { principal, issued_before } => {
                 Self::CredentialsRevoked { principal: short(principal), issued_before: Instant(*issued_before) }
             }
+            domain::Event::KeyRotated { public_key } => Self::KeyRotated { public_key: public_key.clone() },
+            domain::Event::AnchorConfirmed { expected, found } => {
+                Self::AnchorConfirmed { expected: expected.as_ref().map(ChainPoint::from), found: found.into() }
+            }
+            domain::Event::JournalSucceeded { predecessor, public_key } => {
+                Self::JournalSucceeded { predecessor: predecessor.into(), public_key: public_key.clone() }
+            }
+            domain::Event::NotesErased { principal, count, records } => Self::NotesErased {
+                principal: short(principal),
+                count: *count,
+                records: records.iter().map(RecordRun::from).collect(),
+            },
         }
     }
 }

@@ -7,6 +7,7 @@
 mod audience;
 mod challenge;
 mod links;
+mod onward;
 mod problem;
 mod sheet;
 mod telling;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-    REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    LOCATION, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{Response, StatusCode};
 use http_body_util::Full;
@@ -120,7 +121,9 @@ impl From<AuthnError> for Refused {
         match error {
             AuthnError::AmbiguousCredential => Self::AmbiguousCredential,
             AuthnError::InvalidToken(_) => Self::InvalidToken,
-            AuthnError::KeysUnavailable => Self::Unavailable { retry_after: KEYS_RETRY_AFTER },
+            AuthnError::KeysUnavailable | AuthnError::SessionUnavailable => {
+                Self::Unavailable { retry_after: KEYS_RETRY_AFTER }
+            }
             AuthnError::Overloaded => Self::Overloaded { retry_after: OVERLOAD_RETRY_AFTER },
         }
     }
@@ -139,6 +142,8 @@ pub struct Occasion<'a> {
     pub request_id: &'a str,
     /// When.
     pub now: Timestamp,
+    /// Whether a browser may be sent away to sign in.
+    pub signs_in: bool,
     /// What the route demands, when it is known.
     pub demand: Option<&'a Demand>,
     /// Settings of all roles.
@@ -163,6 +168,10 @@ pub fn refuse(refused: &Refused, occasion: &Occasion<'_>) -> Response<Full<Bytes
     }
     if occasion.audience.form == Form::Grpc {
         return trailers_only(&telling, headers);
+    }
+    if let Some((status, location)) = onward::to_sign_in(refused, occasion) {
+        insert(&mut headers, LOCATION, &location);
+        return answer(status, headers, Vec::new());
     }
     let retry_after = refused.retry_after().map(whole_seconds);
     if let Some(seconds) = retry_after {

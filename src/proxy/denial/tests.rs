@@ -142,6 +142,7 @@ fn answer_with(
         canonical: Some(canonical),
         request_id: "req-1",
         now: Timestamp::from_seconds(600),
+        signs_in: false,
         demand: Some(demand),
         policies: &policies(),
         paces: &paces(),

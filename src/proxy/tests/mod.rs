@@ -1,5 +1,6 @@
 //! The gate through real sockets, in front of small real applications.
 
+mod assertion;
 mod exchange;
 mod fuzz;
 mod rules;

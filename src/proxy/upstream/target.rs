@@ -37,6 +37,8 @@ pub struct UpstreamSettings {
     pub idle_max: usize,
     /// Whether the application sees the `Authorization` header.
     pub forward_authorization: bool,
+    /// The audience of the signed assertions it is sent; `None` when it is sent none.
+    pub assertion_audience: Option<String>,
     /// PEM of the authorities to trust instead of the platform's.
     pub authorities_file: Option<PathBuf>,
 }
@@ -53,6 +55,7 @@ impl UpstreamSettings {
             idle_timeout: Duration::from_secs(60),
             idle_max: 64,
             forward_authorization: false,
+            assertion_audience: None,
             authorities_file: None,
         }
     }

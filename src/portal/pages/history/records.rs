@@ -145,6 +145,7 @@ fn by(desk: &Desk, entry: &Entry) -> Markup {
             }
         }
         Actor::Configuration => html! { "the configuration" },
+        Actor::Operator => html! { "the operator, at the machine" },
         Actor::Hallpass => html! { "hallpass itself, writing down what time has made true" },
     }
 }
@@ -164,7 +165,8 @@ fn about(desk: &Desk, event: &Event) -> Option<Markup> {
         }
         Event::PrincipalLocked { principal }
         | Event::PrincipalUnlocked { principal }
-        | Event::CredentialsRevoked { principal, .. } => Some(person(principal)),
+        | Event::CredentialsRevoked { principal, .. }
+        | Event::NotesErased { principal, .. } => Some(person(principal)),
         _ => None,
     }
 }

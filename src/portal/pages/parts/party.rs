@@ -15,6 +15,16 @@ pub(in crate::portal) fn person(name: Option<&str>, short: &str) -> Markup {
     }
 }
 
+/// Any of these parties, in a sentence.
+pub(in crate::portal) fn any_of(shorts: &[String]) -> Markup {
+    html! {
+        @for (index, short) in shorts.iter().enumerate() {
+            @if index > 0 { @if index.saturating_add(1) == shorts.len() { " or " } @else { ", " } }
+            (party(short))
+        }
+    }
+}
+
 /// A principal or a group.
 pub(in crate::portal) fn one(party: &Party, names: &IssuerNames) -> Markup {
     match party {
@@ -28,11 +38,15 @@ pub(in crate::portal) fn parties(shorts: &[String]) -> Markup {
     html! {
         ul .parties {
             @for short in shorts {
-                li {
-                    @if let Some(group) = short.strip_prefix("group ") { "anyone in " code { bdi { (group) } } }
-                    @else { code { bdi { (short) } } }
-                }
+                li { (party(short)) }
             }
         }
+    }
+}
+
+fn party(short: &str) -> Markup {
+    html! {
+        @if let Some(group) = short.strip_prefix("group ") { "anyone in " code { bdi { (group) } } }
+        @else { code { bdi { (short) } } }
     }
 }

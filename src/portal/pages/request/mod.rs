@@ -22,8 +22,9 @@ use crate::portal::pages::form::{Fields, query, url};
 use crate::portal::pages::layout::{Frame, Page, see_other};
 use crate::portal::pages::outside::shell::leads_back;
 use crate::portal::pages::parts::decision::{self, Words};
-use crate::portal::pages::parts::{list, party, text, time};
-use crate::portal::pages::{rules, story};
+use crate::portal::pages::parts::{list, party, text};
+use crate::portal::pages::rules;
+use crate::portal::pages::story::{self, Telling};
 use crate::portal::problem::Problem;
 use crate::portal::wire::activation as wire;
 use crate::store::RecordFilter;
@@ -117,7 +118,7 @@ fn show(
             }
             section #story .sheet data-live="" aria-labelledby="so-far" {
                 h2 #so-far { "So far" }
-                (story::story(&entries, &desk.names, desk.viewer.now()))
+                (story::story(&entries, &desk.names, desk.viewer.now(), Telling::BesideTheRequest))
             }
         }
     };
@@ -146,7 +147,8 @@ fn facts(desk: &Desk, case: &Activation, shown: &wire::Activation) -> Markup {
         pairs.push(("Denied request", text::wanted(wanted)));
     }
     pairs.push(("Asked for", story::asked(&case.requested)));
-    pairs.push(("Justification", text::said_or(shown.justification.as_deref(), "none")));
+    let unsaid = if shown.erased { "erased" } else { "none" };
+    pairs.push(("Justification", text::said_or(shown.justification.as_deref(), unsaid)));
     if let Some(ticket) = &shown.ticket {
         pairs.push(("Ticket", text::code(ticket)));
     }
@@ -154,10 +156,6 @@ fn facts(desk: &Desk, case: &Activation, shown: &wire::Activation) -> Markup {
         pairs.push(("Eligible", html! { "as member of " (text::code(via)) }));
     }
     pairs.push(("Decided by", rules::deciders(&case.terms.stages, &desk.names)));
-    pairs.push((
-        "Asked",
-        html! { (time::moment(case.requested_at)) " · " (time::distance(case.requested_at, desk.viewer.now())) },
-    ));
     if let Some(uses) = shown.uses {
         pairs.push(("Uses", html! { (uses) }));
     }

@@ -9,7 +9,7 @@ use crate::portal::pages::form::{once, url};
 use crate::portal::pages::parts::badge::{self, Tone};
 use crate::portal::pages::parts::button::{self, Weight};
 use crate::portal::pages::parts::field::Field;
-use crate::portal::pages::parts::{party, time};
+use crate::portal::pages::parts::{decision, party, text, time};
 use crate::portal::pages::request::{Back, Sent, address, extend};
 use crate::portal::wire::activation::{self as wire, Approval, State};
 use crate::portal::wire::common::Ending;
@@ -38,6 +38,7 @@ pub(super) fn section(
             @if let Some(approval) = &shown.approval { (vote(desk, approval)) }
             @if let Some(extension) = &shown.extension {
                 p { "A later end is asked for: " (time::moment(extension.ends_at.0)) "." }
+                @if let Some(why) = &extension.justification { (text::said(why)) }
                 @if let Some(approval) = &extension.approval { (vote(desk, approval)) }
             }
             @if is_holder(desk, case) { (way(desk, case, shown, back)) }
@@ -76,7 +77,8 @@ fn sentence(desk: &Desk, case: &Activation, shown: &wire::Activation) -> Markup 
     html! {
         @match (shown.state, shown.ending) {
             (State::Pending, _) if you => "Nothing passes before it is approved.",
-            (State::Pending, _) => "Waits for approval.",
+            (State::Pending, _) if decision::is_asked(desk, case) => "Waits for your decision.",
+            (State::Pending, _) => "Waits for a decision.",
             (State::Scheduled, _) => "Granted; it has not begun.",
             (State::Active, _) if you => "You hold this role.",
             (State::Active, _) => "The role is held.",
@@ -113,17 +115,11 @@ fn clock(desk: &Desk, shown: &wire::Activation) -> Markup {
 
 fn vote(desk: &Desk, approval: &Approval) -> Markup {
     html! {
-        div .row {
-            @if approval.stages > 1 {
-                span { "Stage " (approval.stage.saturating_add(1)) " of " (approval.stages) }
-                span .dim { "·" }
-            }
-            @if approval.quorum > 1 {
-                span { (approval.approvals) " of " (approval.quorum) " approvals" }
-                span .dim { "·" }
-            }
-            span .dim { "Waits for" } (party::parties(&approval.approvers))
-            span .dim { "· lapses " (time::distance(approval.lapses_at.0, desk.viewer.now())) }
+        p .dim {
+            @if approval.stages > 1 { "Stage " (approval.stage.saturating_add(1)) " of " (approval.stages) ". " }
+            @if approval.quorum > 1 { (approval.approvals) " of " (approval.quorum) " approvals. " }
+            "To be decided by " (party::any_of(&approval.approvers))
+            " · lapses " (time::distance(approval.lapses_at.0, desk.viewer.now()))
         }
     }
 }
@@ -176,9 +172,12 @@ fn ask_again(shown: &wire::Activation, back: Option<&Back>) -> String {
 fn actions(desk: &Desk, case: &Activation, shown: &wire::Activation, sent: &Sent) -> Markup {
     let (holder, path) = (is_holder(desk, case), address(case, None));
     let open = shown.state != State::Ended;
+    // whoever is asked for a decision denies; there is nothing yet to take away
+    let asked = shown.state == State::Pending && decision::is_asked(desk, case);
+    let revocable = !asked && may_revoke(desk, case);
     let running = matches!(shown.state, State::Active | State::Scheduled);
     html! {
-        @if open && (holder || may_revoke(desk, case)) {
+        @if open && (holder || revocable) {
             div .row.acts {
                 @if holder && shown.state == State::Pending {
                     (button::form(Weight::Destructive, "Cancel", "the request", &format!("{path}/cancel")))
@@ -190,7 +189,7 @@ fn actions(desk: &Desk, case: &Activation, shown: &wire::Activation, sent: &Sent
                     (button::form(Weight::Destructive, "Deactivate", "the role", &format!("{path}/deactivate")))
                     (extend::drawer(desk, case, &sent.extension))
                 }
-                @if may_revoke(desk, case) { (revoke(&path, sent)) }
+                @if revocable { (revoke(&path, sent)) }
             }
         }
     }
@@ -206,8 +205,8 @@ fn revoke(path: &str, sent: &Sent) -> Markup {
         faults: &sent.faults,
     };
     html! {
-        details .drawer {
-            summary { "Revoke…" }
+        details .drawer.destructive {
+            summary { "Revoke" }
             form method="post" action={ (path) "/revoke" } novalidate {
                 (once())
                 (field.lines(""))

@@ -1,0 +1,129 @@
+//! What the newest anchor says about a journal: is this the file that told it, and does it still hold what it told?
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::anchor::file::{Newest, newest};
+use crate::clock::format_rfc3339;
+use crate::domain::event::ChainPoint;
+use crate::domain::standing::Position;
+use crate::journal::{Checkpoint, SignedCheckpoint};
+use crate::store::{Reader, StoreError};
+
+/// What came of comparing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Compared {
+    /// There is no anchor yet.
+    Nothing,
+    /// The journal holds what the anchor names.
+    Holds(Box<Checkpoint>),
+    /// It does not.
+    Mismatch(Box<Mismatch>),
+}
+
+/// The journal is not the one that the anchor names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The newest anchor; nothing when the file holds something, but none.
+    pub expected: Option<Checkpoint>,
+    /// The head that was found.
+    pub found: ChainPoint,
+    /// How they differ.
+    pub mistake: Mistake,
+}
+
+/// How a journal differs from its anchor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mistake {
+    /// Another chain: a fresh start, or somebody else's file.
+    Foreign,
+    /// It ends before the anchored record: an old copy, or a cut end.
+    Short,
+    /// Another record stands in the anchored one's place.
+    Forked,
+    /// No key of this journal signed the anchor.
+    Unsigned,
+    /// The file of anchors holds something, but no anchor.
+    Unreadable,
+}
+
+/// One sentence for the operator.
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { expected, found, mistake } = self;
+        if let Some(Checkpoint { realm, sequence, time, .. }) = expected {
+            write!(f, "the newest anchor, of {}, names record {sequence} of journal {realm}; ", format_rfc3339(*time))?;
+        }
+        match mistake {
+            Mistake::Foreign => write!(f, "this is journal {}", found.realm),
+            Mistake::Short => {
+                write!(f, "this journal ends at record {}: an old copy, or its end was cut", found.sequence)
+            }
+            Mistake::Forked => f.write_str("another record stands there in this journal"),
+            Mistake::Unsigned => f.write_str("but no key of this journal signed it"),
+            Mistake::Unreadable => f.write_str("the file of anchors holds no whole anchor"),
+        }
+    }
+}
+
+/// Why nothing can be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum AnchorFileError {
+    /// The file of anchors cannot be read.
+    #[error("the file of anchors `{path}` cannot be read")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The journal cannot be read.
+    #[error("the journal cannot be read")]
+    Store(#[from] StoreError),
+}
+
+/// Holds the journal behind `reader` against the newest anchor in the file at `path`.
+///
+/// # Errors
+/// [`AnchorFileError`]: unknown means no, so whoever asks must not go on as if it held.
+pub fn compare(path: &Path, reader: &Reader) -> Result<Compared, AnchorFileError> {
+    let source = |source| AnchorFileError::File { path: path.to_owned(), source };
+    match newest(path).map_err(source)? {
+        Newest::Nothing => Ok(Compared::Nothing),
+        Newest::Note(note) => compare_with(&note, reader),
+        Newest::Unreadable => {
+            let found = head(reader)?;
+            let mismatch = Mismatch { expected: None, found, mistake: Mistake::Unreadable };
+            Ok(Compared::Mismatch(Box::new(mismatch)))
+        }
+    }
+}
+
+/// Holds the journal behind `reader` against `note`.
+///
+/// # Errors
+/// [`AnchorFileError::Store`].
+pub fn compare_with(note: &SignedCheckpoint, reader: &Reader) -> Result<Compared, AnchorFileError> {
+    let (expected, found) = (note.checkpoint.clone(), head(reader)?);
+    let mistake = if expected.realm != found.realm {
+        Some(Mistake::Foreign)
+    } else if expected.sequence > found.sequence {
+        Some(Mistake::Short)
+    } else if !reader.keys()?.iter().any(|span| note.is_by(&span.key)) {
+        Some(Mistake::Unsigned)
+    } else {
+        let there = reader.record(Position(expected.sequence))?;
+        there.is_none_or(|entry| entry.sealed.hash != expected.hash).then_some(Mistake::Forked)
+    };
+    Ok(match mistake {
+        None => Compared::Holds(Box::new(expected)),
+        Some(mistake) => Compared::Mismatch(Box::new(Mismatch { expected: Some(expected), found, mistake })),
+    })
+}
+
+fn head(reader: &Reader) -> Result<ChainPoint, StoreError> {
+    let (realm, head) = (reader.realm()?.0, reader.head()?);
+    Ok(ChainPoint { realm, sequence: head.position.0, hash: data_encoding::HEXLOWER.encode(&head.hash) })
+}

@@ -1,0 +1,127 @@
+//! The journal and the uses carried away as one file, proven, and made into a store again.
+//!
+//! The form is that of [`journal::backup`](crate::journal::backup). The signing key is never in it: whoever steals a backup
+//! can read it, and cannot write a journal that anybody believes. Keep the key apart, or restore without it and begin anew.
+
+mod restore;
+mod verify;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+
+use crate::clock::format_rfc3339;
+use crate::domain::time::Timestamp;
+use crate::journal::backup::{BackupError, Header, VERSION, Writer};
+use crate::store::stopped::Remade;
+use crate::store::{Snapshot, StoreError, stopped};
+use crate::uses::{self, UseSnapshot};
+
+pub use restore::{free, restore};
+pub use verify::{Proven, verify};
+
+/// Why a backup could not be taken, proven or brought back.
+#[derive(Debug, thiserror::Error)]
+pub enum CarryError {
+    /// The store says why.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The backup is none to rely on.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// It says of itself what it does not hold.
+    #[error("the backup is not what its header says: {0}")]
+    Header(&'static str),
+    /// It was begun with another root key than the one that was given.
+    #[error("the backup names the root key {named}, which is not the one that was given")]
+    Root {
+        /// The key it names.
+        named: String,
+    },
+    /// A file stands where one was to be made.
+    #[error("`{}` is there already: nothing is ever overwritten", .0.display())]
+    Taken(PathBuf),
+    /// Reading or writing failed.
+    #[error("a file failed")]
+    Io(#[from] io::Error),
+}
+
+/// One consistent state of journal and uses.
+pub struct Moment {
+    journal: Snapshot,
+    uses: Option<UseSnapshot>,
+}
+
+impl Moment {
+    /// Of a running hallpass. The uses must have been looked at first: then every seal in the journal has its uses.
+    #[must_use]
+    pub const fn of(uses: UseSnapshot, journal: Snapshot) -> Self {
+        Self { journal, uses: Some(uses) }
+    }
+
+    /// Of the store at `path` and the uses beside it, on which no hallpass runs.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] while one does.
+    pub fn of_files(path: &Path) -> Result<Self, StoreError> {
+        let beside = uses_beside(path);
+        let there = beside.try_exists().map_err(|error| StoreError::file(&beside, error))?;
+        let uses = if there { Some(UseSnapshot::of_file(&beside)?) } else { None };
+        Ok(Self { journal: stopped::snapshot(path)?, uses })
+    }
+
+    /// How many records there are to carry.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn length(&self) -> Result<u64, StoreError> {
+        Ok(self.journal.head()?.position.0)
+    }
+
+    /// Writes all of it to `out`; `written` is told how many records are.
+    ///
+    /// # Errors
+    /// [`CarryError`]; what was written until then is no backup.
+    pub fn write<W: Write>(&self, now: Timestamp, out: W, written: &mut dyn FnMut(u64)) -> Result<W, CarryError> {
+        let Self { journal, uses } = self;
+        let head = journal.head()?;
+        let header = Header {
+            version: VERSION,
+            realm: journal.realm().to_owned(),
+            public_key: journal.public_key().to_string(),
+            taken_at: format_rfc3339(now),
+            sequence: head.position.0,
+            hash: HEXLOWER.encode(&head.hash),
+            cursors: journal.cursors()?,
+        };
+        let mut writer = Writer::begin(out, header)?;
+        journal.each_record(|record| {
+            written(record.sequence);
+            Ok::<_, CarryError>(writer.record(&record)?)
+        })?;
+        if let Some(uses) = uses {
+            uses.each_row(|row| Ok::<_, CarryError>(writer.row(&row)?))?;
+        }
+        Ok(writer.finish()?)
+    }
+}
+
+/// Makes the store at `path` and the uses beside it anew, of what they hold and nothing else.
+///
+/// # Errors
+/// [`StoreError`]; [`StoreError::Locked`] while a process runs on them.
+pub fn compact(path: &Path, progress: stopped::Progress<'_>) -> Result<Remade, StoreError> {
+    let remade = stopped::compact(path, progress)?;
+    let beside = uses_beside(path);
+    if beside.try_exists().map_err(|error| StoreError::file(&beside, error))? {
+        uses::compact(&beside)?;
+    }
+    Ok(remade)
+}
+
+/// Where the uses of the store at `path` are.
+#[must_use]
+pub fn uses_beside(path: &Path) -> PathBuf {
+    path.with_extension("uses")
+}

@@ -1,0 +1,59 @@
+//! A store made from a backup.
+
+use std::io::BufRead;
+use std::path::Path;
+
+use crate::backup::verify::{each_record, each_row, root_of};
+use crate::backup::{CarryError, uses_beside};
+use crate::journal::PublicKey;
+use crate::journal::backup::Reader;
+use crate::store::{Head, stopped};
+use crate::uses;
+
+/// Makes the store at `path` and the uses beside it, where neither may be, from a backup that was [verified](super::verify)
+/// before; everything is verified once more on the way. The store has its name only when it is whole.
+///
+/// # Errors
+/// [`CarryError`]; then there is no store at `path`.
+pub fn restore(
+    source: impl BufRead,
+    path: &Path,
+    root: Option<PublicKey>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Head, CarryError> {
+    free(path)?;
+    let mut reader = Reader::open(source)?;
+    let header = reader.header().clone();
+    let root = root_of(&header, root)?;
+    let mut rest = None;
+    let (store, ended) = stopped::make(path, root, &header.realm, &header.cursors, |take| {
+        rest = each_record(&mut reader, |record| {
+            progress(record.sequence, header.sequence);
+            take(record)
+        })?;
+        Ok::<_, CarryError>(())
+    })?;
+    let beside = uses_beside(path);
+    let uses = uses::bring_back(&beside, |take| each_row(rest.take(), &mut reader, take))?;
+    // the store last: where there is one, its uses are there
+    uses.place()?;
+    if let Err(error) = store.place() {
+        // nobody can have begun to use it: there was no store
+        std::fs::remove_file(&beside)?;
+        return Err(error.into());
+    }
+    Ok(ended.head)
+}
+
+/// Whether neither the store nor its uses are there.
+///
+/// # Errors
+/// [`CarryError::Taken`] names the one that is.
+pub fn free(path: &Path) -> Result<(), CarryError> {
+    for file in [path.to_owned(), uses_beside(path)] {
+        if file.try_exists()? {
+            return Err(CarryError::Taken(file));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! Whether a backup is whole, and a store can be made from it.
+
+use std::io::BufRead;
+
+use data_encoding::HEXLOWER;
+
+use crate::backup::CarryError;
+use crate::domain::event::Event;
+use crate::journal::backup::{BackupError, Header, Part, Reader, Row};
+use crate::journal::{Exported, PublicKey, upcast};
+use crate::store::{Ended, Head, StoreError, stopped};
+use crate::uses;
+
+/// What a backup was proven to hold.
+#[derive(Debug, Clone)]
+pub struct Proven {
+    /// What it says of itself, which is so.
+    pub header: Header,
+    /// The root key by which it verifies.
+    pub root: PublicKey,
+    /// The key that signs its next record.
+    pub signs: PublicKey,
+    /// Its newest record.
+    pub head: Head,
+    /// How many rows beside the journal.
+    pub rows: u64,
+}
+
+/// Reads `source` to its end: every byte is what was written, every record in its place and signed, every note its own, and
+/// a store can be folded from them. `root` is the key to hold it against; without it, the one that it names itself.
+///
+/// # Errors
+/// [`CarryError`] says what is wrong first.
+pub fn verify(
+    source: impl BufRead,
+    root: Option<PublicKey>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Proven, CarryError> {
+    let mut reader = Reader::open(source)?;
+    let header = reader.header().clone();
+    let root = root_of(&header, root)?;
+    let mut rest = None;
+    let mut realm = None;
+    let Ended { head, signs } = stopped::rehearse(root, |take| {
+        rest = each_record(&mut reader, |record| {
+            progress(record.sequence, header.sequence);
+            take(record)?;
+            realm = realm.take().or_else(|| realm_of(record));
+            Ok(())
+        })?;
+        Ok::<_, CarryError>(())
+    })?;
+    let folder = tempfile::tempdir()?;
+    let mut rows = 0;
+    let kept = uses::bring_back(&folder.path().join("uses"), |take| {
+        each_row(rest.take(), &mut reader, |row| {
+            rows += 1;
+            take(row)
+        })
+    })?;
+    drop(kept);
+    if realm.as_deref() != Some(header.realm.as_str()) {
+        return Err(CarryError::Header("its journal is another realm's"));
+    }
+    if head.position.0 != header.sequence || HEXLOWER.encode(&head.hash) != header.hash {
+        return Err(CarryError::Header("its journal ends elsewhere"));
+    }
+    Ok(Proven { header, root, signs, head, rows })
+}
+
+/// The key to hold it against.
+pub(super) fn root_of(header: &Header, given: Option<PublicKey>) -> Result<PublicKey, CarryError> {
+    let named: PublicKey =
+        header.public_key.parse().map_err(|_| CarryError::Header("the root key it names is none"))?;
+    match given {
+        Some(given) if given != named => Err(CarryError::Root { named: named.to_string() }),
+        Some(_) | None => Ok(named),
+    }
+}
+
+/// Hands over the records, and returns the first row behind them, if there is one.
+pub(super) fn each_record<R: BufRead>(
+    reader: &mut Reader<R>,
+    mut each: impl FnMut(&Exported) -> Result<(), StoreError>,
+) -> Result<Option<Row>, CarryError> {
+    for part in reader {
+        match part? {
+            Part::Record(record) => each(&record)?,
+            Part::Row(row) => return Ok(Some(row)),
+        }
+    }
+    Ok(None)
+}
+
+/// Hands over the rows: `first`, and those behind it to the end.
+pub(super) fn each_row<R: BufRead>(
+    first: Option<Row>,
+    reader: &mut Reader<R>,
+    mut each: impl FnMut(&Row) -> Result<(), StoreError>,
+) -> Result<(), CarryError> {
+    if let Some(first) = first {
+        each(&first)?;
+    }
+    for part in reader {
+        match part? {
+            Part::Row(row) => each(&row)?,
+            Part::Record(_) => return Err(BackupError::Changed.into()),
+        }
+    }
+    Ok(())
+}
+
+fn realm_of(first: &Exported) -> Option<String> {
+    match upcast::read(&first.sealed.core).ok()?.event {
+        Event::JournalOpened { realm, .. } => Some(realm),
+        _ => None,
+    }
+}

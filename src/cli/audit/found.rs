@@ -1,0 +1,193 @@
+//! Judging a journal record by record: the chain, the heads kept elsewhere, and what is counted on the way.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use crate::domain::event::Event;
+use crate::domain::time::Timestamp;
+use crate::journal::export::ReadError;
+use crate::journal::record::event_type;
+use crate::journal::verify::{Anchor, Fault, Verified, Verifier, Wrong};
+use crate::journal::{Exported, PublicKey, SignedCheckpoint, upcast};
+
+/// The key everything hangs on.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Root {
+    /// Given by whoever verifies.
+    Given(PublicKey),
+    /// Told by the portal, whose journal it is.
+    OfPortal(PublicKey),
+    /// Not given: the journal names its own, which proves that it fits itself and nothing else.
+    Unknown,
+    /// Named by the journal itself.
+    OfJournal(PublicKey),
+}
+
+impl Root {
+    pub(super) const fn key(self) -> Option<PublicKey> {
+        match self {
+            Self::Given(key) | Self::OfPortal(key) | Self::OfJournal(key) => Some(key),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// What was told elsewhere about this journal.
+#[derive(Debug, Default)]
+pub(super) struct Elsewhere {
+    /// Heads that must be in it.
+    pub(super) heads: Vec<Anchor>,
+    /// Signed checkpoints that must be in it, oldest first.
+    pub(super) notes: Vec<SignedCheckpoint>,
+}
+
+/// What was seen on the way.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) records: u64,
+    pub(super) first: Option<Timestamp>,
+    pub(super) last: Option<Timestamp>,
+    pub(super) events: BTreeMap<&'static str, u64>,
+    /// The newest record by which the operator accepted a journal that no longer held its anchor.
+    pub(super) confirmed: Option<(u64, Timestamp)>,
+}
+
+/// Takes records in their order.
+pub(super) struct Judge {
+    root: Root,
+    elsewhere: Elsewhere,
+    /// Hashes of the records that something told elsewhere names.
+    named: BTreeMap<u64, Option<[u8; 32]>>,
+    verifier: Option<Verifier>,
+    tally: Tally,
+    fault: Option<Fault>,
+}
+
+/// What was checked against what, and what came of it.
+pub(super) struct Found {
+    pub(super) root: Root,
+    pub(super) tally: Tally,
+    /// How many heads and checkpoints were held against the journal.
+    pub(super) held_against: usize,
+    pub(super) result: Result<Verified, Fault>,
+}
+
+impl Judge {
+    pub(super) fn new(root: Root, elsewhere: Elsewhere) -> Self {
+        let heads = elsewhere.heads.iter().map(|head| head.sequence);
+        let notes = elsewhere.notes.iter().map(|note| note.checkpoint.sequence);
+        let named = heads.chain(notes).map(|sequence| (sequence, None)).collect();
+        Self { root, elsewhere, named, verifier: None, tally: Tally::default(), fault: None }
+    }
+
+    /// How many records were good.
+    pub(super) const fn seen(&self) -> u64 {
+        self.tally.records
+    }
+
+    /// Judges the next record; after the first bad one nothing is looked at.
+    pub(super) fn take(&mut self, read: Result<Exported, ReadError>) -> ControlFlow<()> {
+        if self.fault.is_some() {
+            return ControlFlow::Break(());
+        }
+        if let Err(fault) = self.judge(read) {
+            self.fault = Some(fault);
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn judge(&mut self, read: Result<Exported, ReadError>) -> Result<(), Fault> {
+        let sequence = self.tally.records.saturating_add(1);
+        let fault = |wrong| Fault { sequence, wrong };
+        let exported = read.map_err(|error| fault(Wrong::Unreadable(error.to_string())))?;
+        let verifier = match &mut self.verifier {
+            Some(verifier) => verifier,
+            None => {
+                let key = match self.root.key() {
+                    Some(key) => key,
+                    None => own_root(&exported).map_err(fault)?,
+                };
+                self.root = if matches!(self.root, Root::Unknown) { Root::OfJournal(key) } else { self.root };
+                self.verifier.insert(Verifier::new(key))
+            }
+        };
+        let record = verifier.check(exported.sequence, &exported.sealed, exported.note.as_ref())?;
+        if !exported.shows(record.time) {
+            return Err(fault(Wrong::ShownTime));
+        }
+        if let Some(hash) = self.named.get_mut(&sequence) {
+            *hash = Some(exported.sealed.hash);
+        }
+        if matches!(record.event, Event::AnchorConfirmed { .. }) {
+            self.tally.confirmed = Some((sequence, record.time));
+        }
+        self.tally.records = sequence;
+        self.tally.first = self.tally.first.or(Some(record.time));
+        self.tally.last = Some(record.time);
+        *self.tally.events.entry(event_type(&record.event)).or_default() += 1;
+        Ok(())
+    }
+
+    /// When all records were taken: is the chain whole, and does it hold what was told elsewhere?
+    pub(super) fn finish(self) -> Found {
+        let held_against = self.elsewhere.heads.len() + self.elsewhere.notes.len();
+        let result = self.conclude();
+        Found { root: self.root, tally: self.tally, held_against, result }
+    }
+
+    fn conclude(&self) -> Result<Verified, Fault> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
+        let (Some(verifier), Some(realm)) = (&self.verifier, self.verifier.as_ref().and_then(Verifier::realm)) else {
+            return Err(Fault { sequence: 1, wrong: Wrong::Missing { found: None } });
+        };
+        for head in &self.elsewhere.heads {
+            self.holds(head.sequence, &head.hash)?;
+        }
+        for note in &self.elsewhere.notes {
+            let said = &note.checkpoint;
+            // the operator accepted that anchors from before a confirmation are no longer met
+            if self.tally.confirmed.is_some_and(|(_, at)| said.time <= at) {
+                continue;
+            }
+            let fault = |wrong| Fault { sequence: said.sequence, wrong };
+            if said.realm != realm {
+                return Err(fault(Wrong::ForeignAnchor));
+            }
+            if !verifier.keys().iter().any(|span| note.is_by(&span.key)) {
+                return Err(fault(Wrong::UnsignedAnchor));
+            }
+            self.holds(said.sequence, &said.hash)?;
+        }
+        Ok(Verified {
+            realm: realm.to_owned(),
+            tip: *verifier.tip(),
+            erased: verifier.erased(),
+            keys: verifier.keys().to_vec(),
+        })
+    }
+
+    fn holds(&self, sequence: u64, hash: &[u8; 32]) -> Result<(), Fault> {
+        match self.named.get(&sequence).copied().flatten() {
+            Some(found) if found == *hash => Ok(()),
+            Some(_) => Err(Fault { sequence, wrong: Wrong::Head }),
+            // it names a record past the end: the first one that is not there is where the journal was cut
+            None => {
+                let first = self.tally.records.saturating_add(1);
+                Err(Fault { sequence: first, wrong: Wrong::Missing { found: None } })
+            }
+        }
+    }
+}
+
+/// The root key that a journal's first record names.
+fn own_root(first: &Exported) -> Result<PublicKey, Wrong> {
+    let record = upcast::read(&first.sealed.core).map_err(|error| Wrong::Unreadable(error.to_string()))?;
+    match &record.event {
+        Event::JournalOpened { public_key, .. } => public_key.parse().map_err(|_| Wrong::Root),
+        _ if first.sequence > 1 => Err(Wrong::Missing { found: Some(first.sequence) }),
+        _ => Err(Wrong::Root),
+    }
+}

@@ -1,0 +1,224 @@
+//! `hallpass backup` and `hallpass restore`: the journal carried away, proven, and made into a store again.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Seek as _, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use data_encoding::HEXLOWER;
+use serde_json::json;
+use tempfile::NamedTempFile;
+
+use crate::backup::{self, CarryError, Moment, Proven};
+use crate::cli::audit::copy;
+use crate::cli::client::{Client, Options};
+use crate::cli::desk::print_json;
+use crate::cli::failure::Failure;
+use crate::cli::progress::Bar;
+use crate::cli::terminal::{Streams, safe};
+use crate::clock::Clock;
+use crate::journal::PublicKey;
+use crate::store::{self, StoreError};
+
+/// What to back up, and where to
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The backup; it appears when it is whole and verified, and never takes the place of another file
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+    /// Back up the store in this file, on which no hallpass runs; the portal's otherwise
+    #[arg(long, value_name = "FILE")]
+    pub store: Option<PathBuf>,
+    /// The root public key it must verify by, 64 hexadecimal digits; the one it names itself otherwise
+    #[arg(long, value_name = "HEX")]
+    pub public_key: Option<PublicKey>,
+    /// The portal.
+    #[command(flatten)]
+    pub portal: Options,
+}
+
+/// What to restore, and where to
+#[derive(Debug, Args)]
+pub struct RestoreArguments {
+    /// The backup
+    #[arg(long, value_name = "FILE")]
+    pub from: PathBuf,
+    /// The store to make, where no file may be
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+    /// The signing key the store will run with: told now when it is not the one
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// The root public key it must verify by, 64 hexadecimal digits; the one it names itself otherwise
+    #[arg(long, value_name = "HEX")]
+    pub public_key: Option<PublicKey>,
+}
+
+pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let Arguments { to, store, public_key, portal } = arguments;
+    if to.try_exists()? {
+        return Err(taken(to));
+    }
+    let file = beside(to)?;
+    match store {
+        Some(store) => of_files(store, file.as_file())?,
+        None => of_portal(portal, file.as_file()).await?,
+    }
+    let proven = proven(file.as_file(), to, *public_key)?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(to).map_err(|error| match error.error.kind() {
+        io::ErrorKind::AlreadyExists => taken(to),
+        _ => error.error.into(),
+    })?;
+    sync_folder_of(to)?;
+    if portal.json {
+        print_json(streams, &as_json(&proven).to_string())?;
+    } else {
+        describe("backed up", &proven, streams.out)?;
+        writeln!(streams.out, "{:<12}{}", "in", safe(&to.display().to_string()))?;
+    }
+    let told = "the signing key is not in it: keep a copy of that file elsewhere; who has both can write history";
+    writeln!(streams.err, "note: {told}")?;
+    if public_key.is_none() {
+        let told = "it verifies by the root key it names itself; with --public-key it would be proven whose it is";
+        writeln!(streams.err, "note: {told}")?;
+    }
+    Ok(())
+}
+
+pub(super) fn restore(arguments: &RestoreArguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let RestoreArguments { from, to, key, public_key } = arguments;
+    backup::free(to).map_err(|error| refused(error, to))?;
+    let file =
+        File::open(from).map_err(|error| Failure::Usage(format!("cannot read `{}`: {error}", from.display())))?;
+    let proven = proven(&file, from, *public_key)?;
+    if let Some(key) = key {
+        let own = store::public_key_in_file(key).map_err(|error| refused(error.into(), key))?;
+        if own != Some(proven.signs) {
+            let needed = proven.signs;
+            let told = format!("`{}` is not the key this journal goes on with: that is {needed}", key.display());
+            return Err(Failure::False(told));
+        }
+    }
+    let mut bar = Bar::new("restoring");
+    let head = backup::restore(rewound(&file)?, to, *public_key, &mut |done, all| bar.show(done, all));
+    drop(bar);
+    head.map_err(|error| refused(error, to))?;
+    describe("restored", &proven, streams.out)?;
+    writeln!(streams.out, "{:<12}{}", "in", safe(&to.display().to_string()))?;
+    warn(&proven, key.is_some(), streams.err)?;
+    Ok(())
+}
+
+/// What a backup cannot know, and what to do about it.
+fn warn(proven: &Proven, key_is_there: bool, err: &mut dyn Write) -> io::Result<()> {
+    let taken_at = safe(&proven.header.taken_at);
+    writeln!(
+        err,
+        "warning: whatever was decided after {taken_at} is not in it: what was revoked or locked since is held again, and \
+         what was erased since is readable again. Look through `hallpass list --active`, lock and erase once more."
+    )?;
+    writeln!(
+        err,
+        "note: a head published since names records that are not here. hallpass then keeps the routes that demand a role \
+         shut when it starts, says so, and waits until somebody confirms that this journal is to go on."
+    )?;
+    if !key_is_there {
+        writeln!(err, "note: it goes on with the signing key whose public half is {}", proven.signs)?;
+    }
+    Ok(())
+}
+
+fn of_files(store: &Path, file: &File) -> Result<(), Failure> {
+    let failed = |error| refused(error, store);
+    let moment = Moment::of_files(store).map_err(|error| failed(error.into()))?;
+    let all = moment.length().map_err(|error| failed(error.into()))?;
+    let mut bar = Bar::new("writing");
+    let written = moment.write(Clock::system().now(), BufWriter::new(file), &mut |done| bar.show(done, all));
+    written.map(|_| ()).map_err(failed)
+}
+
+async fn of_portal(portal: &Options, file: &File) -> Result<(), Failure> {
+    let client = Client::new(portal)?;
+    let response = client.open("/backup", &[], None).await?;
+    let (mut file, mut bar, mut records) = (BufWriter::new(file), Bar::new("fetching"), 0);
+    copy(&client, response, &mut |bytes| {
+        records += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        bar.show(records, records);
+        file.write_all(bytes)
+    })
+    .await?;
+    Ok(file.flush()?)
+}
+
+fn proven(file: &File, path: &Path, root: Option<PublicKey>) -> Result<Proven, Failure> {
+    let mut bar = Bar::new("verifying");
+    let proven = backup::verify(rewound(file)?, root, &mut |done, all| bar.show(done, all));
+    drop(bar);
+    proven.map_err(|error| refused(error, path))
+}
+
+fn rewound(mut file: &File) -> io::Result<BufReader<&File>> {
+    file.rewind()?;
+    Ok(BufReader::with_capacity(1 << 16, file))
+}
+
+fn describe(done: &str, proven: &Proven, out: &mut dyn Write) -> io::Result<()> {
+    let Proven { header, root, head, rows, .. } = proven;
+    let mut line = |label: &str, value: &str| writeln!(out, "{label:<12}{value}");
+    line(done, &format!("{} records and {rows} rows of uses, verified", head.position))?;
+    line("head", &format!("{}:{}", head.position, HEXLOWER.encode(&head.hash)))?;
+    line("taken at", &safe(&header.taken_at))?;
+    line("realm", &safe(&header.realm))?;
+    line("root key", &root.to_string())
+}
+
+fn as_json(proven: &Proven) -> serde_json::Value {
+    let Proven { header, root, head, rows, signs } = proven;
+    json!({
+        "records": head.position.0,
+        "rows": rows,
+        "head": { "sequence": head.position.0, "hash": HEXLOWER.encode(&head.hash) },
+        "taken_at": header.taken_at,
+        "realm": header.realm,
+        "public_key": root.to_string(),
+        "signing_key": signs.to_string(),
+    })
+}
+
+/// A file readable by its owner only, in the folder where the finished one will be.
+fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
+    NamedTempFile::new_in(folder_of(path))
+        .map_err(|error| Failure::Usage(format!("cannot write to `{}`: {error}", folder_of(path).display())))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+fn taken(path: &Path) -> Failure {
+    refused(CarryError::Taken(path.to_owned()), path)
+}
+
+/// What went wrong with `path`, and what to do.
+pub(super) fn refused(error: CarryError, path: &Path) -> Failure {
+    let shown = path.display();
+    match error {
+        CarryError::Taken(_) => Failure::Usage(format!("{error}; name another file, or move that one away")),
+        CarryError::Store(StoreError::Locked) => Failure::Usage(format!(
+            "a hallpass runs on `{shown}`: stop it first, or ask its portal where the command can"
+        )),
+        CarryError::Backup(_)
+        | CarryError::Header(_)
+        | CarryError::Root { .. }
+        | CarryError::Store(StoreError::Damaged(_)) => {
+            Failure::False(format!("`{shown}` is not to be relied on: {:#}", anyhow::Error::new(error)))
+        }
+        CarryError::Io(error) => Failure::Usage(format!("`{shown}`: {error}")),
+        CarryError::Store(error) => Failure::Usage(format!("`{shown}`: {:#}", anyhow::Error::new(error))),
+    }
+}

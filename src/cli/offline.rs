@@ -1,0 +1,58 @@
+//! What commands share that work on the store of a hallpass that was stopped.
+
+use std::path::Path;
+
+use crate::cli::failure::Failure;
+use crate::cli::terminal::{Streams, safe};
+use crate::config::Config;
+use crate::domain::event::Detail;
+use crate::store::StoreError;
+
+/// A store that cannot be worked on, and what to do about it.
+pub(super) fn failed(path: &Path, error: StoreError) -> Failure {
+    let what_to_do = match &error {
+        StoreError::Locked => "; stop that hallpass first",
+        StoreError::KeyPermissions { .. } => "; chmod 600 it",
+        StoreError::KeyMissing(_) => "; if it is lost for good, see `hallpass key lost --help`",
+        _ => "",
+    };
+    let why = anyhow::Error::new(error);
+    Failure::Usage(format!("cannot work on the store `{}`: {why:#}{what_to_do}", path.display()))
+}
+
+/// Asks before something that cannot be taken back; `yes` answers for whoever is not there.
+pub(super) fn agreed(question: &str, yes: bool, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    if yes {
+        return Ok(());
+    }
+    if !streams.input_is_terminal {
+        return Err(Failure::Usage("nobody is here to be asked: give --yes when you are sure".to_owned()));
+    }
+    write!(streams.err, "{question} [y/N] ")?;
+    streams.err.flush()?;
+    let mut line = String::new();
+    streams.input.read_line(&mut line)?;
+    if matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+        Ok(())
+    } else {
+        Err(Failure::False("nothing was done".to_owned()))
+    }
+}
+
+/// What the operator gave as the reason, kept beside the record.
+pub(super) fn reason(because: &str) -> Detail {
+    Detail { justification: Some(because.to_owned()), ..Detail::default() }
+}
+
+/// Appends `note` to the file of anchors, when there is one, so that the next start finds the head it tells.
+pub(super) fn anchor(
+    config: &Config,
+    note: &crate::journal::SignedCheckpoint,
+    streams: &mut Streams<'_>,
+) -> Result<(), Failure> {
+    let Some(path) = &config.anchor.file else { return Ok(()) };
+    crate::anchor::append(path, note)
+        .map_err(|error| Failure::Internal(anyhow::Error::new(error).context(format!("`{}`", path.display()))))?;
+    let (shown, sequence) = (path.display().to_string(), note.checkpoint.sequence);
+    Ok(writeln!(streams.out, "anchored  record {sequence} in {}", safe(&shown))?)
+}

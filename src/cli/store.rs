@@ -1,0 +1,94 @@
+//! `hallpass store`: looking at the file of a stopped hallpass, and making it anew.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use data_encoding::HEXLOWER;
+
+use crate::backup::{self, CarryError};
+use crate::cli::backup::refused;
+use crate::cli::failure::Failure;
+use crate::cli::progress::Bar;
+use crate::cli::terminal::Streams;
+use crate::journal::PublicKey;
+use crate::store::StoreError;
+use crate::store::stopped::{self, Closing, Remade};
+
+/// Check, compact or rebuild the store of a stopped hallpass
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Which of them.
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Verify every page, the whole journal, and that every row is what the journal says; changes nothing
+    Check(Place),
+    /// Write the store anew without what it no longer holds: what was erased is then in none of its bytes
+    Compact(Place),
+    /// Verify the journal and make every row from it anew
+    Rebuild(Place),
+}
+
+#[derive(Debug, Args)]
+struct Place {
+    /// The store's file, while no hallpass runs on it
+    #[arg(value_name = "STORE")]
+    store: PathBuf,
+    /// The root public key the journal must verify by, 64 hexadecimal digits; the one the store names otherwise
+    #[arg(long, value_name = "HEX")]
+    public_key: Option<PublicKey>,
+}
+
+pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    match &arguments.command {
+        Command::Check(place) => check(place, streams),
+        Command::Compact(place) => {
+            let compact = |progress: stopped::Progress<'_>| backup::compact(&place.store, progress);
+            tell("compacted", &with_bar("compacting", &place.store, compact)?, streams)?;
+            let told = "copies and backups made before still hold what they held, and the disk may keep old blocks";
+            Ok(writeln!(streams.err, "note: {told}")?)
+        }
+        Command::Rebuild(place) => {
+            let rebuild = |progress: stopped::Progress<'_>| stopped::rebuild(&place.store, place.public_key, progress);
+            tell("rebuilt", &with_bar("rebuilding", &place.store, rebuild)?, streams)
+        }
+    }
+}
+
+fn check(place: &Place, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let look = |progress: stopped::Progress<'_>| stopped::check(&place.store, place.public_key, progress);
+    let checked = with_bar("checking", &place.store, look)?;
+    let mut line = |label: &str, value: &str| writeln!(streams.out, "{label:<12}{value}");
+    line("sound", &format!("{} records, each in its place and signed; every row as they say", checked.records))?;
+    line("head", &format!("{}:{}", checked.head.position, HEXLOWER.encode(&checked.head.hash)))?;
+    line("root key", &checked.public_key.to_string())?;
+    if checked.closing == Closing::Crash {
+        line("left", "by a crash; the next start mends the file, and nothing that was answered is lost")?;
+    }
+    if place.public_key.is_none() {
+        let told = "the root key is what the store itself names: with --public-key it would be proven whose it is";
+        writeln!(streams.err, "note: {told}")?;
+    }
+    Ok(())
+}
+
+fn with_bar<T>(
+    heading: &'static str,
+    store: &Path,
+    work: impl FnOnce(stopped::Progress<'_>) -> Result<T, StoreError>,
+) -> Result<T, Failure> {
+    let mut bar = Bar::new(heading);
+    let done = work(&mut |done, all| bar.show(done, all));
+    drop(bar);
+    done.map_err(|error| refused(CarryError::Store(error), store))
+}
+
+fn tell(done: &str, remade: &Remade, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let Remade { head, before, after } = remade;
+    writeln!(streams.out, "{done:<12}{} records", head.position)?;
+    writeln!(streams.out, "{:<12}{}:{}", "head", head.position, HEXLOWER.encode(&head.hash))?;
+    Ok(writeln!(streams.out, "{:<12}{} KiB, {} KiB before", "size", after / 1024, before / 1024)?)
+}

@@ -1,0 +1,90 @@
+//! Files with secrets: made once, for their owner alone, and refused when others may read them.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+/// Why a file with a secret cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivateFileError {
+    /// It cannot be read or written.
+    #[error("`{path}` cannot be used: {source}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Others than its owner may read it.
+    #[error("`{path}` has mode {mode:04o}: a secret must be readable by its owner only, `chmod 600` it")]
+    Permissions {
+        /// Which file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+}
+
+/// What the file at `path` holds, up to `bytes_max`; none when there is no file.
+///
+/// # Errors
+/// [`PrivateFileError`] when others may read it, or nobody can.
+pub fn read(path: &Path, bytes_max: usize) -> Result<Option<Zeroizing<Vec<u8>>>, PrivateFileError> {
+    let failed = |source| PrivateFileError::Io { path: path.to_owned(), source };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(PrivateFileError::Permissions { path: path.to_owned(), mode });
+    }
+    // never grown: what a growing vector leaves behind is not wiped
+    let mut bytes = Zeroizing::new(Vec::with_capacity(bytes_max));
+    file.take(bytes_max as u64).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(Some(bytes))
+}
+
+/// Writes a new file for its owner alone, durably; one that is there already stays as it is.
+///
+/// # Errors
+/// [`PrivateFileError::Io`].
+pub fn make(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> {
+    let failed = |source| PrivateFileError::Io { path: path.to_owned(), source };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    let mut file = tempfile::Builder::new().prefix(".hallpass-secret").tempfile_in(folder).map_err(failed)?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    match file.persist_noclobber(path) {
+        // the new name is as durable as what it names
+        Ok(_) => fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(failed(error.error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_its_owners_alone_and_made_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("below/secret");
+        assert!(read(&path, 100).unwrap().is_none());
+        make(&path, b"first").unwrap();
+        make(&path, b"second").unwrap();
+        assert_eq!(**read(&path, 100).unwrap().unwrap(), *b"first");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        let refused = read(&path, 100).unwrap_err();
+        assert!(refused.to_string().contains("has mode 0640"), "{refused}");
+    }
+}

@@ -1,0 +1,115 @@
+//! One consistent state of the whole journal, to be carried away while the store goes on changing.
+
+use std::collections::BTreeMap;
+
+use redb::{Database, ReadTransaction, ReadableTable};
+
+use crate::domain::standing::Position;
+use crate::journal::{Exported, PublicKey, upcast};
+use crate::store::handle::guarded;
+use crate::store::tables::{CURSORS, JOURNAL};
+use crate::store::{Head, Reader, StoreError, rows};
+
+/// The journal at one moment. While it lives the pages it needs are not used again: it should not live for long.
+pub struct Snapshot {
+    // dropped before the database it reads
+    pub(super) source: ReadTransaction,
+    pub(super) realm: String,
+    pub(super) public_key: PublicKey,
+    /// The database, when nobody else keeps it open.
+    _own: Option<Database>,
+}
+
+impl Reader {
+    /// The journal as it is now. Commits go on meanwhile; when the store must be reopened, reading from it fails.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let source = self.shared.handle.begin_read()?;
+        let (realm, _) = self.realm()?;
+        Ok(Snapshot { source, realm, public_key: self.public_key(), _own: None })
+    }
+}
+
+impl Snapshot {
+    /// Of a database that nobody else has open.
+    pub(super) fn of(database: Database) -> Result<Self, StoreError> {
+        use redb::ReadableDatabase as _;
+
+        let source = database.begin_read()?;
+        let text = |name| {
+            let bytes = rows::meta(&source, name)?;
+            String::from_utf8(bytes).map_err(|_| StoreError::Damaged(format!("`{name}` is no text")))
+        };
+        let (realm, public_key) = (text("realm")?, text("public_key")?);
+        let public_key =
+            public_key.parse().map_err(|_| StoreError::Damaged("the public key of the store is none".to_owned()))?;
+        Ok(Self { source, realm, public_key, _own: Some(database) })
+    }
+
+    /// The newest record.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn head(&self) -> Result<Head, StoreError> {
+        let tip = guarded(|| rows::head(&self.source))?;
+        Ok(Head { position: Position(tip.sequence), hash: tip.hash, time: tip.time })
+    }
+
+    /// The chain's name.
+    #[must_use]
+    pub fn realm(&self) -> &str {
+        &self.realm
+    }
+
+    /// The root public key, as the store names it.
+    #[must_use]
+    pub const fn public_key(&self) -> PublicKey {
+        self.public_key
+    }
+
+    /// Where those who follow the journal had come to.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn cursors(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        guarded(|| {
+            let table = self.source.open_table(CURSORS)?;
+            table
+                .iter()?
+                .map(|entry| {
+                    let (name, position) = entry?;
+                    Ok((name.value().to_owned(), position.value()))
+                })
+                .collect()
+        })
+    }
+
+    /// Hands every record to `each`, oldest first; its first error ends it.
+    ///
+    /// # Errors
+    /// What `each` says; [`StoreError`] when the store fails or a row is no record.
+    pub fn each_record<E: From<StoreError>>(&self, mut each: impl FnMut(Exported) -> Result<(), E>) -> Result<(), E> {
+        let mut ended = Ok(());
+        guarded(|| {
+            for entry in self.source.open_table(JOURNAL)?.iter()? {
+                let (sequence, row) = entry?;
+                let record = exported(&self.source, sequence.value(), row.value())?;
+                ended = each(record);
+                if ended.is_err() {
+                    return Ok(());
+                }
+            }
+            Ok(())
+        })?;
+        ended
+    }
+}
+
+fn exported(source: &ReadTransaction, sequence: u64, row: &[u8]) -> Result<Exported, StoreError> {
+    let sealed = rows::sealed_from(row)?;
+    let note = rows::note(source, Position(sequence))?;
+    let time = upcast::read(&sealed.core)?.time;
+    Ok(Exported::new(sequence, sealed, note, time))
+}

@@ -1,0 +1,249 @@
+//! A store that no hallpass runs on: looked at without changing it, and made anew beside itself.
+//!
+//! Decided (2026-11): compacting writes a fresh file and puts it in the old one's place, rather than moving pages inside.
+//! Only so is it certain that no page of the file holds what was erased, and the old file stays whole until the new one is.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use redb::{Builder, Database, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{Key, Value};
+
+use crate::journal::{Exported, PublicKey};
+use crate::store::build::{Build, Ended, Fresh};
+use crate::store::handle::guarded;
+use crate::store::overlay::{Alone, Overlay};
+use crate::store::rebuild::digests;
+use crate::store::snapshot::Snapshot;
+use crate::store::tables::{CURSORS, JOURNAL, META, NOTES, Rows};
+use crate::store::{Head, StoreError};
+
+/// Told how many of how many records are done.
+pub type Progress<'p> = &'p mut dyn FnMut(u64, u64);
+
+/// What a look at a whole store found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checked {
+    /// The newest record.
+    pub head: Head,
+    /// How many records there are.
+    pub records: u64,
+    /// The root key by which they verify.
+    pub public_key: PublicKey,
+    /// Whether the file was closed in good order.
+    pub closing: Closing,
+}
+
+/// How a file was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// In good order.
+    Clean,
+    /// By a crash; the next start mends it.
+    Crash,
+}
+
+/// What came of making a store anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remade {
+    /// The newest record.
+    pub head: Head,
+    /// Length of the file before, in bytes.
+    pub before: u64,
+    /// Length of the file now, in bytes.
+    pub after: u64,
+}
+
+/// A consistent state of the store at `path`, to be carried away.
+///
+/// # Errors
+/// [`StoreError`]; [`StoreError::Locked`] while a process runs on it.
+pub fn snapshot(path: &Path) -> Result<Snapshot, StoreError> {
+    guarded(|| Snapshot::of(look(path, Alone::FromWriters)?))
+}
+
+/// Verifies every page, the whole chain against `root` (what the store names without it), and that every row is what the
+/// journal says. The file stays as it is.
+///
+/// # Errors
+/// [`StoreError::Damaged`] says what is wrong first; [`StoreError::Locked`] while a process runs on it.
+pub fn check(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Result<Checked, StoreError> {
+    guarded(|| {
+        let database = look(path, Alone::FromWriters)?;
+        let closing = match Builder::new().open_read_only(path) {
+            Ok(_) => Closing::Clean,
+            Err(_) => Closing::Crash,
+        };
+        let snapshot = Snapshot::of(database)?;
+        let public_key = root.unwrap_or(snapshot.public_key());
+        let scratch = scratch()?;
+        let transaction = scratch.begin_write()?;
+        let head = fold_anew(&snapshot, public_key, &transaction, progress)?;
+        let differs = digests(&snapshot.source)?.into_iter().zip(digests(&transaction)?).find(|(own, new)| own != new);
+        transaction.abort()?;
+        match differs {
+            Some((table, _)) => {
+                Err(StoreError::Damaged(format!("table `{}` is not what the journal says", table.table)))
+            }
+            None => Ok(Checked { head, records: head.position.0, public_key, closing }),
+        }
+    })
+}
+
+/// Verifies the journal of the store at `path` and folds all its tables anew into a fresh file, which then takes its place.
+///
+/// # Errors
+/// [`StoreError`]; then the file is as it was.
+pub fn rebuild(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Result<Remade, StoreError> {
+    remake(path, |snapshot, target| fold_anew(snapshot, root.unwrap_or(snapshot.public_key()), target, progress))
+}
+
+/// Copies what the store at `path` holds, and nothing else, into a fresh file, which then takes its place: what was erased is
+/// in none of its pages.
+///
+/// # Errors
+/// [`StoreError`]; then the file is as it was.
+pub fn compact(path: &Path, progress: Progress<'_>) -> Result<Remade, StoreError> {
+    remake(path, |snapshot, target| {
+        let (source, head) = (&snapshot.source, snapshot.head()?);
+        copy(source, target, META, &mut |_| {})?;
+        copy(source, target, CURSORS, &mut |_| {})?;
+        copy(source, target, JOURNAL, &mut |done| progress(done, head.position.0))?;
+        copy(source, target, NOTES, &mut |_| {})?;
+        for rows in Rows::ALL {
+            copy(source, target, rows.definition(), &mut |_| {})?;
+        }
+        Ok(head)
+    })
+}
+
+/// A store made of `records` in their order, for `path`; it has its name once it is placed.
+///
+/// # Errors
+/// What `records` says; [`StoreError::Damaged`] names the first bad record.
+pub fn make<E: From<StoreError>>(
+    path: &Path,
+    root: PublicKey,
+    realm: &str,
+    cursors: &BTreeMap<String, u64>,
+    records: impl FnOnce(&mut dyn FnMut(&Exported) -> Result<(), StoreError>) -> Result<(), E>,
+) -> Result<(Fresh, Ended), E> {
+    let fresh = Fresh::beside(path)?;
+    let ended = fresh.fill(|transaction| {
+        let mut build = Build::begin(transaction, root)?;
+        records(&mut |record| build.take(record))?;
+        Ok::<_, E>(build.finish(realm, root, cursors)?)
+    })?;
+    Ok((fresh, ended))
+}
+
+/// Verifies `records` in their order and folds them, only to see that it can be done.
+///
+/// # Errors
+/// As [`make`].
+pub fn rehearse<E: From<StoreError>>(
+    root: PublicKey,
+    records: impl FnOnce(&mut dyn FnMut(&Exported) -> Result<(), StoreError>) -> Result<(), E>,
+) -> Result<Ended, E> {
+    let scratch = scratch()?;
+    let transaction = scratch.begin_write().map_err(StoreError::from)?;
+    let mut build = Build::begin(&transaction, root)?;
+    records(&mut |record| build.take(record))?;
+    let ended = build.finish("", root, &BTreeMap::new())?;
+    transaction.abort().map_err(StoreError::from)?;
+    Ok(ended)
+}
+
+fn remake(
+    path: &Path,
+    write: impl FnOnce(&Snapshot, &WriteTransaction) -> Result<Head, StoreError>,
+) -> Result<Remade, StoreError> {
+    guarded(|| {
+        let before = std::fs::metadata(path).map_err(|error| StoreError::file(path, error))?.len();
+        // held until the new file has its place: nobody may start on the old one meanwhile
+        let snapshot = Snapshot::of(look(path, Alone::FromAll)?)?;
+        let fresh = Fresh::beside(path)?;
+        let head = fresh.fill(|target| write(&snapshot, target))?;
+        let after = fresh.length()?;
+        fresh.replace()?;
+        Ok(Remade { head, before, after })
+    })
+}
+
+/// The database in the file at `path`, as if it were opened, while the file stays as it is.
+///
+/// # Errors
+/// [`StoreError::Locked`] while a process runs on it; [`StoreError::Damaged`] when it is no database.
+pub fn read_only(path: &Path) -> Result<Database, StoreError> {
+    guarded(|| look(path, Alone::FromWriters))
+}
+
+/// The same, with nobody else looking at it either.
+///
+/// # Errors
+/// As [`read_only`].
+pub fn alone(path: &Path) -> Result<Database, StoreError> {
+    guarded(|| look(path, Alone::FromAll))
+}
+
+fn look(path: &Path, alone: Alone) -> Result<Database, StoreError> {
+    // every page is held against its checksum first: what somebody changed is damage, and nothing to fall over
+    let mut builder = Builder::new();
+    builder.set_check_integrity_on_open(true);
+    builder.create_with_backend(Overlay::open(path, alone)?).map_err(|error| match error {
+        redb::DatabaseError::Storage(redb::StorageError::Io(error))
+            if error.kind() == std::io::ErrorKind::InvalidData =>
+        {
+            StoreError::Damaged(format!("`{}` is no hallpass store: {error}", path.display()))
+        }
+        other => other.into(),
+    })
+}
+
+/// A database that is gone when it is dropped.
+fn scratch() -> Result<Database, StoreError> {
+    let file = tempfile::tempfile().map_err(StoreError::Io)?;
+    Ok(Builder::new().create_with_backend(redb::backends::FileBackend::new(file)?)?)
+}
+
+fn fold_anew(
+    snapshot: &Snapshot,
+    root: PublicKey,
+    target: &WriteTransaction,
+    progress: Progress<'_>,
+) -> Result<Head, StoreError> {
+    let head = snapshot.head()?;
+    let mut build = Build::begin(target, root)?;
+    snapshot.each_record(|record| {
+        progress(record.sequence, head.position.0);
+        build.take(&record)
+    })?;
+    let ended = build.finish(snapshot.realm(), root, &snapshot.cursors()?)?;
+    if ended.head != head {
+        return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
+    }
+    Ok(head)
+}
+
+fn copy<K: Key + 'static, V: Value + 'static>(
+    source: &ReadTransaction,
+    target: &WriteTransaction,
+    definition: TableDefinition<'_, K, V>,
+    copied: &mut dyn FnMut(u64),
+) -> Result<(), StoreError> {
+    let mut copy = target.open_table(definition)?;
+    let mut count = 0;
+    let source = match source.open_table(definition) {
+        Ok(source) => source,
+        // of an older format, which did not have it: the next start makes it
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for entry in source.iter()? {
+        let (key, value) = entry?;
+        copy.insert(key.value(), value.value())?;
+        count += 1;
+        copied(count);
+    }
+    Ok(())
+}

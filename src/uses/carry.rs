@@ -1,0 +1,117 @@
+//! All uses carried away and brought back, row by row as they are kept.
+
+use std::path::Path;
+
+use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable, TableDefinition, TableError};
+
+use crate::journal::backup::Row;
+use crate::store::{Fresh, StoreError, stopped};
+use crate::uses::{BLOCKS, UNSEALED, UseReader};
+
+/// All uses at one moment. While it lives the pages it needs are not used again: it should not live for long.
+pub struct UseSnapshot {
+    // dropped before the database it reads
+    source: ReadTransaction,
+    /// The database, when nobody else keeps it open.
+    _own: Option<Database>,
+}
+
+impl UseReader {
+    /// All uses as they are now.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn snapshot(&self) -> Result<UseSnapshot, StoreError> {
+        Ok(UseSnapshot { source: self.database.begin_read()?, _own: None })
+    }
+}
+
+impl UseSnapshot {
+    /// Those in the file at `path`, which no process may have open and which stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] while a process runs on it.
+    pub fn of_file(path: &Path) -> Result<Self, StoreError> {
+        let database = stopped::read_only(path)?;
+        Ok(Self { source: database.begin_read()?, _own: Some(database) })
+    }
+
+    /// Hands every row to `each`; its first error ends it.
+    ///
+    /// # Errors
+    /// What `each` says; [`StoreError`] when the file fails.
+    pub fn each_row<E: From<StoreError>>(&self, mut each: impl FnMut(Row) -> Result<(), E>) -> Result<(), E> {
+        if let Some(uses) = self.table(BLOCKS)? {
+            for row in uses.iter().map_err(StoreError::from)? {
+                let (key, value) = row.map_err(StoreError::from)?;
+                let (id, number) = key.value();
+                let key = [id.as_slice(), &number.to_be_bytes()].concat();
+                each(Row { table: USES_NAME.to_owned(), key, value: value.value().to_vec() })?;
+            }
+        }
+        if let Some(unsealed) = self.table(UNSEALED)? {
+            for row in unsealed.iter().map_err(StoreError::from)? {
+                let (key, _) = row.map_err(StoreError::from)?;
+                each(Row { table: UNSEALED_NAME.to_owned(), key: key.value().to_vec(), value: Vec::new() })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A table; none in a file that was never written.
+    fn table<K: redb::Key + 'static, V: redb::Value + 'static>(
+        &self,
+        definition: TableDefinition<'_, K, V>,
+    ) -> Result<Option<redb::ReadOnlyTable<K, V>>, StoreError> {
+        match self.source.open_table(definition) {
+            Ok(table) => Ok(Some(table)),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Writes the rows that `rows` hands over into a fresh file for `path`; it has its name once it is placed.
+///
+/// # Errors
+/// What `rows` says; [`StoreError::Damaged`] for a row that is none of uses.
+pub fn bring_back<E: From<StoreError>>(
+    path: &Path,
+    rows: impl FnOnce(&mut dyn FnMut(&Row) -> Result<(), StoreError>) -> Result<(), E>,
+) -> Result<Fresh, E> {
+    let fresh = Fresh::beside(path)?;
+    fresh.fill(|transaction| {
+        let mut uses = transaction.open_table(BLOCKS).map_err(StoreError::from)?;
+        let mut unsealed = transaction.open_table(UNSEALED).map_err(StoreError::from)?;
+        rows(&mut |row| {
+            let stray = || StoreError::Damaged(format!("a row of `{}` is none of uses", row.table));
+            match row.table.as_str() {
+                USES_NAME => {
+                    let (id, number) = row.key.split_first_chunk::<16>().ok_or_else(stray)?;
+                    let number = u64::from_be_bytes(number.try_into().map_err(|_| stray())?);
+                    uses.insert((*id, number), row.value.as_slice())?;
+                }
+                UNSEALED_NAME => {
+                    let id: [u8; 16] = row.key.as_slice().try_into().map_err(|_| stray())?;
+                    unsealed.insert(id, ())?;
+                }
+                _ => return Err(stray()),
+            }
+            Ok(())
+        })
+    })?;
+    Ok(fresh)
+}
+
+/// Copies what the file at `path` holds, and nothing else, into a fresh file, which then takes its place.
+///
+/// # Errors
+/// [`StoreError::Locked`] while a process runs on it; then the file is as it was.
+pub fn compact(path: &Path) -> Result<(), StoreError> {
+    let database = stopped::alone(path)?;
+    let all = UseSnapshot { source: database.begin_read()?, _own: Some(database) };
+    bring_back(path, |take| all.each_row(|row| take(&row)))?.replace()
+}
+
+const USES_NAME: &str = "use_blocks";
+const UNSEALED_NAME: &str = "unsealed_activations";
