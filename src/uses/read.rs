@@ -13,7 +13,7 @@ use crate::store::StoreError;
 /// Reads recorded uses. Cheap to clone.
 #[derive(Clone)]
 pub struct UseReader {
-    database: Arc<Database>,
+    pub(super) database: Arc<Database>,
 }
 
 impl UseReader {
