@@ -25,7 +25,9 @@ async fn no_other_page_approves_for_her() {
     for (place, origin) in origins {
         grace.open(&origin).await;
         grace.sees("Larder").await;
-        grace.posts_a_form(&house, &format!("{path}/approve"), &[("revision", "1"), ("justification", "sent by nobody")]).await;
+        grace
+            .posts_a_form(&house, &format!("{path}/approve"), &[("revision", "1"), ("justification", "sent by nobody")])
+            .await;
         house.still_waits(&id, place).await;
         grace.open(&origin).await;
         let chosen = format!("{id}:1");
@@ -36,7 +38,9 @@ async fn no_other_page_approves_for_her() {
         // the same by script, with the cookies if the browser gives them
         grace.open(&origin).await;
         let body = json!({ "revision": 1, "justification": "sent by nobody" }).to_string();
-        for (kind, mode) in [("application/json", "cors"), ("text/plain", "no-cors"), ("application/x-www-form-urlencoded", "no-cors")] {
+        for (kind, mode) in
+            [("application/json", "cors"), ("text/plain", "no-cors"), ("application/x-www-form-urlencoded", "no-cors")]
+        {
             let url = format!("{}/api/v1{path}/approve", house.portal);
             let sent = format!(
                 "const done = arguments[arguments.length - 1];

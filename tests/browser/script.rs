@@ -43,7 +43,9 @@ async fn script_in_every_field_is_shown_as_text() {
         format!("/?search={hostile}"),
         format!("/activate?role={hostile}"),
         format!("/activate?search={hostile}"),
-        format!("/activate?role=shop/records-editor&justification={hostile}&ticket={hostile}&duration={hostile}&return_to={hostile}"),
+        format!(
+            "/activate?role=shop/records-editor&justification={hostile}&ticket={hostile}&duration={hostile}&return_to={hostile}"
+        ),
         format!("/activate?role=shop/records-editor&return_to=javascript:alert(3)"),
         format!("/activations/{id}?return_to={hostile}"),
         format!("/activations/{id}?return_to=javascript:alert(4)"),
@@ -87,7 +89,9 @@ async fn script_in_every_field_is_shown_as_text() {
         root.is_unmarked(path).await;
     }
     for path in [
-        format!("/history?principal={hostile}&role={hostile}&app={hostile}&outcome={hostile}&from={hostile}&until={hostile}"),
+        format!(
+            "/history?principal={hostile}&role={hostile}&app={hostile}&outcome={hostile}&from={hostile}&until={hostile}"
+        ),
         format!("/history/records?principal={hostile}&role={hostile}&kind={hostile}"),
         format!("/assignments?role={hostile}&principal={hostile}&group={hostile}"),
         format!("/assignments/new?kind=eligible&role={hostile}&principal={hostile}&group={hostile}"),
@@ -108,7 +112,11 @@ impl Window {
     /// The text is there to be read, and did nothing.
     async fn shows_it_harmlessly(&self, place: &str) {
         let text = self.script("return document.body.innerText + [...document.querySelectorAll('input, textarea')].map((field) => field.value)").await;
-        assert!(text.as_str().is_some_and(|text| text.contains("onerror=\"window.marked=1")), "{place}: {}", self.told().await);
+        assert!(
+            text.as_str().is_some_and(|text| text.contains("onerror=\"window.marked=1")),
+            "{place}: {}",
+            self.told().await
+        );
         self.is_unmarked(place).await;
     }
 

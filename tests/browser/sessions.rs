@@ -41,7 +41,11 @@ async fn a_session_of_one_origin_is_worthless_at_the_other() {
     // the application gets neither of them
     ada.open(&format!("{}/echo/cookies", house.gate)).await;
     let shown = ada.text().await;
-    assert!(shown.contains("/echo/cookies") && !shown.contains(gate_value.as_str()) && !shown.contains(portal_value.as_str()));
+    assert!(
+        shown.contains("/echo/cookies")
+            && !shown.contains(gate_value.as_str())
+            && !shown.contains(portal_value.as_str())
+    );
     ada.closes().await;
     house.stop().await;
 }
@@ -63,7 +67,8 @@ async fn signing_out_ends_it_here_and_at_the_provider() {
     assert!(ada.session(&house).await.len() < before.len(), "the cookie is gone");
     for (name, value) in &before {
         for url in [format!("{}/api/v1/me", house.portal), format!("{}/account", house.gate)] {
-            let answer = house.http.get(&url).header("cookie", format!("{name}={value}")).send().await.expect("an answer");
+            let answer =
+                house.http.get(&url).header("cookie", format!("{name}={value}")).send().await.expect("an answer");
             assert_eq!(answer.status(), 401, "an old cookie is worth something at {url}");
         }
     }

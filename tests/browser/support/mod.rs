@@ -9,7 +9,7 @@ mod window;
 pub use driver::{Driver, Setting};
 pub use house::{House, Provider};
 pub use look::{Looks, Phone};
-pub use npm::{CertifiedProvider, PEOPLE_OF_NPM, STRONG};
+pub use npm::{Manner, STRONG};
 pub use window::Window;
 
 /// A program or file that `tests/all` installs and names in the environment; without it the story is left out, and says so.
