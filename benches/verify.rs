@@ -92,6 +92,7 @@ fn event(key: &SigningKey, sequence: u64) -> (Event, Detail) {
         mail: Some("ada@corp.example".into()),
         justification: Some("the till of shop 4 is stuck again, ticket and log are linked".into()),
         ticket: Some("OPS-4711".into()),
+        wanted: None,
     };
     let approver = Principal::new("https://id.example/realms/corp", "9b1d77c0-grace");
     if sequence == 1 {

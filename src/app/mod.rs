@@ -5,6 +5,7 @@
 
 mod chores;
 mod ground;
+mod pace;
 mod serving;
 mod settings;
 
@@ -105,6 +106,8 @@ impl App {
             clock: ground.clock.clone(),
             uses: recorder,
             lines,
+            policies: Arc::clone(&ground.swapped.policies),
+            paces: Arc::clone(&ground.paces),
         };
         let gate =
             RunningGate::start(&settings::gate(&config), &services, &metrics).context("the gate cannot be started")?;

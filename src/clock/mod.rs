@@ -4,6 +4,7 @@
 //! that a clock set back revives nothing that has ended. `wait_until` wakes when the wall clock says so, also when
 //! somebody moves the clock or the machine slept.
 
+mod alarm;
 mod text;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
+pub use alarm::Alarm;
 pub use text::{MalformedTime, format_rfc3339, parse_rfc3339, parse_span};
 
 use crate::domain::time::{Span, Timestamp};

@@ -30,6 +30,7 @@ mod settings;
 mod sign_in;
 mod site;
 mod token;
+pub mod words;
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ mod sight;
 #[cfg(test)]
 mod tests;
 mod trouble;
+mod verification;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::anchor::Anchors;
 use crate::clock::Clock;
+use crate::domain::pace::Paces;
 use crate::domain::policy::Policies;
 use crate::domain::role::RoleId;
 use crate::identity::names::IssuerNames;
@@ -87,6 +89,8 @@ pub struct Parts {
     pub policies: Arc<ArcSwap<Policies>>,
     /// The routes each role opens; swapped on reload.
     pub routes: Arc<ArcSwap<RoutesByRole>>,
+    /// How fast each role is decided on; swapped as people decide.
+    pub paces: Arc<ArcSwap<Paces>>,
     /// Tells the time.
     pub clock: Clock,
     /// What configuration says.
@@ -110,6 +114,7 @@ struct Shared {
     cursors: cursor::Cursors,
     usage: limits::Usage,
     metrics: metrics::PortalMetrics,
+    verification: verification::Verification,
 }
 
 impl Portal {
@@ -124,6 +129,7 @@ impl Portal {
             cursors: cursor::Cursors::fresh()?,
             usage: limits::Usage::new(&parts.settings.limits),
             metrics: metrics::PortalMetrics::new(metrics),
+            verification: verification::Verification::new(),
             parts,
         };
         Ok(Self { shared: Arc::new(shared) })

@@ -94,13 +94,10 @@ impl Record {
             field(line, "trace_id", exchange.trace_id());
             field(line, "client_ip", exchange.client_text());
             field(line, "method", canonical.method.as_str());
-            let authority = canonical.host.authority();
-            field(line, "host", authority.to_str().unwrap_or_default());
+            field(line, "host", canonical.host.text());
             field(line, "path", canonical.path());
         }
-        if let Some(listener) = self.view.rules.listeners.get(self.listener) {
-            field(line, "listener", &listener.name);
-        }
+        line.extend_from_slice(self.view.listener_fields(self.listener));
         number(line, "status", u64::from(self.status.as_u16()));
         number(line, "bytes", self.bytes);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
@@ -112,30 +109,26 @@ impl Record {
             *one = b'.';
         }
         if let Some(route) = &self.route {
-            field(line, "route", &route.name);
-            field(line, "upstream", &route.upstream);
+            line.extend_from_slice(self.view.route_fields(route.index));
         }
         if let Some(identity) = &self.identity {
             let known = self.view.known(identity);
-            field(line, "principal", &known.principal);
+            line.extend_from_slice(&known.fields);
             // whoever is nobody passes by no role
-            let passing = self.permit.as_ref().map(|permit| known.passing(permit)).unwrap_or_default();
-            for (name, value) in [("role", &passing.roles), ("activation", &passing.activations)] {
-                if !value.is_empty() {
-                    field(line, name, value);
-                }
+            if let Some(permit) = &self.permit {
+                line.extend_from_slice(&known.passing(permit).fields);
             }
         }
         if let Some(decision) = self.decision {
-            field(line, "verdict", decision.outcome);
-            field(line, "reason", decision.reason);
-            field(line, "mode", decision.mode);
+            code(line, "verdict", decision.outcome);
+            code(line, "reason", decision.reason);
+            code(line, "mode", decision.mode);
         }
         if let Some(ending) = self.ending.get() {
-            field(line, "cut", ending.name());
+            code(line, "cut", ending.name());
         }
         if let Some(failure) = self.failure {
-            field(line, "failure", failure);
+            code(line, "failure", failure);
         }
         line.extend_from_slice(b"}\n");
     }
@@ -151,11 +144,21 @@ impl Drop for Record {
     }
 }
 
-fn field(line: &mut Vec<u8>, name: &str, value: &str) {
+/// Appends a member whose value may hold anything.
+pub(super) fn field(line: &mut Vec<u8>, name: &str, value: &str) {
     line.extend_from_slice(b",\"");
     line.extend_from_slice(name.as_bytes());
     line.extend_from_slice(b"\":");
     escape::json(line, value);
+}
+
+/// Appends a member whose value is a word of our own.
+fn code(line: &mut Vec<u8>, name: &str, value: &'static str) {
+    line.extend_from_slice(b",\"");
+    line.extend_from_slice(name.as_bytes());
+    line.extend_from_slice(b"\":\"");
+    line.extend_from_slice(value.as_bytes());
+    line.push(b'"');
 }
 
 fn number(line: &mut Vec<u8>, name: &str, value: u64) {

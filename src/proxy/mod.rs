@@ -49,6 +49,7 @@ pub use settings::{ListenerSettings, Settings, SettingsError};
 pub use upstream::{ForwardError, UpstreamSettings};
 
 use crate::server;
+use crate::uses::Taken;
 use access::{Asked, Record};
 use answer::AnswerBody;
 use canonical::{Upgrade, canonicalise};
@@ -131,6 +132,7 @@ fn refusal(
         Some(asked) => asked.exchange.request_id().to_owned(),
         None => headers::fresh_request_id(),
     };
+    let (policies, paces) = (asking.core.policies.load(), asking.core.paces.load());
     let mut response = refuse(
         refused,
         &Occasion {
@@ -141,6 +143,10 @@ fn refusal(
             now: asking.core.judge.clock().now(),
             // a session beside a token would be one credential too many
             signs_in: !bears_token && asking.core.identities.sign_ins().is_some(),
+            demand: record.route.as_ref().map(|route| &route.rule.demand),
+            policies: &policies,
+            paces: &paces,
+            names: &asking.view.rules.names,
         },
     );
     if asked.is_none() {
@@ -170,8 +176,9 @@ async fn pass(asking: &mut Asking<'_>, parts: Parts, record: &mut Record) -> Res
     let site = &view.rules.listeners.get(asking.listener).ok_or(Refused::Internal)?.site;
     let identity = steps::identify(core, &route.rule, site, &parts.headers, record).await?;
     let mut judged = steps::judge(core, &route.rule, identity.as_deref(), record)?;
-    if judged.permit.activations().next().is_some() {
-        judged = Box::pin(steps::record_uses(core, &route, identity.as_deref(), judged, record)).await?;
+    let mut recorded = Vec::new();
+    if steps::try_record_uses(core, &route, identity.as_deref(), &judged, record, &mut recorded)? == Taken::Full {
+        judged = Box::pin(steps::record_uses(core, &route, identity.as_deref(), judged, record, recorded)).await?;
     }
     record.decided(Some(&route.rule), Ok(&judged.permit));
     record.permit = Some(judged.permit.clone());
@@ -186,19 +193,22 @@ async fn pass(asking: &mut Asking<'_>, parts: Parts, record: &mut Record) -> Res
     let body = asking.body.take().filter(|body| !body.is_end_stream());
     let mut headers = parts.headers;
     let authorization = upstream.target.settings.forward_authorization;
-    steps::prepare(&mut headers, authorization, &exchange, body.as_ref());
-    let mut passing = Rc::default();
+    steps::prepare(&mut headers, authorization, body.as_ref());
+    let (mut passing, mut known, mut assertion) = (Rc::default(), None, None);
     if let Some(identity) = &identity {
-        let known = view.known(identity);
-        known.headers.add(&mut headers);
-        passing = known.passing(&judged.permit);
-        passing.headers.add(&mut headers);
-        let place = (asking.listener, route.index);
-        if let Some(assertion) = view.assertion(place, (identity, &judged.permit), &passing, judged.at) {
-            assertion.add(&mut headers);
-        }
+        let what = view.known(identity);
+        passing = what.passing(&judged.permit);
+        assertion = view.assertion((asking.listener, route.index), (identity, &judged.permit), &passing, judged.at);
+        known = Some(what);
     }
     let accept = canonical.upgrade.as_ref().and_then(|upgrade| tunnel::ask(&mut headers, upgrade));
+    // all that the application is told by hallpass, and not by the client
+    let told = |headers: &mut HeaderMap| {
+        headers::add_forwarding(headers, &exchange);
+        known.iter().for_each(|known| known.headers.add(headers));
+        passing.headers.add(headers);
+        assertion.iter().for_each(|assertion| assertion.add(headers));
+    };
     let lease_of = |drain| Lease::new(asking.connection, right(drain), &record.ending);
     let mut lease = body.as_ref().filter(|body| steps::is_long(*body)).map(|_| lease_of(Drain::Waits));
     let outgoing = Outgoing {
@@ -213,7 +223,7 @@ async fn pass(asking: &mut Asking<'_>, parts: Parts, record: &mut Record) -> Res
         }),
         connection: if canonical.upgrade.is_some() { Connection::Own } else { Connection::Shared },
     };
-    let mut response = forward(&judged.permit, upstream, outgoing)
+    let mut response = forward(&judged.permit, upstream, outgoing, told)
         .await
         .map_err(|error| steps::refused_by_upstream(&error, &route))?;
 

@@ -126,7 +126,7 @@ fn failed(site: &Site, error: &SignInError) -> Response<Bytes> {
         _ => (Some(site.sign_in("return_to=%2F")), Some("/")),
     };
     let body = html! {
-        @for sentence in error.sentences() { p { (page::with_code(&sentence)) } }
+        @for sentence in error.sentences() { (page::sentence(&sentence)) }
         @if let Some(again) = &again { p { a.button href=(again) { "Sign in again" } } }
         @if let Some(home) = home { p { a href=(home) { "Go on" } } }
         footer { "code " code { (error.code()) } }

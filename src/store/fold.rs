@@ -10,10 +10,10 @@ use std::sync::Arc;
 use redb::{ReadableTable, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::activation::Activation;
+use crate::domain::activation::{Activation, Ending, Phase};
 use crate::domain::assignment::{Assignment, AssignmentEnd};
 use crate::domain::event::{Actor, Event, RecordRun};
-use crate::domain::id::CommandId;
+use crate::domain::id::{ActivationId, CommandId};
 use crate::domain::principal::{Party, Principal};
 use crate::domain::role::RoleId;
 use crate::domain::standing::Position;
@@ -135,6 +135,12 @@ pub(super) fn fold(
             if let Event::ActivationDecided { approver, .. } = &record.event {
                 concerns.principal(approver);
             }
+            if let Phase::Ended { ending, .. } = &new.item.phase {
+                concerns.0.insert(Scope::of_ending(*ending));
+            }
+            if let Event::ActivationEnded { activation, ending, .. } = &record.event {
+                name_ending(transaction, *activation, *ending)?;
+            }
             write_activation(transaction, old.as_ref(), &new, &mut concerns, folded)?;
         }
         Event::PrincipalLocked { principal } => {
@@ -185,7 +191,23 @@ impl Concerns {
 
     fn role(&mut self, role: &RoleId) {
         self.0.insert(Scope::activations(None, Some(role)));
+        self.0.insert(Scope::of_app(role.app()));
     }
+}
+
+/// Lets all records so far of a case that ends be found by how it ended.
+fn name_ending(transaction: &WriteTransaction, activation: ActivationId, ending: Ending) -> Result<(), StoreError> {
+    let mut table = transaction.open_table(Rows::Records.definition())?;
+    let of_case = Scope::of_activation(activation);
+    let (first, last) = (of_case.at(0), of_case.at(u64::MAX));
+    let positions = table
+        .range::<&[u8]>(first.as_slice()..=last.as_slice())?
+        .map(|entry| rows::position_in(entry?.0.value()))
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    for position in positions {
+        table.insert(Scope::of_ending(ending).at(position.0).as_slice(), [].as_slice())?;
+    }
+    Ok(())
 }
 
 fn standing_assignment(source: &impl Source, folded: &Folded, id: [u8; 16]) -> Result<Placed<Assignment>, StoreError> {

@@ -7,6 +7,7 @@ use redb::WriteTransaction;
 use crate::domain::activation::{Activation, Phase};
 use crate::domain::assignment::{Assignment, AssignmentKind, Origin};
 use crate::domain::principal::Party;
+use crate::domain::standing::Progress;
 use crate::store::StoreError;
 use crate::store::fold::Folded;
 use crate::store::rows::{OpenRow, Placed};
@@ -60,21 +61,34 @@ pub(super) fn activation_indexes(placed: &Placed<Activation>) -> Result<IndexRow
     let mut indexes = IndexRows::default();
     let party = Party::Principal(principal.clone());
     let (list, open) = match phase {
-        Phase::Pending(ballot) => {
-            (Rows::Pending, Some(OpenRow::Pending { activation: *id, role: role.clone(), lapses_at: ballot.lapses_at }))
-        }
+        Phase::Pending(ballot) => (
+            Rows::Pending,
+            Some(OpenRow::Pending {
+                activation: *id,
+                role: role.clone(),
+                requested_at: item.requested_at,
+                progress: Progress::of(ballot, terms),
+                lapses_at: ballot.lapses_at,
+            }),
+        ),
         Phase::Active { window, .. } => (
             Rows::Active,
             Some(OpenRow::Activated { activation: *id, role: role.clone(), window: *window, via: via.clone() }),
         ),
         Phase::Ended { .. } => (Rows::Ended, None),
     };
-    for scope in [
+    let ending = match phase {
+        Phase::Ended { ending, .. } => Some(Scope::of_ending(*ending)),
+        Phase::Pending(_) | Phase::Active { .. } => None,
+    };
+    let scopes = [
         Scope::activations(None, None),
         Scope::activations(Some(principal), None),
         Scope::activations(None, Some(role)),
         Scope::activations(Some(principal), Some(role)),
-    ] {
+        Scope::of_app(role.app()),
+    ];
+    for scope in scopes.into_iter().chain(ending) {
         indexes.add(list, scope.newest_first(position.0), id.to_bytes());
     }
     if let Some(row) = open {

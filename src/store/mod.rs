@@ -9,7 +9,7 @@
 //! - `append`, `case`: one transaction, and what a decision in it may read
 //! - `fold`: event → rows · `rows`: rows as they are read · `tables`: every table and key layout
 //! - `seal`, `vouched`: rows that grant are bound to the key, and compared whenever a verdict or decision rests on them
-//! - `query`, `records`: questions · `rebuild`: all tables from the journal
+//! - `query`, `search`, `records`: questions · `rebuild`: all tables from the journal
 //! - `snapshot`: the journal carried away · `stopped`, `build`, `overlay`: a store that no hallpass runs on
 
 mod append;
@@ -31,6 +31,7 @@ mod records;
 mod reserve;
 mod rows;
 mod seal;
+mod search;
 mod snapshot;
 pub mod stopped;
 mod tables;
@@ -43,6 +44,7 @@ use std::sync::Arc;
 
 use redb::StorageBackend;
 
+use crate::domain::activation::Ending;
 use crate::domain::assignment::AssignmentKind;
 use crate::domain::event::{Actor, Detail, Event};
 use crate::domain::id::{ActivationId, CommandId};
@@ -170,6 +172,10 @@ pub struct RecordFilter {
     pub principal: Option<Principal>,
     /// That concern this role.
     pub role: Option<RoleId>,
+    /// That concern a role of this application.
+    pub app: Option<String>,
+    /// Of activations that ended so.
+    pub ending: Option<Ending>,
     /// Of this event type (`activation_started`).
     pub event: Option<String>,
     /// Not before.
@@ -187,6 +193,24 @@ pub struct ActivationFilter {
     pub role: Option<RoleId>,
     /// `pending`, `active` or `ended`.
     pub phase: Option<PhaseName>,
+    /// For a role of this application.
+    pub app: Option<String>,
+    /// That ended so.
+    pub ending: Option<Ending>,
+    /// Asked for not before.
+    pub from: Option<Timestamp>,
+    /// Asked for before.
+    pub until: Option<Timestamp>,
+}
+
+/// In which order a list comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// What began last comes first.
+    #[default]
+    NewestFirst,
+    /// What began first comes first.
+    OldestFirst,
 }
 
 /// The name of a phase.
@@ -218,6 +242,16 @@ pub struct Listed<T> {
     pub position: Position,
     /// The thing.
     pub item: T,
+}
+
+/// One look at a list: what was found, and where to look on.
+#[derive(Debug, Clone)]
+pub struct Found<T> {
+    /// In the list's order.
+    pub items: Vec<Listed<T>>,
+    /// The list goes on behind this position; nothing is left when there is none. Looking takes turns: a look may find
+    /// little and still go on.
+    pub next: Option<Position>,
 }
 
 /// What every record of one command has in common.

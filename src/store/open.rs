@@ -12,7 +12,8 @@ use crate::domain::event::{Actor, Detail, Event};
 use crate::domain::id::CommandId;
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
-use crate::journal::verify::Verifier;
+use crate::journal::upcast::{self, Unreadable};
+use crate::journal::verify::{Fault, Verifier, Wrong};
 use crate::journal::{PublicKey, SigningKey, Tip};
 use crate::store::append::{Draft, write_head, write_seal};
 use crate::store::fold::Folded;
@@ -100,6 +101,7 @@ pub(super) fn open_storage(
         if database.begin_read()?.list_tables()?.next().is_none() {
             begin_journal(&database, &key, now, None)?;
         }
+        bring_up(&database, &key)?;
         check(database, &key)
     })?;
     let chain = checked.chain.clone();
@@ -224,11 +226,16 @@ fn bring_up(database: &Database, key: &SigningKey) -> Result<(), StoreError> {
     let Chain { realm, root } = about(&database.begin_read()?)?;
     tracing::info!(store.format = found, "the tables are of an older format and are made anew from the journal");
     let transaction = begin_write(database)?;
+    let head = rows::head(&transaction)?;
     for table in Rows::ALL {
         transaction.delete_table(table.definition())?;
     }
     make_tables(&transaction)?;
     let (tip, folded) = refold(&transaction, root, Seals::new(key, &realm))?;
+    if tip != head {
+        // a cut tail must not vanish with the old tables
+        return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
+    }
     is_in_force(key, &transaction, root, tip.sequence)?;
     write_meta(&transaction, &realm, &root.to_string())?;
     write_head(&transaction, &tip)?;
@@ -312,7 +319,7 @@ fn verify_tail(source: &ReadTransaction, Chain { realm, root }: &Chain, last: u6
     } else {
         let before = Position(first.saturating_sub(1));
         let sealed = rows::existing(rows::sealed(source, before)?)?;
-        let time = crate::journal::upcast::read(&sealed.core)?.time;
+        let time = upcast::read(&sealed.core)?.time;
         let in_force = rows::key_after(source, *root, before)?;
         Verifier::after(in_force, realm.clone(), Tip { sequence: before.0, hash: sealed.hash, time })
     };
@@ -320,9 +327,9 @@ fn verify_tail(source: &ReadTransaction, Chain { realm, root }: &Chain, last: u6
         let (sequence, row) = entry?;
         let sequence = sequence.value();
         let note = rows::note(source, Position(sequence))?;
-        let record = verifier
-            .check(sequence, &rows::sealed_from(row.value())?, note.as_ref())
-            .map_err(|fault| StoreError::Damaged(fault.to_string()))?;
+        let sealed = rows::sealed_from(row.value())?;
+        let record =
+            verifier.check(sequence, &sealed, note.as_ref()).map_err(|fault| not_verified(&sealed.core, &fault))?;
         if let Event::JournalOpened { realm: begun, .. } = record.event
             && begun != *realm
         {
@@ -330,6 +337,16 @@ fn verify_tail(source: &ReadTransaction, Chain { realm, root }: &Chain, last: u6
         }
     }
     Ok(*verifier.tip())
+}
+
+/// What a fault of a record means: one that is authentic but of a later version is no damage.
+fn not_verified(core: &[u8], fault: &Fault) -> StoreError {
+    match (&fault.wrong, upcast::read(core)) {
+        (Wrong::Unreadable(_), Err(Unreadable::Version(version))) => {
+            StoreError::UnknownRecord { sequence: fault.sequence, version }
+        }
+        _ => StoreError::Damaged(fault.to_string()),
+    }
 }
 
 /// Fresh random bytes.

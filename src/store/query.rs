@@ -15,11 +15,11 @@ use crate::domain::standing::{Lock, Position, Standing};
 use crate::domain::time::Timestamp;
 use crate::journal::verify::KeySpan;
 use crate::journal::{Checkpoint, PublicKey, SignedCheckpoint, SigningKey};
-use crate::store::rows::{self, due_in, existing, inverted_position, newest};
+use crate::store::rows::{self, due_in, existing, inverted_position};
 use crate::store::seal::View;
-use crate::store::tables::{CURSORS, Rows, Scope, due_key, fixed, party_key};
+use crate::store::tables::{CURSORS, Rows, due_key, fixed, party_key};
 use crate::store::vouched::Vouched;
-use crate::store::{ActivationFilter, AssignmentFilter, Head, Listed, PAGE_MAX, PhaseName, Shared, StoreError};
+use crate::store::{AssignmentFilter, Head, Listed, Order, PAGE_MAX, PhaseName, Shared, StoreError};
 
 /// Reads the store; every call sees one consistent state. Blocking, short.
 #[derive(Clone)]
@@ -107,36 +107,6 @@ impl Reader {
         self.vouched(|source, _| Ok(source.assignment(id.to_bytes())?.map(Listed::from)))
     }
 
-    /// Newest first, starting below `before`; at most [`PAGE_MAX`].
-    ///
-    /// # Errors
-    /// [`StoreError`] when the store fails.
-    pub fn activations(
-        &self,
-        filter: &ActivationFilter,
-        before: Option<Position>,
-        limit: usize,
-    ) -> Result<Vec<Listed<Activation>>, StoreError> {
-        let phases: &[Rows] = match filter.phase {
-            None => &[Rows::Pending, Rows::Active, Rows::Ended],
-            Some(PhaseName::Pending) => &[Rows::Pending],
-            Some(PhaseName::Active) => &[Rows::Active],
-            Some(PhaseName::Ended) => &[Rows::Ended],
-        };
-        let limit = limit.min(PAGE_MAX);
-        self.read(|source| {
-            let scope = Scope::activations(filter.principal.as_ref(), filter.role.as_ref());
-            let mut found = Vec::new();
-            for phase in phases {
-                found.extend(newest(source, *phase, scope, before, limit)?);
-            }
-            found.sort_unstable_by(|one, other| other.cmp(one));
-            found.truncate(limit);
-            let listed = activations(source, found.into_iter().map(|(_, id)| id))?;
-            Ok(listed.into_iter().filter(|listed| filter.accepts(&listed.item)).collect())
-        })
-    }
-
     /// Standing (not ended) assignments, newest first, starting below `before`; at most [`PAGE_MAX`].
     ///
     /// # Errors
@@ -156,7 +126,7 @@ impl Reader {
     }
 
     /// Cases whose open ballot names `identity` as approver of the open stage (directly or by group), except its own and
-    /// those it has voted on, newest first; at most [`PAGE_MAX`].
+    /// those it has voted on, newest first, starting below `before`; at most [`PAGE_MAX`].
     ///
     /// # Errors
     /// [`StoreError`] when the store fails.
@@ -166,6 +136,20 @@ impl Reader {
         before: Option<Position>,
         limit: usize,
     ) -> Result<Vec<Listed<Activation>>, StoreError> {
+        self.inbox_in(identity, Order::NewestFirst, before, limit)
+    }
+
+    /// The [`inbox`](Self::inbox) in this order, starting behind `after`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn inbox_in(
+        &self,
+        identity: &Identity,
+        order: Order,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<Listed<Activation>>, StoreError> {
         let limit = limit.min(PAGE_MAX);
         self.read(|source| {
             // by position, so that whoever approves directly and by group sees the case once
@@ -173,9 +157,12 @@ impl Reader {
             let own = Party::Principal(identity.principal.clone());
             let groups = identity.groups.iter().cloned().map(Party::Group);
             for party in std::iter::once(own).chain(groups) {
-                ballots(source, &party, identity, before, limit, &mut waiting)?;
+                ballots(source, &party, identity, (order, after, limit), &mut waiting)?;
             }
-            Ok(waiting.into_values().rev().take(limit).collect())
+            Ok(match order {
+                Order::NewestFirst => waiting.into_values().rev().take(limit).collect(),
+                Order::OldestFirst => waiting.into_values().take(limit).collect(),
+            })
         })
     }
 
@@ -266,14 +253,6 @@ impl Reader {
     }
 }
 
-impl ActivationFilter {
-    fn accepts(&self, activation: &Activation) -> bool {
-        self.principal.as_ref().is_none_or(|principal| *principal == activation.principal)
-            && self.role.as_ref().is_none_or(|role| *role == activation.role)
-            && self.phase.is_none_or(|phase| phase == PhaseName::of(activation))
-    }
-}
-
 impl PhaseName {
     /// The phase `activation` is in.
     #[must_use]
@@ -286,36 +265,31 @@ impl PhaseName {
     }
 }
 
-fn activations(
-    source: &ReadTransaction,
-    ids: impl Iterator<Item = [u8; 16]>,
-) -> Result<Vec<Listed<Activation>>, StoreError> {
-    ids.map(|id| Ok(existing(rows::activation(source, id)?)?.into())).collect()
-}
-
-/// Adds the newest ballots that wait for `identity` by way of `party`.
+/// Adds the first ballots, in this order, that wait for `identity` by way of `party`.
 fn ballots(
     source: &ReadTransaction,
     party: &Party,
     identity: &Identity,
-    before: Option<Position>,
-    limit: usize,
+    (order, after, limit): (Order, Option<Position>, usize),
     waiting: &mut BTreeMap<Position, Listed<Activation>>,
 ) -> Result<(), StoreError> {
     let prefix = party_key(party);
     let key = |inverted: u64| [prefix.as_slice(), &inverted.to_be_bytes()].concat();
-    // what is older than `before` lies behind it
-    let from = match before {
-        None => key(0),
-        Some(Position(before)) => key((!before).saturating_add(1)),
+    // positions are inverted: what is older lies behind
+    let (from, until) = match (order, after) {
+        (_, None) => (key(0), key(u64::MAX)),
+        (Order::NewestFirst, Some(Position(after))) => (key((!after).saturating_add(1)), key(u64::MAX)),
+        (Order::OldestFirst, Some(Position(after))) => (key(0), key((!after).saturating_sub(1))),
     };
-    let until = key(u64::MAX);
     let table = source.open_table(Rows::Ballots.definition())?;
+    let mut range = table.range::<&[u8]>(from.as_slice()..=until.as_slice())?;
     let mut taken = 0;
-    for entry in table.range::<&[u8]>(from.as_slice()..=until.as_slice())? {
-        if taken == limit {
-            break;
-        }
+    while taken < limit {
+        let entry = match order {
+            Order::NewestFirst => range.next(),
+            Order::OldestFirst => range.next_back(),
+        };
+        let Some(entry) = entry else { break };
         let (key, id) = entry?;
         let position = inverted_position(key.value())?;
         if waiting.contains_key(&position) {

@@ -10,7 +10,7 @@ use crate::domain::event::{Actor, Event};
 use crate::domain::id::{ActivationId, AssignmentId};
 use crate::domain::principal::{Group, Party, Principal};
 use crate::domain::role::RoleId;
-use crate::domain::standing::Position;
+use crate::domain::standing::{Position, Progress};
 use crate::domain::time::{Timestamp, Window};
 use crate::journal::verify::KeySpan;
 use crate::journal::{Note, PublicKey, Sealed, Tip, upcast};
@@ -24,7 +24,13 @@ pub(super) enum OpenRow {
     /// A role held by activation.
     Activated { activation: ActivationId, role: RoleId, window: Window, via: Option<Group> },
     /// A request that waits.
-    Pending { activation: ActivationId, role: RoleId, lapses_at: Timestamp },
+    Pending {
+        activation: ActivationId,
+        role: RoleId,
+        requested_at: Timestamp,
+        progress: Progress,
+        lapses_at: Timestamp,
+    },
     /// A role held by assignment.
     Assigned { assignment: AssignmentId, role: RoleId, window: Window },
     /// A role that may be activated.
@@ -69,8 +75,8 @@ pub(super) fn key_after(source: &impl Source, root: PublicKey, position: Positio
     Ok(in_force.map_or(root, |span| span.key))
 }
 
-/// How many rows each activation has in the lists of its phase.
-pub(super) const SCOPES_OF_ACTIVATION: u64 = 4;
+/// How many rows each open activation has in the lists of its phase; one that ended has one more.
+pub(super) const SCOPES_OF_ACTIVATION: u64 = 5;
 
 /// One activation.
 pub(super) fn activation(source: &impl Source, id: [u8; 16]) -> Result<Option<Placed<Activation>>, StoreError> {
@@ -193,7 +199,8 @@ pub(super) fn pending_counts(
 /// How many activations are in a phase.
 pub(super) fn activation_count(source: &impl Source, phase: Rows) -> Result<u64, StoreError> {
     let table = source.table(phase.definition())?;
-    Ok(table.len()? / SCOPES_OF_ACTIVATION)
+    let rows_each = if phase == Rows::Ended { SCOPES_OF_ACTIVATION.saturating_add(1) } else { SCOPES_OF_ACTIVATION };
+    Ok(table.len()? / rows_each)
 }
 
 /// Due things: instant, whether it is an activation, id.

@@ -51,8 +51,8 @@ impl<'s, S: Source> Vouched<'s, S> {
                 OpenRow::Activated { activation, role, window, via } => {
                     standing.held.push(Held { role, window, basis: Basis::Activation(activation), via });
                 }
-                OpenRow::Pending { activation, role, lapses_at } => {
-                    standing.pending.push(Pending { activation, role, lapses_at });
+                OpenRow::Pending { activation, role, requested_at, progress, lapses_at } => {
+                    standing.pending.push(Pending { activation, role, requested_at, progress, lapses_at });
                 }
                 OpenRow::Assigned { assignment, role, window } => {
                     // whoever holds it through a group must present the group

@@ -42,6 +42,7 @@ impl Draw {
                     starts_at,
                     justification,
                     ticket: None,
+                    wanted: None,
                 }
             }
             5..=8 => {

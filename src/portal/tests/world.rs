@@ -42,7 +42,7 @@ pub(super) const PORTAL: &str = "https://pim.example";
 pub(super) const VAULT: &str = "shop/vault-reader";
 pub(super) const TILL: &str = "shop/till";
 pub(super) const WHY: &str = "the till of shop 4 is stuck";
-const NOW: i64 = 1_795_404_600;
+pub(super) const NOW: i64 = 1_795_404_600;
 
 /// A portal and all below it.
 pub(super) struct World {
@@ -86,14 +86,20 @@ impl World {
     }
 
     pub(super) async fn with(limits: Limits) -> Self {
+        Self::over(limits, policies([]), |_| {}).await
+    }
+
+    /// Over a store in which `begin` has written before anybody came.
+    pub(super) async fn over(limits: Limits, policies: Policies, begin: impl FnOnce(&mut store::Appender)) -> Self {
         let folder = TempDir::new().unwrap();
         let (clock, manual) = Clock::manual(Timestamp::from_seconds(NOW));
         let metrics = Arc::new(Metrics::default());
         let settings =
             store::Settings { path: folder.path().join("store.redb"), key_path: folder.path().join("store.key") };
-        let opened = store::open(&settings, clock.now()).unwrap();
+        let mut opened = store::open(&settings, clock.now()).unwrap();
+        begin(&mut opened.appender);
         let standings = Standings::new(opened.reader.clone(), 1000).unwrap();
-        let policies = Arc::new(ArcSwap::from_pointee(policies()));
+        let policies = Arc::new(ArcSwap::from_pointee(policies));
         let writer_settings =
             writer::Settings { policies: Arc::clone(&policies), clock_behind_max: std::time::Duration::from_secs(5) };
         let (writer, _) =
@@ -121,6 +127,7 @@ impl World {
             names: Arc::new(ArcSwap::from_pointee(names)),
             policies,
             routes: Arc::new(ArcSwap::from_pointee(RoutesByRole::from([(role(VAULT), vec!["/vault/**".to_owned()])]))),
+            paces: Arc::default(),
             clock,
             settings: Settings {
                 public_url: PORTAL.to_owned(),
@@ -264,6 +271,7 @@ impl World {
             starts_at: None,
             justification: Some(WHY.to_owned()),
             ticket: None,
+            wanted: None,
         };
         let mut records = 0;
         for command in [request, Command::Deactivate { id }] {
@@ -330,7 +338,8 @@ fn authenticator(folder: &TempDir, key: &Ed25519KeyPair, clock: &Clock, metrics:
     Authenticator::new(settings, clock.clone(), metrics).unwrap().0
 }
 
-fn policies() -> Policies {
+/// The roles of the stories, and `more`.
+pub(super) fn policies(more: impl IntoIterator<Item = RolePolicy>) -> Policies {
     let group = |name| Party::Group(Group::new(ISSUER, name));
     let approved = ApprovalRule {
         stages: vec![Stage { approvers: vec![group("leads")], quorum: 1, deny_threshold: 1 }],
@@ -349,10 +358,10 @@ fn policies() -> Policies {
         policy("hallpass/administrator", ApprovalRule::default()),
         policy("hallpass/auditor", ApprovalRule::default()),
     ];
-    Policies::new(roles, PendingLimits::default())
+    Policies::new(roles.into_iter().chain(more), PendingLimits::default())
 }
 
-fn policy(name: &str, approval: ApprovalRule) -> RolePolicy {
+pub(super) fn policy(name: &str, approval: ApprovalRule) -> RolePolicy {
     let limits = AssignmentLimits { permanent: Permanence::Allowed, max: Span::days(365) };
     RolePolicy {
         role: role(name),

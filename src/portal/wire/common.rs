@@ -12,7 +12,7 @@ use crate::identity::names::IssuerNames;
 use crate::portal::wire::text::{Instant, Length};
 
 /// How a case ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::portal) enum Ending {
     /// Refused by approvers.
@@ -152,6 +152,21 @@ impl From<cases::Ending> for Ending {
             cases::Ending::Expired => Self::Expired,
             cases::Ending::EligibilityLost => Self::EligibilityLost,
             cases::Ending::Locked => Self::Locked,
+        }
+    }
+}
+
+impl From<Ending> for cases::Ending {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Denied => Self::Denied,
+            Ending::Cancelled => Self::Cancelled,
+            Ending::Lapsed => Self::Lapsed,
+            Ending::Deactivated => Self::Deactivated,
+            Ending::Revoked => Self::Revoked,
+            Ending::Expired => Self::Expired,
+            Ending::EligibilityLost => Self::EligibilityLost,
+            Ending::Locked => Self::Locked,
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::portal::wire::common::{
 };
 use crate::portal::wire::me::Assurance;
 use crate::portal::wire::text::{Instant, RoleName};
+use crate::portal::wire::wanted::Wanted;
 use crate::store::{Entry, Head};
 
 /// One record of the journal, for people to read; the export holds the exact bytes.
@@ -83,6 +84,8 @@ pub(in crate::portal) struct Detail {
     justification: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ticket: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wanted: Option<Wanted>,
 }
 
 /// What happened.
@@ -282,6 +285,7 @@ impl Record {
                 mail: detail.mail.clone().filter(|_| in_full),
                 justification: detail.justification.clone(),
                 ticket: detail.ticket.clone(),
+                wanted: detail.wanted.as_ref().map(Wanted::from),
             }),
             erased: entry.erased,
             hash: HEXLOWER.encode(&entry.sealed.hash),

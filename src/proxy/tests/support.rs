@@ -132,7 +132,10 @@ impl House {
         let (recorder, used, _) = uses::start(&folder.path().join("uses.redb"), &metrics).unwrap();
         let uses = uses.unwrap_or(recorder);
         let (sign_ins, _) = SignIns::new(authenticator.clone(), folder.path().join("sessions")).unwrap();
-        let services = Services { authenticator, sign_ins, standings: standings.clone(), clock, uses, lines };
+        let (policies, paces) = (Arc::default(), Arc::default());
+        let standings_too = standings.clone();
+        let services =
+            Services { authenticator, sign_ins, standings: standings_too, clock, uses, lines, policies, paces };
         let gate = RunningGate::start(&settings, &services, &metrics).unwrap();
         Self {
             gate,

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::*;
+use crate::store::tables::Rows;
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const JOURNAL: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("journal");
@@ -176,6 +177,31 @@ fn tampered_rows_are_noticed_at_the_next_start() {
 }
 
 #[test]
+fn tables_of_an_older_format_are_folded_anew_and_a_cut_tail_is_noticed_meanwhile() {
+    let (_folder, settings) = written();
+    let was = open(&settings, at(100)).unwrap().reader.table_digests().unwrap();
+    let empty_a_table = || {
+        let database = Database::open(&settings.path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        transaction.delete_table(Rows::Activations.definition()).unwrap();
+        transaction.commit().unwrap();
+    };
+    empty_a_table();
+    tamper(&settings, META, "format", |row| row[3] = 1);
+    let reader = open(&settings, at(100)).unwrap().reader;
+    assert_eq!(reader.table_digests().unwrap(), was);
+    drop(reader);
+
+    tamper(&settings, META, "format", |row| row[3] = 1);
+    let database = Database::open(&settings.path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(JOURNAL).unwrap().remove(4).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    assert!(matches!(refused(&settings), StoreError::Damaged(_)));
+}
+
+#[test]
 fn a_removed_last_record_is_noticed() {
     let (_folder, settings) = written();
     let database = Database::open(&settings.path).unwrap();
@@ -212,4 +238,22 @@ fn damaged_pages_are_an_error_and_never_a_panic_or_another_truth() {
             assert_eq!(records(&opened.reader), before, "seed {seed}, offset {offset}");
         }
     }
+}
+
+#[test]
+fn an_authentic_record_of_a_later_version_is_refused_and_said_to_be_one() {
+    let (_folder, settings) = written();
+    let realm = open(&settings, at(100)).unwrap().reader.realm().unwrap().0;
+    let key = super::super::key::load(&settings.key_path).unwrap().unwrap();
+    tamper(&settings, JOURNAL, 4, |row| {
+        let at = row.windows(11).position(|bytes| bytes == b"\"version\":1").unwrap();
+        row[at + 10] = b'9';
+        // version, previous hash, hash, signature, core
+        let previous: [u8; 32] = row[1..33].try_into().unwrap();
+        let sealed = crate::journal::chain::seal(&key, &realm, 4, previous, row[129..].to_vec());
+        row[33..65].copy_from_slice(&sealed.hash);
+        row[65..129].copy_from_slice(&sealed.signature);
+    });
+    let error = refused(&settings);
+    assert!(matches!(error, StoreError::UnknownRecord { sequence: 4, version: 9 }), "{error}");
 }

@@ -212,6 +212,7 @@ pub(super) fn request(number: u8, why: &str) -> Command {
         starts_at: None,
         justification: Some(why.to_owned()),
         ticket: None,
+        wanted: None,
     }
 }
 

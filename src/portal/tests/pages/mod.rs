@@ -2,6 +2,7 @@
 
 mod activate;
 mod home;
+mod many;
 mod outside;
 mod problem;
 mod request;
