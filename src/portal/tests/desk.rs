@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::world::{ADA, Answer, BEN, GRACE, ISSUER, MALLORY, OTTO, PORTAL, ROOT, TILL, VAULT, WHY, Who, World, id};
 use crate::domain::id::ActivationId;
 use crate::domain::principal::Principal;
+use crate::domain::time::Span;
 use crate::uses::Use;
 
 const SEEN: &str = "go ahead, I am watching";
@@ -67,7 +68,7 @@ async fn an_approver_sees_all_that_is_needed_to_decide_longest_waiting_first() {
         "wanted": {"method": "DELETE", "url": url}});
     let first = world.post(&ADA, "/activations", &body).await.expect(201);
     assert_eq!(first["wanted"]["url"], url);
-    world.clock.advance(crate::domain::time::Span::minutes(1));
+    world.clock.advance(Span::minutes(1));
     let second = world.requested(&BEN, VAULT).await;
     let page = text(&world, &GRACE, "/approvals").await;
     for told in [
@@ -101,6 +102,7 @@ async fn an_approver_sees_all_that_is_needed_to_decide_longest_waiting_first() {
     let deny = format!("/activations/{}/deny", id(&second));
     let decided = send(&world, &GRACE, &deny, &elsewhere).await;
     assert_eq!(decided.header("location"), format!("/activations/{}", id(&second)));
+    world.clock.advance(Span::minutes(1));
     world.post(&ADA, &format!("/activations/{}/deactivate", id(&first)), &json!({})).await.expect(200);
     world.requested(&ADA, VAULT).await;
     let page = text(&world, &GRACE, "/approvals").await;
