@@ -10,17 +10,9 @@ use crate::portal::pages::parts::badge::{Tone, ending_word};
 use crate::portal::pages::parts::{party, text, time};
 use crate::store::Entry;
 
-/// Where a story is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::portal) enum Telling {
-    /// By itself, with everything.
-    Whole,
-    /// Beside what was asked for, whose words it need not repeat.
-    BesideTheRequest,
-}
-
-/// Everything `entries`, the records of one case from oldest to newest, have to tell.
-pub(in crate::portal) fn story(entries: &[Entry], names: &IssuerNames, now: Timestamp, telling: Telling) -> Markup {
+/// Everything `entries`, the records of one case from oldest to newest, have to tell; beside what was asked for, whose words are
+/// not repeated.
+pub(in crate::portal) fn story(entries: &[Entry], names: &IssuerNames, now: Timestamp) -> Markup {
     html! {
         ol .steps {
             @for (index, entry) in entries.iter().enumerate() {
@@ -31,7 +23,7 @@ pub(in crate::portal) fn story(entries: &[Entry], names: &IssuerNames, now: Time
                         (line)
                         @if first { (by(entry, names)) }
                         " " span .dim { "· " (time::moment(entry.time)) " · " (time::distance(entry.time, now)) }
-                        @let told = telling == Telling::BesideTheRequest && matches!(entry.event, Event::ActivationRequested { .. });
+                        @let told = matches!(entry.event, Event::ActivationRequested { .. });
                         @if let Some(detail) = entry.detail.as_ref().filter(|_| first && !told) { (words(detail)) }
                         @if entry.erased && !told { p .dim { "What was written here is erased." } }
                     }

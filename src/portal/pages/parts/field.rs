@@ -99,21 +99,6 @@ impl Field<'_> {
         }
     }
 
-    /// A box to tick; sent as `yes`.
-    pub(in crate::portal) fn tick(&self, ticked: bool) -> Markup {
-        html! {
-            div .field .tick {
-                label {
-                    input #(self.id()) type="checkbox" name=(self.name) value="yes" checked[ticked]
-                        aria-invalid=[self.invalid()] aria-describedby=[self.described()];
-                    span { (self.label) }
-                }
-                (self.hint())
-                (self.told())
-            }
-        }
-    }
-
     fn around(&self, control: &Markup) -> Markup {
         html! {
             div .field {

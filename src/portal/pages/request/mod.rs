@@ -23,8 +23,7 @@ use crate::portal::pages::layout::{Frame, Page, see_other};
 use crate::portal::pages::outside::shell::leads_back;
 use crate::portal::pages::parts::decision::{self, Words};
 use crate::portal::pages::parts::{list, party, text};
-use crate::portal::pages::rules;
-use crate::portal::pages::story::{self, Telling};
+use crate::portal::pages::{rules, story};
 use crate::portal::problem::Problem;
 use crate::portal::wire::activation as wire;
 use crate::store::RecordFilter;
@@ -118,7 +117,7 @@ fn show(
             }
             section #story .sheet data-live="" aria-labelledby="so-far" {
                 h2 #so-far { "So far" }
-                (story::story(&entries, &desk.names, desk.viewer.now(), Telling::BesideTheRequest))
+                (story::story(&entries, &desk.names, desk.viewer.now()))
             }
         }
     };
