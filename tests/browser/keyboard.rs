@@ -1,5 +1,6 @@
 //! The story by keyboard alone: everything can be reached, and one always sees where one is.
 
+use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
 use fantoccini::key::Key;
 
 use crate::support::{Driver, House, Setting, Window};
@@ -45,14 +46,15 @@ impl Window {
         self.types(&char::from(key).to_string()).await;
     }
 
+    /// Strikes keys wherever the focus is.
     async fn types(&self, text: &str) {
-        let focused = self.client.active_element().await.expect("something has the focus");
-        focused.send_keys(text).await.expect("typed");
+        let strokes = text.chars().flat_map(|value| [KeyAction::Down { value }, KeyAction::Up { value }]);
+        let keys = strokes.fold(KeyActions::new("keyboard".to_owned()), |keys, stroke| keys.then(stroke));
+        self.client.perform_actions(keys).await.expect("struck");
     }
 
     /// Presses Tab until what is called `name`, or says so, has the focus; on the way every stop can be seen.
     async fn tabs_to(&self, name: &str) {
-        self.sees("").await;
         let mut passed = Vec::new();
         for _ in 0..STOPS_MAX {
             self.presses(Key::Tab).await;
@@ -75,5 +77,5 @@ const STOP: &str = "
     const shown = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
     const label = at.matches('input[type=radio], input[type=checkbox]') && at.nextElementSibling;
     const beside = label && getComputedStyle(label).outlineStyle !== 'none';
-    return [(at.name || at.innerText || '').trim(), Boolean(at === document.body || shown || beside)];";
+    return [at === document.body ? '' : (at.name === 'justification' ? at.name : at.innerText || at.name || '').trim(), Boolean(at === document.body || shown || beside)];";
 const STOPS_MAX: usize = 60;

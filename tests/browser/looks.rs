@@ -40,11 +40,11 @@ async fn every_page_can_be_used_by_everybody() {
     album.page(&ada, format!("{portal}/signed-out"), "signed-out").await;
     album.page(&ada, format!("{portal}/callback?state=x&error=access_denied"), "sign-in-over").await;
     album.page(&ada, format!("{gate}/.hallpass/callback?state=x&error=access_denied"), "gate-sign-in-over").await;
-    album.page(&ada, format!("{gate}/nowhere"), "gate-before-sign-in").await;
+    ada.open(&format!("{gate}/account")).await;
     ada.clicks("Sign in as Ada Okafor").await;
     ada.arrives("the gate", |address| address.starts_with(&gate)).await;
     album.page(&ada, format!("{gate}/nowhere"), "gate-forbidden").await;
-    album.page(&ada, format!("{gate}/records/x?hidden=%2F"), "gate-record").await;
+    album.page(&ada, format!("{gate}/closed%2Fdoor"), "gate-bad-request").await;
     album.page(&ada, format!("{gate}/vault"), "gate-pending").await;
     album.page(&ada, format!("{gate}/cellar"), "gate-needs-role").await;
     album.page(&ada, format!("{gate}/.hallpass/sign-out"), "gate-sign-out").await;
@@ -55,6 +55,7 @@ async fn every_page_can_be_used_by_everybody() {
     album.page(&ada, format!("{portal}/activate?role=shop/none"), "activate-not-eligible").await;
     ada.open(&format!("{portal}/activate?role=shop/cellar-keeper")).await;
     ada.writes("justification", "no").await;
+    ada.clicks("Other").await;
     ada.writes("duration", "3 weeks").await;
     ada.clicks("Request activation").await;
     ada.sees("For how long").await;

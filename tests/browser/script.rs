@@ -25,6 +25,7 @@ async fn script_in_every_field_is_shown_as_text() {
     ada.writes("justification", HOSTILE).await;
     ada.writes("ticket", HOSTILE).await;
     // wrong, so that the form comes back with what was typed
+    ada.clicks("Other").await;
     ada.writes("duration", HOSTILE).await;
     ada.clicks("Request activation").await;
     ada.sees("For how long").await;

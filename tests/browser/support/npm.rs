@@ -45,7 +45,7 @@ impl CertifiedProvider {
                 "client_id": "hallpass",
                 "client_secret": SECRET,
                 "redirect_uris": [format!("{gate}/.hallpass/callback"), format!("{portal}/callback")],
-                "post_logout_redirect_uris": [format!("{gate}/.hallpass/sign-out"), format!("{portal}/signed-out")],
+                "post_logout_redirect_uris": [format!("{gate}/.hallpass/signed-out"), format!("{portal}/signed-out")],
                 "backchannel_logout_uri": format!("{portal}/backchannel-logout"),
                 "backchannel_logout_session_required": true,
                 "grant_types": ["authorization_code", "refresh_token"],
