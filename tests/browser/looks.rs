@@ -87,7 +87,7 @@ async fn every_page_can_be_used_by_everybody() {
         .await;
     grace.open(&format!("{portal}/approvals")).await;
     grace.clicks("Approve chosen").await;
-    grace.sees("choose at least one request").await;
+    grace.sees("Choose at least one request").await;
     album.here(&grace, "approvals-none-chosen").await;
 
     let root = driver.window(Setting::Ordinary).await;
