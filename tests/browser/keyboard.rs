@@ -33,7 +33,7 @@ async fn a_keyboard_is_enough() {
     grace.types("the count is due today").await;
     grace.tabs_to("Approve").await;
     grace.presses(Key::Enter).await;
-    grace.sees("The role is held.").await;
+    grace.sees("Your decision is written down").await;
     ada.arrives("the vault", |address| address == format!("{}/vault", house.gate)).await;
     for window in [ada, grace] {
         window.closes().await;

@@ -78,6 +78,9 @@ async fn script_in_every_field_is_shown_as_text() {
     grace.shows_it_harmlessly("approvals").await;
     grace.finds("textarea[name=justification]").await.send_keys(HOSTILE).await.expect("written");
     grace.clicks("Deny").await;
+    grace.sees("Your decision is written down").await;
+    grace.shows_it_harmlessly("what became of it").await;
+    grace.open(&format!("{}/activations/{id}", house.portal)).await;
     grace.sees("The request was refused").await;
     grace.shows_it_harmlessly("the decided case").await;
 
