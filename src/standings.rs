@@ -17,9 +17,9 @@ use moka::ops::compute::{CompResult, Op};
 use moka::sync::Cache;
 use tokio::sync::watch;
 
-use crate::domain::id::ActivationId;
+use crate::domain::id::{ActivationId, AssignmentId};
 use crate::domain::principal::{Party, Principal};
-use crate::domain::standing::{Basis, Lock, Position, Standing};
+use crate::domain::standing::{Basis, Held, Lock, Position, Standing};
 use crate::store::{Reader, StoreError};
 
 /// Looks up standings. Cheap to clone.
@@ -53,6 +53,8 @@ struct Key {
 pub struct EndedInMemory {
     /// These activations are over.
     pub activations: HashSet<ActivationId>,
+    /// These assignments are over.
+    pub assignments: HashSet<AssignmentId>,
     /// These principals are locked.
     pub principals: HashSet<Principal>,
 }
@@ -143,6 +145,16 @@ impl Standings {
         self.announce(position);
     }
 
+    /// Who holds what by `basis`, as far as it is remembered; looks at everything that is, so only for rare occasions.
+    #[must_use]
+    pub fn remembered(&self, basis: Basis) -> Option<(Party, Held)> {
+        let generation = self.shared.generation.load(Ordering::Acquire);
+        self.shared.cache.iter().filter(|(key, _)| key.generation == generation).find_map(|(key, standing)| {
+            let held = standing.held.iter().find(|held| held.basis == basis)?;
+            Some((key.party.clone(), held.clone()))
+        })
+    }
+
     /// Lets rights end in memory, because the journal cannot take the command now.
     pub fn end_in_memory(&self, change: impl Fn(&mut EndedInMemory)) {
         self.shared.ended.rcu(|ended| {
@@ -180,13 +192,13 @@ impl Standings {
 
     fn less_what_ended(&self, party: &Party, standing: Arc<Standing>) -> Arc<Standing> {
         let ended = self.shared.ended.load();
-        if ended.activations.is_empty() && ended.principals.is_empty() {
+        if ended.activations.is_empty() && ended.assignments.is_empty() && ended.principals.is_empty() {
             return standing;
         }
         let mut standing = Standing::clone(&standing);
         standing.held.retain(|held| match held.basis {
             Basis::Activation(id) => !ended.activations.contains(&id),
-            Basis::Assignment(_) => true,
+            Basis::Assignment(id) => !ended.assignments.contains(&id),
         });
         if let Party::Principal(principal) = party
             && ended.principals.contains(principal)

@@ -54,7 +54,20 @@ fn decide(routes: &Routes, request: Request<Incoming>) -> Response<Full<Bytes>> 
         Err(refused) => {
             let request_id = fresh_request_id();
             let now = Timestamp::from_seconds(0);
-            refuse(&refused, &Occasion { audience, links: &links, canonical: None, request_id: &request_id, now })
+            let (policies, paces, names) = Default::default();
+            let occasion = Occasion {
+                audience,
+                links: &links,
+                canonical: None,
+                request_id: &request_id,
+                now,
+                signs_in: false,
+                demand: None,
+                policies: &policies,
+                paces: &paces,
+                names: &names,
+            };
+            refuse(&refused, &occasion)
         }
         Ok((canonical, exchange)) => {
             strip_inbound(&mut parts.headers);

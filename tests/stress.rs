@@ -202,7 +202,15 @@ async fn submit(writer: &Writer, caller: Caller, command: Command) {
 }
 
 fn request(id: ActivationId) -> Command {
-    Command::RequestActivation { id, role: role(), duration: None, starts_at: None, justification: None, ticket: None }
+    Command::RequestActivation {
+        id,
+        role: role(),
+        duration: None,
+        starts_at: None,
+        justification: None,
+        ticket: None,
+        wanted: None,
+    }
 }
 
 fn fresh() -> ActivationId {

@@ -20,7 +20,7 @@ use hallpass::domain::role::RoleId;
 use hallpass::domain::rule::{Demand, Rule};
 use hallpass::domain::time::{Span, Timestamp};
 use hallpass::identity::names::IssuerNames;
-use hallpass::identity::{self, Authenticator, IssuerSettings, KeySource};
+use hallpass::identity::{self, Authenticator, IssuerSettings, KeySource, SignIns};
 use hallpass::proxy::canonical::Underscores;
 use hallpass::proxy::headers::TrustedProxies;
 use hallpass::proxy::route::{RouteOptions, RouteSettings};
@@ -74,7 +74,9 @@ impl Stage {
 
         let (uses, ..) = uses::start(&folder.path().join("s.uses"), &metrics).expect("a record of uses");
         let (lines, _) = Lines::start(std::io::sink(), &metrics).expect("a log");
-        let services = Services { authenticator, standings, clock, uses, lines };
+        let (sign_ins, _) = SignIns::new(authenticator.clone(), folder.path().join("s.sessions")).expect("sign-ins");
+        let (policies, paces) = (Arc::default(), Arc::default());
+        let services = Services { authenticator, sign_ins, standings, clock, uses, lines, policies, paces };
         let running = RunningGate::start(&gate(upstream, issuer.url(), cores), &services, &metrics).expect("a gate");
         let gate = running.addresses().first().and_then(|address| address.tcp()).expect("an address");
         Self { gate, _running: running, issuer, writer, _folder: folder }
@@ -84,7 +86,8 @@ impl Stage {
     pub(crate) async fn holder(&self, name: &str) -> (String, ActivationId) {
         let id = fresh();
         let (duration, starts_at, justification, ticket) = (None, None, None, None);
-        let request = Command::RequestActivation { id, role: role(), duration, starts_at, justification, ticket };
+        let request =
+            Command::RequestActivation { id, role: role(), duration, starts_at, justification, ticket, wanted: None };
         submit(&self.writer, self.caller(name), request).await;
         let claims = json!({ "sub": name }).as_object().cloned().unwrap_or_default();
         let options = TokenOptions { claims, ..TokenOptions::default() };

@@ -1,5 +1,8 @@
 //! Small things done beside: sealing uses, watching health, counting.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
 use prometheus_client::metrics::counter::Counter;
@@ -57,6 +60,42 @@ pub(super) struct Watched {
     pub(super) clock: Clock,
     pub(super) authenticator: Authenticator,
     pub(super) issuers: usize,
+    pub(super) alarm: ClockAlarm,
+}
+
+/// Tells of a clock that was set back: as a metric always, in the log when it begins and when it is over.
+#[derive(Debug)]
+pub(super) struct ClockAlarm {
+    behind_seconds: Gauge<f64, AtomicU64>,
+    rings: AtomicBool,
+}
+
+impl ClockAlarm {
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        let alarm = Self { behind_seconds: Gauge::default(), rings: AtomicBool::new(false) };
+        metrics.register(|registry| {
+            let help = "how far the machine's clock lies behind what was told before; above 5, nothing new is granted";
+            registry.register("clock_behind_seconds", help, alarm.behind_seconds.clone());
+        });
+        alarm
+    }
+
+    /// Whether the clock lies too far behind.
+    fn look(&self, behind: Duration) -> bool {
+        self.behind_seconds.set(behind.as_secs_f64());
+        let rings = behind > super::CLOCK_BEHIND_MAX;
+        if self.rings.swap(rings, Ordering::Relaxed) != rings {
+            if rings {
+                tracing::error!(
+                    behind_seconds = behind.as_secs(),
+                    "the clock was set back: what ended stays ended, and nothing new is granted until it has caught up; correct it"
+                );
+            } else {
+                tracing::info!("the clock has caught up; rights are granted again");
+            }
+        }
+        rings
+    }
 }
 
 /// Keeps readiness true, until `stop`: does the journal take commands, can the clock be believed, is there an issuer
@@ -70,14 +109,13 @@ pub(super) async fn watch_health(watched: Watched, readiness: Readiness, stop: C
 
 impl Watched {
     pub(super) fn report(&self, readiness: &Readiness) {
-        if self.health.takes_commands() {
-            readiness.holds("journal");
-        } else {
-            readiness.missing("journal", "the journal takes no commands; known rights are enforced until they end");
+        match self.health.state().explanation() {
+            None => readiness.holds("journal"),
+            Some(explanation) => readiness.missing("journal", explanation),
         }
         let behind = self.clock.behind();
-        if behind > super::CLOCK_BEHIND_MAX {
-            readiness.missing("clock", format!("the clock lies {behind:?} behind; nothing new is granted"));
+        if self.alarm.look(behind) {
+            readiness.missing("clock", format!("the clock lies {} s behind; nothing new is granted", behind.as_secs()));
         } else {
             readiness.holds("clock");
         }

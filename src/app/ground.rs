@@ -9,11 +9,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::anchor::{self, Anchors, Compared, Publisher};
+use crate::app::pace::Pacing;
 use crate::app::serving::RunningListener;
 use crate::app::{CLOCK_BEHIND_MAX, STANDINGS_MAX, Swapped, Threads, chores, settings};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::identity::Authenticator;
+use crate::domain::pace::Paces;
+use crate::identity::{Authenticator, SignIns};
 use crate::portal::{self, Portal};
 use crate::standings::Standings;
 use crate::store::{self, Reader};
@@ -31,6 +33,8 @@ pub(super) struct Ground {
     anchors: Anchors,
     publisher: Option<Publisher>,
     pub(super) swapped: Swapped,
+    /// How fast each role is decided on.
+    pub(super) paces: Arc<ArcSwap<Paces>>,
 }
 
 impl Ground {
@@ -62,14 +66,15 @@ impl Ground {
         let threads = Threads { writer: writer_thread, uses: uses_thread, lines: None };
         // a head in doubt is told to nobody: the newest anchor must stay the one that was right
         let publisher = standings.doubted().is_none().then_some(publisher);
-        let ground = Self { clock, reader, standings, writer, uses, anchors, publisher, swapped };
+        let paces = Arc::default();
+        let ground = Self { clock, reader, standings, writer, uses, anchors, publisher, swapped, paces };
         Ok((ground, threads, recorder))
     }
 
     pub(super) fn portal(
         &self,
         config: &Config,
-        authenticator: Authenticator,
+        (authenticator, sign_ins): (Authenticator, SignIns),
         stop: CancellationToken,
         metrics: &Metrics,
     ) -> anyhow::Result<RunningListener> {
@@ -80,17 +85,23 @@ impl Ground {
             standings: self.standings.clone(),
             anchors: self.anchors.clone(),
             authenticator,
+            sign_ins,
             names: Arc::clone(&self.swapped.names),
             policies: Arc::clone(&self.swapped.policies),
             routes: Arc::clone(&self.swapped.routes),
+            paces: Arc::clone(&self.paces),
             clock: self.clock.clone(),
             settings: settings::portal(config),
             stop,
         };
         let portal = Portal::new(parts, metrics).ok().context("the system gives no random bits")?;
         let (bind, tls) = (&config.portal.listen, config.portal.tls.as_ref());
-        RunningListener::start("portal", bind, tls, config.limits.connection, portal::router(portal))
-            .context("the portal cannot be started")
+        let running = RunningListener::start("portal", bind, tls, config.limits.connection, portal::router(portal))
+            .context("the portal cannot be started")?;
+        if let Some((file, Some(ends_at))) = running.validity() {
+            metrics.certificates().ends(&file, ends_at);
+        }
+        Ok(running)
     }
 
     pub(super) fn start_chores(&mut self, tasks: &TaskTracker, stop: &CancellationToken) {
@@ -103,6 +114,14 @@ impl Ground {
         tasks.spawn(sweep::run(reader.clone(), writer.clone(), standings.clone(), clock.clone(), stop.clone()));
         let sealing = chores::seal_uses(uses.clone(), reader.clone(), writer.clone(), clock.clone(), stop.clone());
         tasks.spawn(sealing);
+        let pacing = Pacing {
+            reader: reader.clone(),
+            standings: standings.clone(),
+            policies: Arc::clone(&self.swapped.policies),
+            paces: Arc::clone(&self.paces),
+            clock: clock.clone(),
+        };
+        tasks.spawn(pacing.run(stop.clone()));
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod chores;
 mod ground;
+mod pace;
 mod serving;
 mod settings;
 
@@ -23,7 +24,7 @@ use crate::config::Config;
 use crate::domain::command::{Caller, Command};
 use crate::domain::policy::Policies;
 use crate::identity::names::IssuerNames;
-use crate::identity::{self, Authenticator};
+use crate::identity::{self, Authenticator, SignIns};
 use crate::portal::RoutesByRole;
 use crate::proxy::{RunningGate, Services};
 use crate::server::Address;
@@ -41,6 +42,7 @@ pub struct App {
     admin: RunningListener,
     writer: Writer,
     authenticator: Authenticator,
+    sign_ins: SignIns,
     /// The issuers in force; held while a configuration is taken, so that there is one at a time.
     identity: tokio::sync::Mutex<identity::Settings>,
     swapped: Swapped,
@@ -94,28 +96,36 @@ impl App {
         let (lines, lines_thread) = access_log(&metrics)?;
         let (authenticator, refresher) = Authenticator::new(config.identity.clone(), ground.clock.clone(), &metrics)
             .context("the issuers cannot be used")?;
+        let sessions = config.store.path.with_extension("sessions");
+        let (sign_ins, sign_in_worker) = SignIns::new(authenticator.clone(), sessions.clone())
+            .with_context(|| format!("the file of sessions `{}` cannot be opened", sessions.display()))?;
         let services = Services {
             authenticator: authenticator.clone(),
+            sign_ins: sign_ins.clone(),
             standings: ground.standings.clone(),
             clock: ground.clock.clone(),
             uses: recorder,
             lines,
+            policies: Arc::clone(&ground.swapped.policies),
+            paces: Arc::clone(&ground.paces),
         };
         let gate =
             RunningGate::start(&settings::gate(&config), &services, &metrics).context("the gate cannot be started")?;
         let stop = CancellationToken::new();
-        let portal = ground.portal(&config, authenticator.clone(), stop.clone(), &metrics)?;
+        let portal = ground.portal(&config, (authenticator.clone(), sign_ins.clone()), stop.clone(), &metrics)?;
         let readiness = Readiness::new();
         let admin = admin_listener(&config, readiness.clone(), Arc::clone(&metrics))?;
 
         let tasks = TaskTracker::new();
         tasks.spawn(refresher.run(stop.clone()));
+        tasks.spawn(sign_in_worker.run(stop.clone()));
         ground.start_chores(&tasks, &stop);
         let watched = chores::Watched {
             health: ground.writer.health().clone(),
             clock: ground.clock.clone(),
             authenticator: authenticator.clone(),
             issuers: config.identity.issuers.len(),
+            alarm: chores::ClockAlarm::new(&metrics),
         };
         watched.report(&readiness);
         if let Some(reason) = ground.standings.doubted() {
@@ -133,6 +143,7 @@ impl App {
             admin,
             writer: ground.writer,
             authenticator,
+            sign_ins,
             identity: tokio::sync::Mutex::new(config.identity.clone()),
             swapped: ground.swapped,
             readiness,
@@ -158,6 +169,14 @@ impl App {
             store = %config.store.path.display(),
             "hallpass has started"
         );
+        for site in config.sites() {
+            let (redirect, signed_out) = (site.callback(), site.signed_out());
+            tracing::info!(
+                redirect,
+                signed_out,
+                "people can sign in here, when these are registered with their issuer"
+            );
+        }
     }
 
     /// Where the parts listen.
@@ -194,13 +213,16 @@ impl App {
     async fn take(&self, config: Config) -> anyhow::Result<()> {
         let mut identity = self.identity.lock().await;
         let prepared = self.gate.prepare(&settings::gate(&config)).context("the gate cannot take it")?;
+        self.sign_ins.prepare(&config.identity).context("sessions cannot be kept")?;
         self.authenticator.reload(config.identity.clone()).context("the issuers cannot be used")?;
         let policies = self.swapped.policies.swap(Arc::new(config.policies.clone()));
         if let Err(error) = reconcile(&self.writer, &config).await {
             self.swapped.policies.store(policies);
             self.authenticator.reload(identity.clone()).context("the former issuers cannot be used any more")?;
+            self.sign_ins.reconsider();
             return Err(error);
         }
+        self.sign_ins.reconsider();
         self.gate.take(prepared);
         self.swapped.names.store(Arc::new(config.names.clone()));
         self.swapped.routes.store(Arc::new(settings::routes_by_role(&config)));
@@ -221,7 +243,7 @@ impl App {
         self.admin.drain(Duration::ZERO).await;
         self.tasks.close();
         self.tasks.wait().await;
-        drop((self.writer, self.authenticator));
+        drop((self.writer, self.authenticator, self.sign_ins));
         let Threads { writer, uses, lines } = self.threads;
         let joined = tokio::task::spawn_blocking(move || {
             uses.join();

@@ -1,5 +1,6 @@
 //! A listener of the control plane on a thread of its own, away from the data path.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -12,12 +13,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use crate::domain::time::Timestamp;
 use crate::server::tls::{self, Certificate};
 use crate::server::{self, Accepting, Address, Bind, Gauges, Limits};
 
 /// A listener that serves.
 pub(super) struct RunningListener {
     address: Address,
+    certificate: Option<Arc<Certificate>>,
     draining: CancellationToken,
     cut: CancellationToken,
     ended: oneshot::Receiver<()>,
@@ -34,8 +37,12 @@ impl RunningListener {
         let certificate = tls.map(Certificate::load).transpose()?.map(Arc::new);
         let (address, mut sockets) = server::bind(bind, 1)?;
         let socket = sockets.pop().context("no socket")?;
-        let accepting =
-            Accepting { certificate, limits, connections: Arc::new(AtomicUsize::new(0)), gauges: Gauges::default() };
+        let accepting = Accepting {
+            certificate: certificate.clone(),
+            limits,
+            connections: Arc::new(AtomicUsize::new(0)),
+            gauges: Gauges::default(),
+        };
         let (draining, cut) = (CancellationToken::new(), CancellationToken::new());
         let (end, ended) = oneshot::channel();
         let (drains, cuts) = (draining.clone(), cut.clone());
@@ -51,11 +58,16 @@ impl RunningListener {
             // nobody may be waiting any more
             let _ = end.send(());
         })?;
-        Ok(Self { address, draining, cut, ended })
+        Ok(Self { address, certificate, draining, cut, ended })
     }
 
     pub(super) const fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// The file of its certificate, and when that ends.
+    pub(super) fn validity(&self) -> Option<(PathBuf, Option<Timestamp>)> {
+        self.certificate.as_ref().map(|certificate| certificate.validity())
     }
 
     /// Stops accepting, lets open answers finish within `timeout`, then cuts them.

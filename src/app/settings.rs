@@ -40,7 +40,6 @@ pub(super) fn portal(config: &Config) -> portal::Settings {
     portal::Settings {
         public_url: config.portal.public_url.to_string(),
         gate_urls: config.listeners.iter().map(|listener| listener.public_url.to_string()).collect(),
-        sign_in: portal::SignIn::Absent,
         limits: config.portal.limits.clone(),
     }
 }

@@ -14,8 +14,9 @@ use data_encoding::HEXLOWER;
 use crate::clock::format_rfc3339;
 use crate::domain::time::Timestamp;
 use crate::journal::backup::{BackupError, Header, VERSION, Writer};
+use crate::store::stopped::Remade;
 use crate::store::{Snapshot, StoreError, stopped};
-use crate::uses::UseSnapshot;
+use crate::uses::{self, UseSnapshot};
 
 pub use restore::{free, restore};
 pub use verify::{Proven, verify};
@@ -104,6 +105,19 @@ impl Moment {
         }
         Ok(writer.finish()?)
     }
+}
+
+/// Makes the store at `path` and the uses beside it anew, of what they hold and nothing else.
+///
+/// # Errors
+/// [`StoreError`]; [`StoreError::Locked`] while a process runs on them.
+pub fn compact(path: &Path, progress: stopped::Progress<'_>) -> Result<Remade, StoreError> {
+    let remade = stopped::compact(path, progress)?;
+    let beside = uses_beside(path);
+    if beside.try_exists().map_err(|error| StoreError::file(&beside, error))? {
+        uses::compact(&beside)?;
+    }
+    Ok(remade)
 }
 
 /// Where the uses of the store at `path` are.

@@ -37,6 +37,15 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<()
                 many => format!(", {many} warnings"),
             };
             writeln!(streams.out, "the configuration can be used: {routes} routes, {roles} roles{warnings}")?;
+            let sites = config.sites();
+            if !sites.is_empty() {
+                writeln!(streams.out, "register with the issuers that people sign in with:")?;
+                for site in &sites {
+                    writeln!(streams.out, "  redirect URI           {}", site.callback())?;
+                    writeln!(streams.out, "  after signing out      {}", site.signed_out())?;
+                }
+                writeln!(streams.out, "  back-channel logout    {}/backchannel-logout", config.portal.public_url)?;
+            }
             Ok(writeln!(streams.out, "digest {}", config.digest)?)
         }
         Command::Print(files) => {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use data_encoding::HEXLOWER;
 
-use crate::backup::{CarryError, uses_beside};
+use crate::backup::{self, CarryError};
 use crate::cli::backup::refused;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
@@ -13,7 +13,6 @@ use crate::cli::terminal::Streams;
 use crate::journal::PublicKey;
 use crate::store::StoreError;
 use crate::store::stopped::{self, Closing, Remade};
-use crate::uses;
 
 /// Check, compact or rebuild the store of a stopped hallpass
 #[derive(Debug, Args)]
@@ -47,12 +46,8 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<()
     match &arguments.command {
         Command::Check(place) => check(place, streams),
         Command::Compact(place) => {
-            let remade = with_bar("compacting", &place.store, |progress| stopped::compact(&place.store, progress))?;
-            tell("compacted", &remade, streams)?;
-            let beside = uses_beside(&place.store);
-            if beside.try_exists()? {
-                uses::compact(&beside).map_err(|error| refused(error.into(), &beside))?;
-            }
+            let compact = |progress: stopped::Progress<'_>| backup::compact(&place.store, progress);
+            tell("compacted", &with_bar("compacting", &place.store, compact)?, streams)?;
             let told = "copies and backups made before still hold what they held, and the disk may keep old blocks";
             Ok(writeln!(streams.err, "note: {told}")?)
         }

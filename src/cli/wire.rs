@@ -172,6 +172,8 @@ pub(super) struct Pending {
     pub(super) role: String,
     pub(super) activation: String,
     #[serde(default)]
+    pub(super) requested_at: Option<String>,
+    #[serde(default)]
     pub(super) lapses_at: Option<String>,
 }
 

@@ -4,6 +4,7 @@
 //! that a clock set back revives nothing that has ended. `wait_until` wakes when the wall clock says so, also when
 //! somebody moves the clock or the machine slept.
 
+mod alarm;
 mod text;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
+pub use alarm::Alarm;
 pub use text::{MalformedTime, format_rfc3339, parse_rfc3339, parse_span};
 
 use crate::domain::time::{Span, Timestamp};
@@ -101,18 +103,22 @@ impl Clock {
         }
     }
 
-    /// Wakes all waiting tasks whenever the wall clock and the time awake have parted. Runs until it is dropped.
+    /// Wakes all waiting tasks whenever the wall clock, or what was told, has parted from the time awake. Runs until it is
+    /// dropped.
     pub async fn watch_for_jumps(&self) {
-        let mut last = (self.reading(), awake());
+        let look = || (self.reading(), self.now(), awake());
+        let mut last = look();
         loop {
             tokio::time::sleep(JUMP_CHECK).await;
-            let (wall, awake) = (self.reading(), awake());
-            let awake_for = awake.duration_since(last.1);
-            let wall_for = Duration::from_millis(wall.millis_since(last.0));
-            if wall_for.abs_diff(awake_for) > JUMP {
+            let found = look();
+            let awake_for = found.2.duration_since(last.2);
+            let wall_for = Duration::from_millis(found.0.millis_since(last.0));
+            // a clock that was set forward and back again between two looks has left its mark here alone
+            let told_for = Duration::from_millis(found.1.millis_since(last.1));
+            if wall_for.abs_diff(awake_for) > JUMP || told_for.saturating_sub(awake_for) > JUMP {
                 self.shared.moved.send_replace(());
             }
-            last = (wall, awake);
+            last = found;
         }
     }
 

@@ -7,8 +7,9 @@ use toml::{Table, Value};
 use crate::config::resolve::Config;
 use crate::config::schema::{Shape, schema};
 
-/// The resolved configuration as TOML. It holds no secret. Reading it again
-/// gives the same configuration, relative paths starting from the new file's folder.
+/// The resolved configuration as TOML. It holds no secret: one that was written as text is shown as `<redacted>`, which cannot
+/// be read again. Without such, reading it again gives the same configuration, relative paths starting from the new file's
+/// folder.
 #[must_use]
 pub fn print(config: &Config) -> String {
     let schema = schema();

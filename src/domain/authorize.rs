@@ -7,7 +7,7 @@ use crate::domain::identity::Identity;
 use crate::domain::policy::{AssuranceGap, AssuranceRule};
 use crate::domain::role::RoleId;
 use crate::domain::rule::{Demand, Enforcement, Rule};
-use crate::domain::standing::{Basis, Held, Lock, Standing};
+use crate::domain::standing::{Basis, Held, Lock, Pending, Standing};
 use crate::domain::time::Timestamp;
 
 /// Proof that a request may pass. Only [`authorize`] makes one.
@@ -84,7 +84,7 @@ pub struct Curable {
     /// The role.
     pub role: RoleId,
     /// The request that already waits.
-    pub pending: Option<ActivationId>,
+    pub pending: Option<Pending>,
     /// When an activation that is already granted begins.
     pub starts_at: Option<Timestamp>,
 }
@@ -201,7 +201,7 @@ fn curable<'r>(
             let eligible = standings.iter().any(|standing| standing.eligibility(role, now).is_some());
             (eligible || pending.is_some() || starts_at.is_some()).then(|| Curable {
                 role: role.clone(),
-                pending: pending.map(|pending| pending.activation),
+                pending: pending.cloned(),
                 starts_at,
             })
         })

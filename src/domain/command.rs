@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::activation::{Choice, Requested};
 use crate::domain::assignment::{Assignment, AssignmentKind};
-use crate::domain::event::{Actor, Detail};
+use crate::domain::event::{Actor, Detail, Wanted};
 use crate::domain::id::{ActivationId, AssignmentId};
 use crate::domain::identity::Identity;
 use crate::domain::principal::{Party, Principal};
@@ -95,6 +95,8 @@ pub enum Command {
         justification: Option<String>,
         /// A ticket that says more.
         ticket: Option<String>,
+        /// The request that was denied for want of the role.
+        wanted: Option<Wanted>,
     },
     /// Approve or deny what waits in a case: the request, or an extension.
     Decide {
@@ -244,8 +246,10 @@ impl Command {
     /// What of this command is free text, with the actor's name and mail; kept beside the record.
     #[must_use]
     pub fn detail(&self, caller: &Caller) -> Detail {
-        let (justification, ticket) = match self {
-            Self::RequestActivation { justification, ticket, .. } => (justification.clone(), ticket.clone()),
+        let (justification, ticket, wanted) = match self {
+            Self::RequestActivation { justification, ticket, wanted, .. } => {
+                (justification.clone(), ticket.clone(), wanted.clone())
+            }
             Self::Assign { justification, .. }
             | Self::ChangeAssignment { justification, .. }
             | Self::RemoveAssignment { justification, .. }
@@ -255,12 +259,12 @@ impl Command {
             | Self::Lock { justification, .. }
             | Self::Unlock { justification, .. }
             | Self::RevokeCredentials { justification, .. }
-            | Self::Erase { justification, .. } => (justification.clone(), None),
+            | Self::Erase { justification, .. } => (justification.clone(), None, None),
             Self::Cancel { .. }
             | Self::Deactivate { .. }
             | Self::Reconcile { .. }
             | Self::Settle { .. }
-            | Self::SealUses { .. } => (None, None),
+            | Self::SealUses { .. } => (None, None, None),
         };
         let identity = caller.identity();
         Detail {
@@ -268,6 +272,7 @@ impl Command {
             mail: identity.and_then(|identity| identity.mail.as_deref().map(str::to_owned)),
             justification,
             ticket,
+            wanted,
         }
     }
 }

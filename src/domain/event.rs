@@ -250,6 +250,20 @@ pub struct Detail {
     /// The ticket named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
+    /// What the role is wanted for, as whoever asks for it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<Wanted>,
+}
+
+/// The request that was denied for want of a role. Whoever asks for the role brings it along from the denial; nothing proves
+/// it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// Its method.
+    pub method: String,
+    /// Its address, with its query.
+    pub url: String,
 }
 
 impl Detail {

@@ -12,6 +12,7 @@ pub mod decide;
 pub mod event;
 pub mod id;
 pub mod identity;
+pub mod pace;
 pub mod policy;
 pub mod principal;
 pub mod refusal;

@@ -4,8 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::activation::{Ballot, Choice};
 use crate::domain::id::{ActivationId, AssignmentId};
 use crate::domain::identity::Identity;
+use crate::domain::policy::Terms;
 use crate::domain::principal::Group;
 use crate::domain::role::RoleId;
 use crate::domain::time::{Timestamp, Window};
@@ -97,8 +99,39 @@ pub struct Pending {
     pub activation: ActivationId,
     /// The role.
     pub role: RoleId,
+    /// Since when it waits.
+    pub requested_at: Timestamp,
+    /// How far its approval is.
+    pub progress: Progress,
     /// It no longer waits from then on.
     pub lapses_at: Timestamp,
+}
+
+/// How far an approval is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// The open stage, counted from 0.
+    pub stage: u32,
+    /// How many stages there are.
+    pub stages: u32,
+    /// So many have agreed in the open stage.
+    pub agreed: u32,
+    /// So many must agree in the open stage.
+    pub quorum: u32,
+}
+
+impl Progress {
+    /// How far `ballot` is under `terms`.
+    #[must_use]
+    pub fn of(ballot: &Ballot, terms: &Terms) -> Self {
+        Self {
+            stage: ballot.stage,
+            stages: u32::try_from(terms.stages.len()).unwrap_or(u32::MAX),
+            agreed: u32::try_from(ballot.count(Choice::Approve)).unwrap_or(u32::MAX),
+            quorum: ballot.open_stage(terms).map_or(0, |stage| stage.quorum),
+        }
+    }
 }
 
 impl Standing {

@@ -131,8 +131,33 @@ impl Authenticator {
         issuer.verify(token, &read, now)
     }
 
+    /// The issuer of this name in `iss`, as it is at this moment.
+    pub(super) fn issuer(&self, issuer: &str) -> Option<Issuer> {
+        self.shared.issuers.load().iter().find(|known| *known.settings.issuer == *issuer).cloned()
+    }
+
+    /// What the operator says about the issuer of this name in `iss`.
+    pub(super) fn settings_of(&self, issuer: &str) -> Option<Arc<IssuerSettings>> {
+        let issuers = self.shared.issuers.load();
+        issuers.iter().find(|known| *known.settings.issuer == *issuer).map(|known| Arc::clone(&known.settings))
+    }
+
+    /// Whether people sign in with any issuer.
+    pub(super) fn offers_sign_in(&self) -> bool {
+        self.shared.issuers.load().iter().any(|issuer| issuer.settings.sign_in.is_some())
+    }
+
+    /// What the operator says about every issuer, in the order written.
+    pub(super) fn settings(&self) -> Vec<Arc<IssuerSettings>> {
+        self.shared.issuers.load().iter().map(|issuer| Arc::clone(&issuer.settings)).collect()
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         self.shared.clock.now()
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.shared.clock
     }
 
     pub(super) fn counters(&self) -> &Counters {

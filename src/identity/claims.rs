@@ -217,7 +217,7 @@ fn mail(value: &Value) -> Option<Arc<str>> {
 }
 
 /// Control characters, and those that turn, break or hide text.
-fn disturbs(char: char) -> bool {
+pub(super) fn disturbs(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

@@ -12,6 +12,9 @@ pub enum AuthnError {
     /// The keys of this issuer cannot be had, or are older than allowed (503).
     #[error("the keys of the issuer cannot be used")]
     KeysUnavailable,
+    /// The session cannot be read, or its provider cannot be asked whether it still holds (503).
+    #[error("whether the session still holds cannot be known at present")]
+    SessionUnavailable,
     /// Too many new tokens at once on this core (503, Retry-After).
     #[error("too many new tokens at once")]
     Overloaded,

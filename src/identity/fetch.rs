@@ -78,6 +78,11 @@ impl Default for Fetcher {
 }
 
 impl Fetcher {
+    /// For exchanges that a person waits for.
+    pub(super) fn patient() -> Self {
+        Self { timeout: PATIENT_TIMEOUT, ..Self::default() }
+    }
+
     /// Reads the key set of an issuer from wherever its settings say.
     pub(super) async fn fetch(&self, issuer: &IssuerSettings) -> Result<Fetched, FetchError> {
         match &issuer.keys {
@@ -103,23 +108,42 @@ impl Fetcher {
         }
     }
 
-    async fn get(&self, url: Url) -> Result<Fetched, FetchError> {
+    /// Reads what stands at a permitted URL.
+    pub(super) async fn get(&self, url: Url) -> Result<Fetched, FetchError> {
         let client = self.client.get_or_try_init(client).await?;
         let request = client.get(url).timeout(self.timeout).header(ACCEPT, "application/json");
-        let mut response = request.send().await.map_err(failure)?;
+        let response = request.send().await.map_err(failure)?;
         if response.status() != http::StatusCode::OK {
             return Err(FetchError::Status(response.status().as_u16()));
         }
         let fresh_for = max_age(&response);
-        let mut content = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failure)? {
-            if BYTES_MAX < content.len() + chunk.len() {
-                return Err(FetchError::TooLarge);
-            }
-            content.extend_from_slice(&chunk);
-        }
-        Ok(Fetched { content, fresh_for })
+        Ok(Fetched { content: content(response).await?, fresh_for })
     }
+
+    /// Sends a request to a permitted URL, and reads its answer whatever the status.
+    pub(super) async fn send(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, FetchError> {
+        let client = self.client.get_or_try_init(client).await?;
+        let (parts, body) = request.into_parts();
+        let url = permitted(&parts.uri.to_string()).ok_or(FetchError::Unreachable)?;
+        let request = client.request(parts.method, url).headers(parts.headers).body(body).timeout(self.timeout);
+        let response = request.send().await.map_err(failure)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut answer = http::Response::new(content(response).await?);
+        *answer.status_mut() = status;
+        *answer.headers_mut() = headers;
+        Ok(answer)
+    }
+}
+
+async fn content(mut response: Response) -> Result<Vec<u8>, FetchError> {
+    let mut content = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(failure)? {
+        if BYTES_MAX < content.len() + chunk.len() {
+            return Err(FetchError::TooLarge);
+        }
+        content.extend_from_slice(&chunk);
+    }
+    Ok(content)
 }
 
 /// Proxies named by the environment are not used: what is trusted stands in the configuration.
@@ -169,6 +193,7 @@ pub(super) fn file(path: &Path) -> Result<Vec<u8>, FetchError> {
 
 const BYTES_MAX: usize = 512 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(2);
+const PATIENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::algorithm::Algorithm;
 use super::claims;
 use super::error::{AuthnError, invalid};
-use super::keys::KeySet;
+use super::keys::{Key, KeySet};
 use super::settings::IssuerSettings;
 use super::token::Unverified;
 use crate::domain::identity::Identity;
@@ -73,14 +73,7 @@ impl Issuer {
     /// Verifies a token that names this issuer.
     pub(super) fn verify(&self, token: &str, read: &Unverified, now: Timestamp) -> Result<Verified, AuthnError> {
         let ends_at = claims::check(read, &self.settings, now)?;
-        let keys = self.keys.as_ref().filter(|keys| now < keys.good_until).ok_or(AuthnError::KeysUnavailable)?;
-        let Some(key) = keys.set.find(read.key_id.as_deref(), read.algorithm) else {
-            self.feed.want();
-            return invalid("no key of the issuer is the one it names");
-        };
-        if key.algorithm != read.algorithm {
-            return invalid("the key is for another algorithm");
-        }
+        let (keys, key) = self.key(read, now)?;
         let validation = self.validations.iter().find(|(algorithm, _)| *algorithm == key.algorithm);
         let Some((_, validation)) = validation else { return invalid("the algorithm is not allowed for this issuer") };
         if jsonwebtoken::decode::<IgnoredAny>(token, &key.decoding, validation).is_err() {
@@ -89,7 +82,44 @@ impl Issuer {
         let identity = claims::identity(&read.claims, &self.settings, ends_at)?;
         Ok(Verified { identity: Arc::new(identity), good_until: ends_at.min(keys.good_until) })
     }
+
+    /// Whether a key of this issuer signed a token that is none for the data path, as `settings` demand it. What it says is
+    /// for the caller to judge.
+    pub(super) fn signed(
+        &self,
+        token: &str,
+        read: &Unverified,
+        settings: &IssuerSettings,
+        now: Timestamp,
+    ) -> Result<(), AuthnError> {
+        let (_, key) = self.key(read, now)?;
+        if !settings.algorithms.contains(&key.algorithm) {
+            return invalid("the algorithm is not allowed for this issuer");
+        }
+        let mut validation = validation(key.algorithm, settings);
+        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+        match jsonwebtoken::decode::<IgnoredAny>(token, &key.decoding, &validation) {
+            Ok(_) => Ok(()),
+            Err(_) => invalid("the signature does not fit"),
+        }
+    }
+
+    /// The key that a token names, and the set it is in.
+    fn key(&self, read: &Unverified, now: Timestamp) -> Result<(&Held, &Key), AuthnError> {
+        let keys = self.keys.as_ref().filter(|keys| now < keys.good_until).ok_or(AuthnError::KeysUnavailable)?;
+        let Some(key) = keys.set.find(read.key_id.as_deref(), read.algorithm) else {
+            self.feed.want();
+            return Err(UNKNOWN_KEY);
+        };
+        if key.algorithm != read.algorithm {
+            return invalid("the key is for another algorithm");
+        }
+        Ok((keys, key))
+    }
 }
+
+/// Newer keys may have it: they were asked for.
+pub(super) const UNKNOWN_KEY: AuthnError = AuthnError::InvalidToken("no key of the issuer is the one it names");
 
 impl Feed {
     fn want(&self) {

@@ -8,7 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetri
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 
 use super::authenticator::Shared;
 use crate::telemetry::Metrics;
@@ -24,6 +24,10 @@ pub(super) struct Counters {
     pub(super) hits: Counter,
     /// Tokens that were not.
     pub(super) misses: Counter,
+    /// Sessions in the file, as last counted.
+    pub(super) sessions: Gauge,
+    sign_ins: Family<RefreshLabels, Counter>,
+    notices: Family<NoticeLabels, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -36,6 +40,11 @@ pub(super) struct RefreshLabels {
 pub(super) struct RefusalLabels {
     pub(super) issuer: String,
     pub(super) reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NoticeLabels {
+    result: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -54,13 +63,30 @@ impl Counters {
             refused_keys: Family::default(),
             hits: lookup("hit"),
             misses: lookup("miss"),
+            sessions: Gauge::default(),
+            sign_ins: Family::default(),
+            notices: Family::default(),
         };
         metrics.register(|registry| {
             registry.register("jwks_refresh", "Attempts to read the keys of an issuer", counters.refreshes.clone());
             registry.register("jwks_keys_refused", "Keys left out of a key set", counters.refused_keys.clone());
             registry.register("cache_lookups", "Lookups in a cache", lookups);
+            registry.register("sessions", "Sessions of people who signed in with a browser", counters.sessions.clone());
+            registry.register("sign_ins", "Callbacks from providers, by what came of them", counters.sign_ins.clone());
+            let help = "Notices of providers that somebody signed out, by what came of them";
+            registry.register("logout_notices", help, counters.notices.clone());
         });
         counters
+    }
+
+    /// Counts a callback; the issuer is empty where none could be told.
+    pub(super) fn sign_in(&self, issuer: &str, result: &'static str) {
+        self.sign_ins.get_or_create(&RefreshLabels { issuer: issuer.to_owned(), result }).inc();
+    }
+
+    /// Counts a logout notice.
+    pub(super) fn logout_notice(&self, result: &'static str) {
+        self.notices.get_or_create(&NoticeLabels { result }).inc();
     }
 }
 

@@ -1,4 +1,5 @@
-//! Who is asking: bearer tokens of several issuers, verified once and remembered per core.
+//! Who is asking: bearer tokens of several issuers, verified once and remembered per core, and sessions of people who signed
+//! in with a browser.
 //!
 //! Everything the checks of a token need is in memory: keys are fetched beside the data path by the [`Refresher`] and never
 //! on it. What is not understood is refused, and the reason a token was refused is a constant that holds nothing of it.
@@ -21,9 +22,15 @@ mod json;
 mod keys;
 mod metrics;
 pub mod names;
+mod random;
 mod refresh;
+mod secret;
+mod session;
 mod settings;
+mod sign_in;
+mod site;
 mod token;
+pub mod words;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +38,14 @@ mod tests;
 pub use algorithm::Algorithm;
 pub use authenticator::Authenticator;
 pub use error::AuthnError;
-pub use identities::Identities;
+pub use identities::{Identities, Proven};
 pub use refresh::Refresher;
-pub use settings::{ASSERTION_TYPE, ClaimPath, ClaimPaths, IssuerSettings, KeySource, Settings, UnusableSettings};
+pub use secret::Secret;
+pub use session::{FileError, Session};
+pub use settings::{
+    ASSERTION_TYPE, ClaimPath, ClaimPaths, IssuerSettings, KeySource, Settings, SignInSettings, UnusableSettings,
+};
+pub use sign_in::{
+    Asked, Begun, Fault, FellShort, Finished, NoticeError, Offer, SignInError, SignInWorker, SignIns, SignedOut,
+};
+pub use site::Site;

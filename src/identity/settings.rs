@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::algorithm::Algorithm;
 use super::fetch;
 use super::names::IssuerNames;
+use super::secret::Secret;
 use super::token::normal_type;
 use crate::domain::time::Span;
 
@@ -41,6 +42,43 @@ pub struct IssuerSettings {
     pub keys_max_age: Span,
     /// Where in the token things are said.
     pub claims: ClaimPaths,
+    /// How people sign in with a browser; `None` where they do not.
+    pub sign_in: Option<SignInSettings>,
+}
+
+/// How people sign in with a browser: hallpass as client of the issuer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignInSettings {
+    /// The name the issuer knows hallpass by.
+    pub client_id: String,
+    /// Proves to the issuer that it is hallpass; a public client has none.
+    pub client_secret: Option<Secret>,
+    /// What is asked for; `openid` is among them.
+    pub scopes: Vec<String>,
+    /// Longest time from sign-in to the end of a session.
+    pub session_max: Span,
+    /// A session that nobody uses for so long is over.
+    pub session_idle: Span,
+    /// How long a sign-in is believed where the issuer gives no refresh token, so that it cannot be asked again.
+    pub session_unrefreshed_max: Span,
+    /// What to ask the issuer for (`acr_values`) where a second factor is demanded and no level; empty asks for a sign-in anew.
+    pub mfa_acr: Vec<String>,
+}
+
+impl SignInSettings {
+    /// A public client with the defaults for all that may be left out.
+    #[must_use]
+    pub fn new(client_id: &str) -> Self {
+        Self {
+            client_id: client_id.to_owned(),
+            client_secret: None,
+            scopes: ["openid", "profile", "email"].map(str::to_owned).to_vec(),
+            session_max: Span::hours(12),
+            session_idle: Span::hours(1),
+            session_unrefreshed_max: Span::hours(1),
+            mfa_acr: Vec::new(),
+        }
+    }
 }
 
 impl IssuerSettings {
@@ -63,6 +101,7 @@ impl IssuerSettings {
             leeway: Span::seconds(30),
             keys_max_age: Span::hours(24),
             claims: ClaimPaths::default(),
+            sign_in: None,
         }
     }
 }
@@ -194,6 +233,9 @@ impl IssuerSettings {
         }
         if self.token_lifetime_max == Span::ZERO || self.keys_max_age == Span::ZERO {
             problem("`token_lifetime_max` and `keys_max_age` must not be 0");
+        }
+        if self.sign_in.is_some() && fetch::permitted(&self.issuer).is_none() {
+            problem("people sign in over https only, or over http at a loopback host");
         }
         let claims = &self.claims;
         if ![&claims.subject, &claims.name, &claims.mail, &claims.groups].into_iter().all(ClaimPath::is_usable) {

@@ -170,7 +170,7 @@ impl From<csv::Error> for CsvError {
     }
 }
 
-const CSV_HEADINGS: [&str; 17] = [
+const CSV_HEADINGS: [&str; 18] = [
     "sequence",
     "time",
     "event",
@@ -184,6 +184,7 @@ const CSV_HEADINGS: [&str; 17] = [
     "role",
     "justification",
     "ticket",
+    "wanted",
     "erased",
     "command",
     "hash",
@@ -209,7 +210,7 @@ impl<W: Write> CsvExport<W> {
         let record = upcast::read(&exported.sealed.core)?;
         let erased = record.detail.is_some() && exported.note.is_none();
         let detail = exported.note.as_ref().map(Note::detail).transpose()?.unwrap_or_default();
-        let Detail { name, mail, justification, ticket } = detail;
+        let Detail { name, mail, justification, ticket, wanted } = detail;
         let Concerned { activation, assignment, principal, group, role } = Concerned::by(&record.event);
         let core = String::from_utf8_lossy(&exported.sealed.core).into_owned();
         let cells = [
@@ -226,6 +227,7 @@ impl<W: Write> CsvExport<W> {
             role,
             justification.unwrap_or_default(),
             ticket.unwrap_or_default(),
+            wanted.map(|wanted| format!("{} {}", wanted.method, wanted.url)).unwrap_or_default(),
             if erased { "erased" } else { "" }.to_owned(),
             record.command.to_string(),
             HEXLOWER.encode(&exported.sealed.hash),

@@ -38,15 +38,19 @@ struct Versioned {
 /// # Errors
 /// [`Unreadable`], also for members that the version does not have.
 pub fn read(core: &[u8]) -> Result<Record, Unreadable> {
-    let Versioned { version } = serde_json::from_slice(core).map_err(Unreadable::shape)?;
-    match version {
-        VERSION => read_version_1(core),
-        unknown => Err(Unreadable::Version(unknown)),
+    // nearly all are of the version that is written: the version alone is looked for only when one is not
+    let shape = match serde_json::from_slice::<Record>(core) {
+        Ok(record) if record.version == VERSION => return canonical_only(record, core),
+        Ok(record) => return Err(Unreadable::Version(record.version)),
+        Err(shape) => shape,
+    };
+    match serde_json::from_slice(core) {
+        Ok(Versioned { version }) if version != VERSION => Err(Unreadable::Version(version)),
+        Ok(_) | Err(_) => Err(Unreadable::shape(shape)),
     }
 }
 
-fn read_version_1(core: &[u8]) -> Result<Record, Unreadable> {
-    let record: Record = serde_json::from_slice(core).map_err(Unreadable::shape)?;
+fn canonical_only(record: Record, core: &[u8]) -> Result<Record, Unreadable> {
     // not a verification, that is done on the bytes: nested members nobody knows would otherwise be dropped in silence
     if canonical(&record)? == core { Ok(record) } else { Err(Unreadable::NotCanonical) }
 }

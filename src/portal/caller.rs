@@ -1,4 +1,4 @@
-//! Who asks: the bearer token of this request, verified on this request.
+//! Who asks: the bearer token of this request, verified on this request, or the session of a person before a browser.
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
@@ -10,14 +10,24 @@ use http::request::Parts;
 
 use crate::domain::command::Caller;
 use crate::domain::identity::Identity;
-use crate::portal::Portal;
+use crate::identity::{AuthnError, Session};
 use crate::portal::problem::{Kind, Problem};
+use crate::portal::{self, Portal, csrf};
 
 /// The caller of a request that only reads.
 pub(super) struct SignedIn {
     pub(super) identity: Arc<Identity>,
-    /// What proves it, for whoever must look again: the `Authorization` header alone.
-    pub(super) proof: HeaderMap,
+    /// What proves it, for whoever must look again.
+    pub(super) proof: Proof,
+}
+
+/// What proves who asks.
+#[derive(Debug, Clone)]
+pub(super) enum Proof {
+    /// A token, in the `Authorization` header alone.
+    Token(HeaderMap),
+    /// A session.
+    Session(Arc<Session>),
 }
 
 /// The caller of a request that commands: counted against its limit.
@@ -39,16 +49,31 @@ impl FromRequestParts<Portal> for SignedIn {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, Problem> {
-        let proof: HeaderMap =
-            parts.headers.get_all(AUTHORIZATION).iter().map(|value| (AUTHORIZATION, value.clone())).collect();
-        let (authenticator, clock) = (&portal.shared.parts.authenticator, &portal.shared.parts.clock);
-        let identity = authenticator.authenticate(&proof, clock.now())?.ok_or_else(Problem::not_signed_in)?;
+        let (identity, proof) = proven(parts, portal).await?;
         if let Some(Known(known)) = parts.extensions.get() {
             // set once: one request has one caller
             let _ = known.set(portal.shared.parts.names.load().of_principal(&identity.principal));
         }
         Ok(Self { identity, proof })
     }
+}
+
+/// By a token or by a session, never by both.
+async fn proven(parts: &Parts, portal: &Portal) -> Result<(Arc<Identity>, Proof), Problem> {
+    let headers = &parts.headers;
+    let portal::Parts { authenticator, sign_ins, clock, .. } = &portal.shared.parts;
+    let site = &portal.shared.site;
+    let token: HeaderMap = headers.get_all(AUTHORIZATION).iter().map(|value| (AUTHORIZATION, value.clone())).collect();
+    if !sign_ins.is_offered() || !sign_ins.is_presented(site, headers) {
+        let identity = authenticator.authenticate(&token, clock.now())?.ok_or_else(Problem::not_signed_in)?;
+        return Ok((identity, Proof::Token(token)));
+    }
+    if !token.is_empty() {
+        return Err(AuthnError::AmbiguousCredential.into());
+    }
+    let session = sign_ins.identify(site, headers, clock.now()).await?.ok_or_else(Problem::not_signed_in)?;
+    csrf::check_session(&parts.method, headers, site)?;
+    Ok((Arc::clone(session.identity()), Proof::Session(session)))
 }
 
 impl FromRequestParts<Portal> for Commander {

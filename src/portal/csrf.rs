@@ -1,10 +1,11 @@
 //! Requests that another site made a browser send change nothing here.
 //!
-//! Today only bearer tokens sign in, which no browser adds by itself; Origin and Fetch Metadata are checked all the same, so
-//! that a session cookie, once there is one, finds the door already shut. Cookies themselves are never read.
+//! Origin and Fetch Metadata are checked whoever asks. A bearer token, which no browser adds by itself, may come without
+//! either; the cookie of a session may not.
 
 use http::{HeaderMap, Method, header};
 
+use crate::identity::Site;
 use crate::portal::problem::{Kind, Problem};
 
 /// Refuses what would change state and comes from another origin than `own_origin`.
@@ -21,6 +22,14 @@ pub(super) fn check(method: &Method, headers: &HeaderMap, own_origin: &str) -> R
     } else {
         Err(Problem::new(Kind::CROSS_SITE, "the request comes from another origin"))
     }
+}
+
+/// Refuses what would change state by a cookie, unless a page of this very origin sent it.
+pub(super) fn check_session(method: &Method, headers: &HeaderMap, site: &Site) -> Result<(), Problem> {
+    if method.is_safe() || site.made(headers) {
+        return Ok(());
+    }
+    Err(Problem::new(Kind::CROSS_SITE, "nothing says that a page of this portal sent the request"))
 }
 
 /// The origin, as browsers write it, of an absolute URL: scheme, host, and a port other than the scheme's own.

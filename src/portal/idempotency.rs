@@ -30,6 +30,12 @@ impl Key {
         Ok(Self { key: key.map(str::to_owned), asked })
     }
 
+    /// The key of a form about many things, by the hidden field that tells one showing of it from another.
+    pub(super) fn of_form(path: &str, once: Option<&str>) -> Self {
+        let key = once.filter(|once| once.len() <= KEY_BYTES_MAX / 2).map(|once| format!("form-{once}"));
+        Self { key, asked: framed([b"form", path.as_bytes()]) }
+    }
+
     /// With the body, which is compared in canonical form: white space and order of members do not matter.
     pub(super) fn with(self, body: &[u8]) -> Result<Option<Idempotency>, Problem> {
         let Some(key) = self.key else { return Ok(None) };

@@ -18,6 +18,8 @@ mod shield;
 mod sight;
 #[cfg(test)]
 mod tests;
+mod trouble;
+mod verification;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -29,10 +31,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::anchor::Anchors;
 use crate::clock::Clock;
+use crate::domain::pace::Paces;
 use crate::domain::policy::Policies;
 use crate::domain::role::RoleId;
-use crate::identity::Authenticator;
 use crate::identity::names::IssuerNames;
+use crate::identity::{Authenticator, SignIns, Site};
 use crate::standings::Standings;
 use crate::store::Reader;
 use crate::telemetry::Metrics;
@@ -48,15 +51,13 @@ pub struct Settings {
     pub public_url: String,
     /// Where the gates are found: a way back may lead nowhere else.
     pub gate_urls: Vec<String>,
-    /// Whether a browser can sign in here.
-    pub sign_in: SignIn,
     /// What a client may use of the portal.
     pub limits: Limits,
 }
 
 /// Whether a browser can sign in at the portal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignIn {
+enum SignIn {
     /// At `/sign-in`.
     Offered,
     /// Only bearer tokens are known.
@@ -80,12 +81,16 @@ pub struct Parts {
     pub anchors: Anchors,
     /// Verifies tokens.
     pub authenticator: Authenticator,
+    /// Knows who signed in with a browser.
+    pub sign_ins: SignIns,
     /// Names of issuers; swapped on reload.
     pub names: Arc<ArcSwap<IssuerNames>>,
     /// Settings of all roles; swapped on reload.
     pub policies: Arc<ArcSwap<Policies>>,
     /// The routes each role opens; swapped on reload.
     pub routes: Arc<ArcSwap<RoutesByRole>>,
+    /// How fast each role is decided on; swapped as people decide.
+    pub paces: Arc<ArcSwap<Paces>>,
     /// Tells the time.
     pub clock: Clock,
     /// What configuration says.
@@ -104,9 +109,12 @@ struct Shared {
     parts: Parts,
     /// Origin of `public_url`, as browsers write it.
     origin: String,
+    /// Where people sign in, and whose sessions count.
+    site: Site,
     cursors: cursor::Cursors,
     usage: limits::Usage,
     metrics: metrics::PortalMetrics,
+    verification: verification::Verification,
 }
 
 impl Portal {
@@ -117,12 +125,19 @@ impl Portal {
     pub fn new(parts: Parts, metrics: &Metrics) -> Result<Self, Unspecified> {
         let shared = Shared {
             origin: csrf::origin_of(&parts.settings.public_url).unwrap_or_default(),
+            site: Site::portal(&parts.settings.public_url),
             cursors: cursor::Cursors::fresh()?,
             usage: limits::Usage::new(&parts.settings.limits),
             metrics: metrics::PortalMetrics::new(metrics),
+            verification: verification::Verification::new(),
             parts,
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Whether a browser can sign in here.
+    fn sign_in(&self) -> SignIn {
+        if self.shared.parts.sign_ins.is_offered() { SignIn::Offered } else { SignIn::Absent }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Reading is not commanding: whether a command may be given is decided in the domain alone.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::domain::activation::Activation;
@@ -86,22 +87,26 @@ impl Viewer {
         !self.is_locked() && (self.identity.is(&assignment.party) || self.sees_all())
     }
 
-    /// A role the caller holds, may activate now or later, or approves.
-    pub(super) fn sees_role(&self, policy: &RolePolicy) -> bool {
-        let standing = || {
-            self.standings().any(|(_, standing)| {
-                let held = standing.held.iter().filter(|held| {
-                    !held.window.is_over(self.now) && held.via.as_ref().is_none_or(|group| self.identity.carries(group))
-                });
-                let eligible = standing.eligible.iter().filter(|eligible| !eligible.window.is_over(self.now));
-                held.map(|held| &held.role).chain(eligible.map(|eligible| &eligible.role)).any(|r| *r == policy.role)
-            })
-        };
+    /// Roles the caller holds, or may activate now or later.
+    pub(super) fn roles(&self) -> HashSet<&RoleId> {
+        let mut roles = HashSet::new();
+        for (_, standing) in self.standings() {
+            let held = standing.held.iter().filter(|held| {
+                !held.window.is_over(self.now) && held.via.as_ref().is_none_or(|group| self.identity.carries(group))
+            });
+            let eligible = standing.eligible.iter().filter(|eligible| !eligible.window.is_over(self.now));
+            roles.extend(held.map(|held| &held.role).chain(eligible.map(|eligible| &eligible.role)));
+        }
+        roles
+    }
+
+    /// One of the caller's [`roles`](Self::roles), or one it approves.
+    pub(super) fn sees_role(&self, policy: &RolePolicy, own: &HashSet<&RoleId>) -> bool {
         let approver = || {
             let mut named = policy.approval.stages.iter().flat_map(|stage| &stage.approvers);
             named.any(|party| self.identity.is(party))
         };
-        !self.is_locked() && (standing() || approver() || self.sees_all())
+        !self.is_locked() && (own.contains(&policy.role) || approver() || self.sees_all())
     }
 
     /// Journal and uses as a whole, with all that people typed: what a store can be made from.

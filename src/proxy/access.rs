@@ -14,6 +14,7 @@ use crate::clock::awake;
 use crate::domain::authorize::Permit;
 use crate::domain::identity::Identity;
 use crate::domain::rule::{Demand, Enforcement, Rule};
+use crate::identity::Session;
 use crate::proxy::canonical::Canonical;
 use crate::proxy::core::{Core, View};
 use crate::proxy::denial::Refused;
@@ -33,6 +34,8 @@ pub(super) struct Record {
     pub(super) asked: Option<Asked>,
     pub(super) route: Option<Arc<Route>>,
     pub(super) identity: Option<Arc<Identity>>,
+    /// What proves the identity, when it is no token.
+    pub(super) session: Option<Arc<Session>>,
     pub(super) permit: Option<Permit>,
     decision: Option<Decision>,
     /// What was answered; a client that left before is logged as 499.
@@ -60,6 +63,7 @@ impl Record {
             asked: None,
             route: None,
             identity: None,
+            session: None,
             permit: None,
             decision: None,
             status: LEFT,
@@ -90,13 +94,10 @@ impl Record {
             field(line, "trace_id", exchange.trace_id());
             field(line, "client_ip", exchange.client_text());
             field(line, "method", canonical.method.as_str());
-            let authority = canonical.host.authority();
-            field(line, "host", authority.to_str().unwrap_or_default());
+            field(line, "host", canonical.host.text());
             field(line, "path", canonical.path());
         }
-        if let Some(listener) = self.view.rules.listeners.get(self.listener) {
-            field(line, "listener", &listener.name);
-        }
+        line.extend_from_slice(self.view.listener_fields(self.listener));
         number(line, "status", u64::from(self.status.as_u16()));
         number(line, "bytes", self.bytes);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
@@ -108,30 +109,26 @@ impl Record {
             *one = b'.';
         }
         if let Some(route) = &self.route {
-            field(line, "route", &route.name);
-            field(line, "upstream", &route.upstream);
+            line.extend_from_slice(self.view.route_fields(route.index));
         }
         if let Some(identity) = &self.identity {
             let known = self.view.known(identity);
-            field(line, "principal", &known.principal);
+            line.extend_from_slice(&known.fields);
             // whoever is nobody passes by no role
-            let passing = self.permit.as_ref().map(|permit| known.passing(permit)).unwrap_or_default();
-            for (name, value) in [("role", &passing.roles), ("activation", &passing.activations)] {
-                if !value.is_empty() {
-                    field(line, name, value);
-                }
+            if let Some(permit) = &self.permit {
+                line.extend_from_slice(&known.passing(permit).fields);
             }
         }
         if let Some(decision) = self.decision {
-            field(line, "verdict", decision.outcome);
-            field(line, "reason", decision.reason);
-            field(line, "mode", decision.mode);
+            code(line, "verdict", decision.outcome);
+            code(line, "reason", decision.reason);
+            code(line, "mode", decision.mode);
         }
         if let Some(ending) = self.ending.get() {
-            field(line, "cut", ending.name());
+            code(line, "cut", ending.name());
         }
         if let Some(failure) = self.failure {
-            field(line, "failure", failure);
+            code(line, "failure", failure);
         }
         line.extend_from_slice(b"}\n");
     }
@@ -147,11 +144,21 @@ impl Drop for Record {
     }
 }
 
-fn field(line: &mut Vec<u8>, name: &str, value: &str) {
+/// Appends a member whose value may hold anything.
+pub(super) fn field(line: &mut Vec<u8>, name: &str, value: &str) {
     line.extend_from_slice(b",\"");
     line.extend_from_slice(name.as_bytes());
     line.extend_from_slice(b"\":");
     escape::json(line, value);
+}
+
+/// Appends a member whose value is a word of our own.
+fn code(line: &mut Vec<u8>, name: &str, value: &'static str) {
+    line.extend_from_slice(b",\"");
+    line.extend_from_slice(name.as_bytes());
+    line.extend_from_slice(b"\":\"");
+    line.extend_from_slice(value.as_bytes());
+    line.push(b'"');
 }
 
 fn number(line: &mut Vec<u8>, name: &str, value: u64) {

@@ -18,8 +18,11 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::domain::authorize::{HeldRole, Permit};
 use crate::domain::identity::Identity;
+use crate::domain::pace::Paces;
+use crate::domain::policy::Policies;
 use crate::domain::time::Timestamp;
-use crate::identity::{Authenticator, Identities};
+use crate::identity::{Authenticator, Identities, SignIns};
+use crate::proxy::access::field;
 use crate::proxy::assertion::{Assertion, Statement};
 use crate::proxy::headers::{IdentityHeaders, PermitHeaders};
 use crate::proxy::measure::{Meters, RouteMeters};
@@ -43,6 +46,8 @@ pub(super) struct Shared {
 pub struct Services {
     /// Verifies tokens.
     pub authenticator: Authenticator,
+    /// Knows who signed in with a browser.
+    pub sign_ins: SignIns,
     /// Looks up standings.
     pub standings: Standings,
     /// Tells the time.
@@ -51,6 +56,10 @@ pub struct Services {
     pub uses: UseRecorder,
     /// Takes access lines.
     pub lines: Lines,
+    /// Settings of all roles, for whoever is told how to get one; swapped on reload.
+    pub policies: Arc<ArcSwap<Policies>>,
+    /// How fast each role is decided on; swapped as people decide.
+    pub paces: Arc<ArcSwap<Paces>>,
 }
 
 /// One core.
@@ -59,6 +68,8 @@ pub(super) struct Core {
     pub(super) judge: Judge,
     pub(super) uses: UseRecorder,
     pub(super) lines: Buffer,
+    pub(super) policies: Arc<ArcSwap<Policies>>,
+    pub(super) paces: Arc<ArcSwap<Paces>>,
     pub(super) meters: Meters,
     pub(super) draining: CancellationToken,
     pub(super) cut: CancellationToken,
@@ -87,6 +98,10 @@ pub(super) struct View {
     pub(super) upstreams: Vec<Rc<Upstream>>,
     /// By listener and then by route; the last of each is for requests without a route.
     meters: Vec<Vec<Rc<RouteMeters>>>,
+    /// Members of an access line, by listener.
+    listener_fields: Vec<Vec<u8>>,
+    /// Members of an access line, by route.
+    route_fields: Vec<Vec<u8>>,
     /// By the address of the identity that each of them keeps alive.
     known: RefCell<HashMap<usize, Rc<Known>>>,
 }
@@ -96,8 +111,8 @@ pub(super) struct Known {
     /// Kept, so that nothing else can come to lie at its address.
     _identity: Arc<Identity>,
     pub(super) headers: IdentityHeaders,
-    /// Its short form, for logs.
-    pub(super) principal: String,
+    /// Members of an access line.
+    pub(super) fields: Vec<u8>,
     /// By what it passed lately, the last first, which is most likely what it passes by next.
     passed: RefCell<Vec<Rc<Passing>>>,
 }
@@ -107,9 +122,8 @@ pub(super) struct Known {
 pub(super) struct Passing {
     held: Vec<HeldRole>,
     pub(super) headers: PermitHeaders,
-    /// For logs.
-    pub(super) roles: String,
-    pub(super) activations: String,
+    /// Members of an access line.
+    pub(super) fields: Vec<u8>,
     assertions: RefCell<Vec<(Place, Assertion)>>,
 }
 
@@ -128,11 +142,16 @@ impl Known {
         }
         let roles: Vec<&str> = permit.held().iter().map(|held| held.role.as_str()).collect();
         let activations: Vec<String> = permit.activations().map(|(_, id)| id.to_string()).collect();
+        let mut fields = Vec::new();
+        for (name, values) in [("role", roles.join(" ")), ("activation", activations.join(" "))] {
+            if !values.is_empty() {
+                field(&mut fields, name, &values);
+            }
+        }
         let new = Rc::new(Passing {
             held: permit.held().to_vec(),
             headers: PermitHeaders::of(permit),
-            roles: roles.join(" "),
-            activations: activations.join(" "),
+            fields,
             assertions: RefCell::default(),
         });
         passed.truncate(PASSED_MAX - 1);
@@ -173,10 +192,13 @@ impl Core {
         let (unread, unwanted) = mpsc::channel(UNREAD_MAX);
         let view = View::new(shared.rules.load_full(), &shared.meters, None, &background);
         let core = Rc::new(Self {
-            identities: Identities::new(services.authenticator, tokens_max),
+            identities: Identities::new(services.authenticator, tokens_max)
+                .with_sign_ins(services.sign_ins, tokens_max),
             judge: Judge::new(services.standings, services.clock),
             uses: services.uses,
             lines: services.lines.buffer(),
+            policies: services.policies,
+            paces: services.paces,
             meters: shared.meters.clone(),
             draining,
             cut,
@@ -263,7 +285,25 @@ impl View {
                 routes.map(|route| Rc::new(meters.route(&listener.name, route))).collect()
             })
             .collect();
-        Self { rules, upstreams, meters, known: RefCell::default() }
+        let fields = |pairs: &[(&str, &str)]| {
+            let mut fields = Vec::new();
+            pairs.iter().for_each(|(name, value)| field(&mut fields, name, value));
+            fields
+        };
+        let listener_fields = rules.listeners.iter().map(|listener| fields(&[("listener", &listener.name)])).collect();
+        let route_fields =
+            rules.routes.iter().map(|route| fields(&[("route", &route.name), ("upstream", &route.upstream)])).collect();
+        Self { rules, upstreams, meters, listener_fields, route_fields, known: RefCell::default() }
+    }
+
+    /// What an access line says of a listener.
+    pub(super) fn listener_fields(&self, listener: usize) -> &[u8] {
+        self.listener_fields.get(listener).map_or(&[], Vec::as_slice)
+    }
+
+    /// What an access line says of a route.
+    pub(super) fn route_fields(&self, route: usize) -> &[u8] {
+        self.route_fields.get(route).map_or(&[], Vec::as_slice)
     }
 
     /// Meters of a route on a listener, or of requests without a route.
@@ -285,9 +325,11 @@ impl View {
         if known.len() >= KNOWN_MAX {
             known.clear();
         }
+        let mut fields = Vec::new();
+        field(&mut fields, "principal", &self.rules.names.of_principal(&identity.principal));
         let new = Rc::new(Known {
             headers: IdentityHeaders::of(identity, &self.rules.names),
-            principal: self.rules.names.of_principal(&identity.principal),
+            fields,
             passed: RefCell::default(),
             _identity: Arc::clone(identity),
         });

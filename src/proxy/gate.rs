@@ -72,7 +72,7 @@ impl RunningGate {
         let (mut addresses, mut certificates) = (Vec::new(), Vec::new());
         for (listener, rules) in settings.listeners.iter().zip(&rules.listeners) {
             let certificate = match &listener.tls {
-                Some(tls) => Some(Arc::new(Certificate::load(tls).map_err(ServerError::from)?)),
+                Some(tls) => Some(meters.certificate(Certificate::load(tls).map_err(ServerError::from)?)),
                 None => None,
             };
             let (address, sockets) = server::bind(&listener.bind, cores)?;
@@ -188,6 +188,7 @@ impl RunningGate {
     /// Takes what was prepared. Requests under way keep the old settings; long exchanges are judged again.
     pub fn take(&self, prepared: Prepared) {
         for (certificate, new) in prepared.certificates {
+            self.shared.meters.certificate_replaced(&certificate, &new);
             certificate.replace(new);
         }
         self.shared.rules.store(prepared.rules);

@@ -13,6 +13,7 @@ use crate::domain::authorize::Permit;
 use crate::domain::identity::Identity;
 use crate::domain::standing::Standing;
 use crate::domain::time::Timestamp;
+use crate::identity::Session;
 use crate::proxy::canonical::Canonical;
 use crate::proxy::core::{Core, View};
 use crate::proxy::route::Route;
@@ -27,6 +28,8 @@ pub(super) enum Ending {
     Expired,
     /// The right was taken away, or the principal locked.
     Revoked,
+    /// The session was ended, here or by its provider.
+    SignedOut,
     /// The configuration no longer lets it pass.
     RuleChanged,
     /// Nobody can tell any more whether it may go on.
@@ -41,6 +44,7 @@ impl Ending {
         match self {
             Self::Expired => "expired",
             Self::Revoked => "revoked",
+            Self::SignedOut => "signed_out",
             Self::RuleChanged => "rule_changed",
             Self::Unknown => "unknown",
             Self::Draining => "draining",
@@ -55,6 +59,7 @@ pub(super) struct Right {
     canonical: Rc<Canonical>,
     route: Arc<Route>,
     identity: Option<Arc<Identity>>,
+    session: Option<Arc<Session>>,
     standings: Vec<Arc<Standing>>,
     stamp: Stamp,
     ends_at: Timestamp,
@@ -76,7 +81,7 @@ impl Right {
         view: &Rc<View>,
         canonical: &Rc<Canonical>,
         route: &Arc<Route>,
-        identity: Option<&Arc<Identity>>,
+        (identity, session): (Option<&Arc<Identity>>, Option<&Arc<Session>>),
         judged: &Judged,
         drain: Drain,
     ) -> Self {
@@ -86,6 +91,7 @@ impl Right {
             canonical: Rc::clone(canonical),
             route: Arc::clone(route),
             identity: identity.cloned(),
+            session: session.cloned(),
             standings: judged.standings.clone(),
             stamp: judged.stamp,
             ends_at: end_of(&judged.permit),
@@ -100,9 +106,11 @@ impl Right {
         let mut rules = core.rules_moved();
         loop {
             // subscribed above: what was published since the verdict is seen here, what comes later wakes
-            if let Err(ending) = self.check() {
+            if let Err(ending) = self.check_session().and_then(|()| self.check()) {
                 return ending;
             }
+            let session = self.session.clone();
+            let care_at = session.as_ref().map_or(Timestamp::MAX, |session| session.care_at());
             tokio::select! {
                 moved = head.changed() => if moved.is_err() {
                     return Ending::Unknown;
@@ -110,10 +118,29 @@ impl Right {
                 moved = rules.changed() => if moved.is_err() {
                     return Ending::Draining;
                 },
-                () = core.judge.clock().wait_until(self.ends_at) => {}
+                () = core.judge.clock().wait_until(self.ends_at.min(care_at)) => {}
+                () = moved(session.as_ref()) => {}
                 () = core.draining.cancelled(), if self.drain == Drain::Ends => return Ending::Draining,
             }
         }
+    }
+
+    /// An open exchange is a use of its session. One that moved has ended, or its provider said something new.
+    fn check_session(&mut self) -> Result<(), Ending> {
+        let Some(session) = &self.session else { return Ok(()) };
+        let core = Rc::clone(&self.core);
+        let sign_ins = core.identities.sign_ins().ok_or(Ending::SignedOut)?;
+        let now = core.judge.clock().now();
+        if !session.has_moved() {
+            if session.care_at() <= now {
+                sign_ins.care(session, now);
+            }
+            return Ok(());
+        }
+        let again = sign_ins.again(session, now).ok_or(Ending::SignedOut)?;
+        self.identity = Some(Arc::clone(again.identity()));
+        self.session = Some(again);
+        self.judge_again(Ending::Revoked)
     }
 
     fn check(&mut self) -> Result<(), Ending> {
@@ -154,6 +181,14 @@ impl Right {
             Err(NotPermitted::Denied(_)) => Err(otherwise),
             Err(NotPermitted::Unknown) => Err(Ending::Unknown),
         }
+    }
+}
+
+/// Returns when the session has moved; never without one.
+async fn moved(session: Option<&Arc<Session>>) {
+    match session {
+        Some(session) => session.moved().await,
+        None => std::future::pending().await,
     }
 }
 

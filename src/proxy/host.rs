@@ -44,6 +44,12 @@ impl Host {
         self.authority.to_str().ok().and_then(|text| text.get(..self.name_length)).unwrap_or_default()
     }
 
+    /// Name and port.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.authority.to_str().unwrap_or_default()
+    }
+
     /// The port, when one was given.
     #[must_use]
     pub const fn port(&self) -> Option<u16> {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -14,7 +15,8 @@ use prometheus_client::registry::Unit;
 
 use crate::proxy::guard::Ending;
 use crate::server::Gauges;
-use crate::telemetry::{Metrics, RequestLabels};
+use crate::server::tls::Certificate;
+use crate::telemetry::{Certificates, Metrics, RequestLabels};
 
 /// All metrics of the gate.
 #[derive(Clone)]
@@ -29,6 +31,7 @@ pub(super) struct Meters {
     connections_refused: Family<ListenerLabels, Counter>,
     handshakes_failed: Family<ListenerLabels, Counter>,
     malformed: Family<ListenerLabels, Counter>,
+    certificates: Certificates,
 }
 
 /// What one core measures of one route on one listener.
@@ -90,6 +93,7 @@ impl Meters {
             connections_refused: Family::default(),
             handshakes_failed: Family::default(),
             malformed: Family::default(),
+            certificates: metrics.certificates(),
         };
         let registered = meters.clone();
         metrics.register(|registry| {
@@ -124,6 +128,22 @@ impl Meters {
             refused: self.connections_refused.get_or_create_owned(&labels),
             handshakes_failed: self.handshakes_failed.get_or_create_owned(&labels),
             malformed: self.malformed.get_or_create_owned(&labels),
+        }
+    }
+
+    /// Tells when a certificate ends.
+    pub(super) fn certificate(&self, certificate: Certificate) -> Arc<Certificate> {
+        if let (file, Some(ends_at)) = certificate.validity() {
+            self.certificates.ends(&file, ends_at);
+        }
+        Arc::new(certificate)
+    }
+
+    /// Tells when a certificate ends that takes another's place.
+    pub(super) fn certificate_replaced(&self, old: &Certificate, new: &Certificate) {
+        self.certificates.forget(&old.validity().0);
+        if let (file, Some(ends_at)) = new.validity() {
+            self.certificates.ends(&file, ends_at);
         }
     }
 

@@ -23,6 +23,7 @@ mod page;
 mod reserved;
 pub mod route;
 mod settings;
+mod sign_in;
 mod standing;
 mod steps;
 #[cfg(test)]
@@ -48,6 +49,7 @@ pub use settings::{ListenerSettings, Settings, SettingsError};
 pub use upstream::{ForwardError, UpstreamSettings};
 
 use crate::server;
+use crate::uses::Taken;
 use access::{Asked, Record};
 use answer::AnswerBody;
 use canonical::{Upgrade, canonicalise};
@@ -89,6 +91,7 @@ async fn answer(
     let mut record = Box::new(Record::new(&core, &view, listener));
     let (parts, body) = request.into_parts();
     let audience = Audience::of(&parts);
+    let bears_token = parts.headers.contains_key(http::header::AUTHORIZATION);
     let waits_to_go_on = parts.headers.contains_key(http::header::EXPECT);
     let mut asking = Asking { core: &core, view: &view, listener, connection: &connection, body: Some(body) };
     let response = match pass(&mut asking, parts, &mut record).await {
@@ -106,7 +109,7 @@ async fn answer(
             return response;
         }
         Ok(Passed::Own(response)) => response.map(Full::new),
-        Err(refused) => refusal(&asking, &refused, audience, &mut record),
+        Err(refused) => refusal(&asking, &refused, (audience, bears_token), &mut record),
     };
     // a client that waits to be told to go on is not told; of any other the rest is read and forgotten
     if let Some(body) = asking.body.take().filter(|_| !waits_to_go_on) {
@@ -116,7 +119,12 @@ async fn answer(
     response.map(|body| AnswerBody::own(body, record))
 }
 
-fn refusal(asking: &Asking<'_>, refused: &Refused, audience: Audience, record: &mut Record) -> Response<Full<Bytes>> {
+fn refusal(
+    asking: &Asking<'_>,
+    refused: &Refused,
+    (audience, bears_token): (Audience, bool),
+    record: &mut Record,
+) -> Response<Full<Bytes>> {
     record.failure = Some(refused.code());
     let Some(listener) = asking.view.rules.listeners.get(asking.listener) else { return Response::default() };
     let asked = record.asked.as_ref();
@@ -124,6 +132,7 @@ fn refusal(asking: &Asking<'_>, refused: &Refused, audience: Audience, record: &
         Some(asked) => asked.exchange.request_id().to_owned(),
         None => headers::fresh_request_id(),
     };
+    let (policies, paces) = (asking.core.policies.load(), asking.core.paces.load());
     let mut response = refuse(
         refused,
         &Occasion {
@@ -132,6 +141,12 @@ fn refusal(asking: &Asking<'_>, refused: &Refused, audience: Audience, record: &
             canonical: asked.map(|asked| &*asked.canonical),
             request_id: &request_id,
             now: asking.core.judge.clock().now(),
+            // a session beside a token would be one credential too many
+            signs_in: !bears_token && asking.core.identities.sign_ins().is_some(),
+            demand: record.route.as_ref().map(|route| &route.rule.demand),
+            policies: &policies,
+            paces: &paces,
+            names: &asking.view.rules.names,
         },
     );
     if asked.is_none() {
@@ -158,33 +173,42 @@ async fn pass(asking: &mut Asking<'_>, parts: Parts, record: &mut Record) -> Res
     if canonical.upgrade == Some(Upgrade::WebSocket) {
         steps::check_origin(asking, &parts.headers)?;
     }
-    let identity = steps::identify(core, &route.rule, &parts.headers, record).await?;
+    let site = &view.rules.listeners.get(asking.listener).ok_or(Refused::Internal)?.site;
+    let identity = steps::identify(core, &route.rule, site, &parts.headers, record).await?;
     let mut judged = steps::judge(core, &route.rule, identity.as_deref(), record)?;
-    if judged.permit.activations().next().is_some() {
-        judged = Box::pin(steps::record_uses(core, &route, identity.as_deref(), judged, record)).await?;
+    let mut recorded = Vec::new();
+    if steps::try_record_uses(core, &route, identity.as_deref(), &judged, record, &mut recorded)? == Taken::Full {
+        judged = Box::pin(steps::record_uses(core, &route, identity.as_deref(), judged, record, recorded)).await?;
     }
     record.decided(Some(&route.rule), Ok(&judged.permit));
     record.permit = Some(judged.permit.clone());
 
     let upstream = view.upstream(route.index).ok_or(Refused::Internal)?;
     // also where nobody had to be known: the rule may change
-    let right = |drain| Right::new(core, view, &canonical, &route, identity.as_ref(), &judged, drain);
+    let session = record.session.clone();
+    let right = |drain| {
+        let proven = (identity.as_ref(), session.as_ref());
+        Right::new(core, view, &canonical, &route, proven, &judged, drain)
+    };
     let body = asking.body.take().filter(|body| !body.is_end_stream());
     let mut headers = parts.headers;
     let authorization = upstream.target.settings.forward_authorization;
-    steps::prepare(&mut headers, authorization, &exchange, body.as_ref());
-    let mut passing = Rc::default();
+    steps::prepare(&mut headers, authorization, body.as_ref());
+    let (mut passing, mut known, mut assertion) = (Rc::default(), None, None);
     if let Some(identity) = &identity {
-        let known = view.known(identity);
-        known.headers.add(&mut headers);
-        passing = known.passing(&judged.permit);
-        passing.headers.add(&mut headers);
-        let place = (asking.listener, route.index);
-        if let Some(assertion) = view.assertion(place, (identity, &judged.permit), &passing, judged.at) {
-            assertion.add(&mut headers);
-        }
+        let what = view.known(identity);
+        passing = what.passing(&judged.permit);
+        assertion = view.assertion((asking.listener, route.index), (identity, &judged.permit), &passing, judged.at);
+        known = Some(what);
     }
     let accept = canonical.upgrade.as_ref().and_then(|upgrade| tunnel::ask(&mut headers, upgrade));
+    // all that the application is told by hallpass, and not by the client
+    let told = |headers: &mut HeaderMap| {
+        headers::add_forwarding(headers, &exchange);
+        known.iter().for_each(|known| known.headers.add(headers));
+        passing.headers.add(headers);
+        assertion.iter().for_each(|assertion| assertion.add(headers));
+    };
     let lease_of = |drain| Lease::new(asking.connection, right(drain), &record.ending);
     let mut lease = body.as_ref().filter(|body| steps::is_long(*body)).map(|_| lease_of(Drain::Waits));
     let outgoing = Outgoing {
@@ -199,7 +223,7 @@ async fn pass(asking: &mut Asking<'_>, parts: Parts, record: &mut Record) -> Res
         }),
         connection: if canonical.upgrade.is_some() { Connection::Own } else { Connection::Shared },
     };
-    let mut response = forward(&judged.permit, upstream, outgoing)
+    let mut response = forward(&judged.permit, upstream, outgoing, told)
         .await
         .map_err(|error| steps::refused_by_upstream(&error, &route))?;
 

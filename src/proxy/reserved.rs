@@ -16,10 +16,12 @@ use crate::domain::principal::Group;
 use crate::domain::role::RoleId;
 use crate::domain::standing::{Basis, Lock, Standing};
 use crate::domain::time::Timestamp;
+use crate::identity::Site;
 use crate::proxy::access::Record;
 use crate::proxy::canonical::Canonical;
 use crate::proxy::core::{Core, View};
 use crate::proxy::denial::{Links, Refused};
+use crate::proxy::sign_in;
 
 /// Answers a path below the reserved prefix.
 pub(super) async fn answer(
@@ -34,13 +36,16 @@ pub(super) async fn answer(
         "status" => Endpoint::Status,
         "activate" => Endpoint::Activate,
         "assertion-keys" => Endpoint::AssertionKeys,
-        _ => return Err(Refused::NotFound),
+        other => return sign_in::answer(core, view, listener, headers, (canonical, other)).await,
     };
     if canonical.method != Method::GET && canonical.method != Method::HEAD {
         return Ok(method_not_allowed());
     }
     match endpoint {
-        Endpoint::Status => status(core, view, headers, record).await,
+        Endpoint::Status => {
+            let site = view.rules.listeners.get(listener).map(|listener| &listener.site).ok_or(Refused::Internal)?;
+            status(core, view, site, headers, record).await
+        }
         Endpoint::Activate => {
             let links = view.rules.listeners.get(listener).map(|listener| &listener.links).ok_or(Refused::Internal)?;
             activate(links, canonical.query().unwrap_or_default()).ok_or(Refused::NotFound)
@@ -70,15 +75,17 @@ fn assertion_keys(set: String) -> Response<Bytes> {
 async fn status(
     core: &Core,
     view: &View,
+    site: &Site,
     headers: &HeaderMap,
     record: &mut Record,
 ) -> Result<Response<Bytes>, Refused> {
     let now = core.judge.clock().now();
     let identity = core
         .identities
-        .identify(headers, now)
+        .prove(headers, site, now)
         .await
         .map_err(Refused::from)?
+        .map(|proven| proven.identity)
         .ok_or(Refused::Denied(Denial::NotSignedIn))?;
     record.identity = Some(Arc::clone(&identity));
     let standings = core.judge.all_of(&identity).ok_or(crate::proxy::steps::UNAVAILABLE)?;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::time::Timestamp;
+use crate::identity::Site;
 use crate::identity::names::IssuerNames;
 use crate::proxy::assertion::{self, AssertionKeyError};
 use crate::proxy::canonical::{CanonicalSettings, Underscores};
@@ -117,6 +118,8 @@ pub(super) struct ListenerRules {
     /// For logs and metrics.
     pub(super) name: Arc<str>,
     pub(super) links: Links,
+    /// Where people sign in, and whose sessions count.
+    pub(super) site: Site,
     /// Origins whose pages may open a WebSocket.
     origins: Vec<String>,
 }
@@ -163,6 +166,7 @@ impl Rules {
                 .map(|listener| ListenerRules {
                     name: listener.bind.to_string().into(),
                     links: Links { portal_url: settings.portal_url.clone(), gate_url: listener.public_url.clone() },
+                    site: Site::gate(&listener.public_url),
                     origins: std::iter::once(origin_of(&listener.public_url).to_owned())
                         .chain(listener.websocket_origins.iter().cloned())
                         .collect(),

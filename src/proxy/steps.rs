@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, ORIGIN, TE, TRANSFER_ENCODING};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, TE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -14,17 +14,17 @@ use crate::domain::authorize::Denial;
 use crate::domain::id::ActivationId;
 use crate::domain::identity::Identity;
 use crate::domain::rule::{Demand, Enforcement, Rule};
-use crate::identity::AuthnError;
+use crate::identity::{AuthnError, Proven, Site};
 use crate::proxy::Asking;
 use crate::proxy::access::Record;
 use crate::proxy::canonical::{BadRequest, Canonical};
 use crate::proxy::core::{Core, View};
 use crate::proxy::denial::Refused;
-use crate::proxy::headers::{self, Exchange, Scheme, TrustedProxies};
+use crate::proxy::headers::{self, Scheme, TrustedProxies};
 use crate::proxy::route::Route;
 use crate::proxy::standing::{Judged, NotPermitted};
 use crate::proxy::upstream::ForwardError;
-use crate::uses::Use;
+use crate::uses::{Taken, Use};
 
 /// Store, keys or journal cannot be used.
 pub(super) const UNAVAILABLE: Refused = Refused::Unavailable { retry_after: Duration::from_secs(5) };
@@ -79,6 +79,7 @@ pub(super) fn check_origin(asking: &Asking<'_>, headers: &HeaderMap) -> Result<(
 pub(super) async fn identify(
     core: &Core,
     rule: &Rule,
+    site: &Site,
     headers: &HeaderMap,
     record: &mut Record,
 ) -> Result<Option<Arc<Identity>>, Refused> {
@@ -86,16 +87,19 @@ pub(super) async fn identify(
         return Ok(None);
     }
     let now = core.judge.clock().now();
-    match core.identities.identify(headers, now).await {
-        Ok(identity) => {
-            record.identity.clone_from(&identity);
-            Ok(identity)
+    match core.identities.prove(headers, site, now).await {
+        Ok(None) => Ok(None),
+        Ok(Some(Proven { identity, session })) => {
+            record.identity = Some(Arc::clone(&identity));
+            record.session = session;
+            Ok(Some(identity))
         }
-        Err(AuthnError::InvalidToken(_) | AuthnError::KeysUnavailable | AuthnError::Overloaded)
-            if rule.enforcement == Enforcement::Shadow =>
-        {
-            Ok(None)
-        }
+        Err(
+            AuthnError::InvalidToken(_)
+            | AuthnError::KeysUnavailable
+            | AuthnError::SessionUnavailable
+            | AuthnError::Overloaded,
+        ) if rule.enforcement == Enforcement::Shadow => Ok(None),
         Err(error) => {
             let refused = Refused::from(error);
             record.decided(Some(rule), Err(refused.code()));
@@ -121,15 +125,35 @@ pub(super) fn judge(
     })
 }
 
-/// Records one use for each activation the request passes by. Recording may have to wait; then the verdict is given anew.
+/// Records one use for each activation the request passes by, if there is room: then nothing waited, and the verdict stands.
+/// `false` when one must wait; some may be recorded then.
+pub(super) fn try_record_uses(
+    core: &Core,
+    route: &Route,
+    identity: Option<&Identity>,
+    judged: &Judged,
+    record: &Record,
+    recorded: &mut Vec<ActivationId>,
+) -> Result<Taken, Refused> {
+    for (_, activation) in judged.permit.activations() {
+        let used = use_of(activation, route, identity, judged, record).ok_or(Refused::Internal)?;
+        match core.uses.try_record(&used).map_err(|_| UNAVAILABLE)? {
+            Taken::Yes => recorded.push(activation),
+            Taken::Full => return Ok(Taken::Full),
+        }
+    }
+    Ok(Taken::Yes)
+}
+
+/// Records what `recorded` does not hold yet, and waits for room. A verdict that had to wait is given anew.
 pub(super) async fn record_uses(
     core: &Core,
     route: &Route,
     identity: Option<&Identity>,
     mut judged: Judged,
     record: &mut Record,
+    mut recorded: Vec<ActivationId>,
 ) -> Result<Judged, Refused> {
-    let mut recorded: Vec<ActivationId> = Vec::new();
     for _ in 0..VERDICTS_MAX {
         let missing: Vec<ActivationId> =
             judged.permit.activations().map(|(_, id)| id).filter(|id| !recorded.contains(id)).collect();
@@ -138,7 +162,7 @@ pub(super) async fn record_uses(
         }
         for activation in missing {
             let used = use_of(activation, route, identity, &judged, record).ok_or(Refused::Internal)?;
-            core.uses.record(used).await.map_err(|_| UNAVAILABLE)?;
+            core.uses.record(&used).await.map_err(|_| UNAVAILABLE)?;
             recorded.push(activation);
         }
         let now = core.judge.clock().now();
@@ -150,48 +174,37 @@ pub(super) async fn record_uses(
     Err(UNAVAILABLE)
 }
 
-fn use_of(
+fn use_of<'u>(
     activation: ActivationId,
-    route: &Route,
+    route: &'u Route,
     identity: Option<&Identity>,
     judged: &Judged,
-    record: &Record,
-) -> Option<Use> {
+    record: &'u Record,
+) -> Option<Use<'u>> {
     let asked = record.asked.as_ref()?;
     Some(Use {
         activation,
         principal: identity?.principal.clone(),
         at: judged.at,
-        request_id: asked.exchange.request_id().to_owned(),
-        method: asked.canonical.method.to_string(),
-        host: String::from_utf8_lossy(asked.canonical.host.authority().as_bytes()).into_owned(),
-        path: asked.canonical.path().to_owned(),
-        route: route.name.to_string(),
+        request_id: asked.exchange.request_id().into(),
+        method: asked.canonical.method.as_str().into(),
+        host: asked.canonical.host.text().into(),
+        path: asked.canonical.path().into(),
+        route: (&*route.name).into(),
     })
 }
 
-/// Makes the headers of a request those that the application is to see, but for who asks.
-pub(super) fn prepare(
-    headers: &mut HeaderMap,
-    forward_authorization: bool,
-    exchange: &Exchange,
-    body: Option<&Incoming>,
-) {
+/// Makes the headers of a request those of the client that the application is to see.
+pub(super) fn prepare(headers: &mut HeaderMap, forward_authorization: bool, body: Option<&Incoming>) {
     let authorization = headers.remove(AUTHORIZATION).filter(|_| forward_authorization);
-    let had_length = headers.contains_key(CONTENT_LENGTH);
+    // exactly one framing, made below from what hyper understood; the coding goes with what belongs to one connection only
+    let had_length = headers.remove(CONTENT_LENGTH).is_some();
     headers::strip_inbound(headers);
-    headers.remove(EXPECT);
     // trailers are not passed on
     headers.remove(TE);
     if let Some(authorization) = authorization {
         headers.insert(AUTHORIZATION, authorization);
     }
-    // grown once for all that is to come
-    headers.reserve(HEADERS_ADDED);
-    headers::add_forwarding(headers, exchange);
-    // exactly one framing, made from what hyper understood
-    headers.remove(TRANSFER_ENCODING);
-    headers.remove(CONTENT_LENGTH);
     match body.map(|body| body.size_hint().exact()) {
         Some(Some(length)) => {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -239,7 +252,5 @@ pub(super) fn refused_by_upstream(error: &ForwardError, route: &Route) -> Refuse
 
 /// Bodies up to this size finish under the permit they began with.
 const SHORT_BYTES_MAX: u64 = 64 * 1024;
-/// As many headers as are usually added on the way to an application.
-const HEADERS_ADDED: usize = 18;
 /// How often a verdict is given anew because recording its uses took long.
 const VERDICTS_MAX: usize = 4;

@@ -131,7 +131,9 @@ async fn say_goodbye(client: &mut TokioIo<Upgraded>, outward: &Half, ending: End
         if outward.frames.is_some_and(|frames| frames.is_between()) {
             let (code, reason) = match ending {
                 Ending::Draining => (1001, "going away"),
-                Ending::Expired | Ending::Revoked | Ending::RuleChanged | Ending::Unknown => (1008, "access ended"),
+                Ending::Expired | Ending::Revoked | Ending::SignedOut | Ending::RuleChanged | Ending::Unknown => {
+                    (1008, "access ended")
+                }
             };
             client.write_all(&close(code, reason)).await?;
         }

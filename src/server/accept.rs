@@ -102,8 +102,8 @@ where
             };
             let stream = Stream::new(transport, Arc::clone(&activity), counted);
             let connection = Rc::new(Connection::new(peer, encrypted));
-            let driven = drive(stream, activity, connection, accepting.limits, draining, handler);
-            if let Some(Ended::Malformed) = cut.run_until_cancelled(driven).await {
+            let ended = drive(stream, activity, connection, accepting.limits, (draining, cut), handler).await;
+            if ended == Ended::Malformed {
                 accepting.gauges.malformed.inc();
             }
         });

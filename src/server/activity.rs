@@ -8,16 +8,15 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 
 use super::Limits;
-use crate::clock::awake;
+use crate::clock::{Alarm, awake};
 
 /// Flags shared by a socket, the exchanges on it and the task that drives it; all on one core.
 #[derive(Debug, Default)]
@@ -56,7 +55,7 @@ pub(super) struct Deadlines {
     ended: u32,
     written: u32,
     writing_until: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
+    alarm: Alarm,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,28 +79,16 @@ impl Deadlines {
             ended: 0,
             written: 0,
             writing_until: None,
-            timer: None,
+            alarm: Alarm::default(),
         }
     }
 
     /// Ready when a limit is passed. To be called after each turn of the connection.
     pub(super) fn poll_passed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.look();
-        loop {
-            let Some(until) = [self.reading_until, self.writing_until].into_iter().flatten().min() else {
-                return Poll::Pending;
-            };
-            let until = tokio::time::Instant::from_std(until);
-            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
-            if until < timer.deadline() {
-                timer.as_mut().reset(until);
-            }
-            ready!(timer.as_mut().poll(cx));
-            if until.into_std() <= awake() {
-                return Poll::Ready(());
-            }
-            // the limit it was set for is gone, a later one stands
-            timer.as_mut().reset(until);
+        match [self.reading_until, self.writing_until].into_iter().flatten().min() {
+            Some(until) => self.alarm.poll_passed(cx, until),
+            None => Poll::Pending,
         }
     }
 

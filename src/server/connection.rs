@@ -15,7 +15,7 @@ use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::activity::{Activity, Deadlines, Stream};
 use super::{Limits, Peer};
@@ -127,6 +127,30 @@ impl<B: Body + Unpin> Body for Answered<B> {
     }
 }
 
+/// A cancellation as one task looks at it on each of its turns: waiting for it anew each time costs ten times a look.
+struct Called {
+    token: CancellationToken,
+    waiting: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+impl Called {
+    const fn new(token: CancellationToken) -> Self {
+        Self { token, waiting: None }
+    }
+
+    /// Ready once it was cancelled. Always to be called by the same task, which is woken then.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &self.waiting {
+            Some(_) if self.token.is_cancelled() => Poll::Ready(()),
+            Some(_) => Poll::Pending,
+            None => {
+                let waiting = self.waiting.insert(Box::pin(self.token.clone().cancelled_owned()));
+                waiting.as_mut().poll(cx)
+            }
+        }
+    }
+}
+
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
@@ -142,7 +166,7 @@ pub(super) async fn drive<H, F, B>(
     activity: Arc<Activity>,
     connection: Rc<Connection>,
     limits: Limits,
-    draining: CancellationToken,
+    (draining, cut): (CancellationToken, CancellationToken),
     handler: Rc<H>,
 ) -> Ended
 where
@@ -155,7 +179,8 @@ where
     let service = hyper::service::service_fn(|request| {
         activity.exchange_begins();
         let underway = ExchangeUnderway(Arc::clone(&activity));
-        let answer = handler(request, Rc::clone(&connection));
+        // boxed: it is large, and moved from hand to hand before it is polled
+        let answer = Box::pin(handler(request, Rc::clone(&connection)));
         async move {
             // a panic ends this request, not the others of this core
             let response = match AssertUnwindSafe(answer).catch_unwind().await {
@@ -169,19 +194,21 @@ where
             Ok::<_, std::convert::Infallible>(response)
         }
     });
-    let http = hyper::server::conn::http1::Builder::new()
-        .max_headers(limits.header_fields_max)
-        .max_header_size(limits.header_bytes_max)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
+    let mut http = hyper::server::conn::http1::Builder::new();
+    // hyper's own limit costs nothing; any other makes it clear its tables for each head
+    if limits.header_fields_max != HYPER_FIELDS_MAX {
+        http.max_headers(limits.header_fields_max);
+    }
+    let http =
+        http.max_header_size(limits.header_bytes_max).serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut http = pin!(http);
-    let mut drained = pin!(draining.cancelled());
+    let (mut draining, mut cut) = (Called::new(draining), Called::new(cut));
     let mut told = false;
     poll_fn(|cx| {
-        if connection.poll_watch(cx).is_ready() {
+        if cut.poll(cx).is_ready() || connection.poll_watch(cx).is_ready() {
             return Poll::Ready(Ended::Otherwise);
         }
-        if !told && drained.as_mut().poll(cx).is_ready() {
+        if !told && draining.poll(cx).is_ready() {
             told = true;
             http.as_mut().graceful_shutdown();
         }
@@ -202,3 +229,5 @@ where
     })
     .await
 }
+
+const HYPER_FIELDS_MAX: usize = 100;

@@ -7,6 +7,9 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::domain::time::Timestamp;
 
 /// Where certificate and key lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +42,14 @@ pub enum CertificateError {
 /// The certificate of one listener; the newest one is used for each new connection.
 #[derive(Debug)]
 pub struct Certificate {
-    current: ArcSwap<ServerConfig>,
+    current: ArcSwap<Loaded>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    config: Arc<ServerConfig>,
+    file: PathBuf,
+    ends_at: Option<Timestamp>,
 }
 
 impl Certificate {
@@ -48,7 +58,7 @@ impl Certificate {
     /// # Errors
     /// [`CertificateError`] when a file is unreadable or the two do not match.
     pub fn load(settings: &Settings) -> Result<Self, CertificateError> {
-        Ok(Self { current: ArcSwap::new(read(settings)?) })
+        Ok(Self { current: ArcSwap::from_pointee(read(settings)?) })
     }
 
     /// Takes the place of the present one; connections that are open keep what they began with.
@@ -56,12 +66,19 @@ impl Certificate {
         self.current.store(new.current.into_inner());
     }
 
+    /// The file it was read from, and when it ends, if it says so in a way that can be read.
+    #[must_use]
+    pub fn validity(&self) -> (PathBuf, Option<Timestamp>) {
+        let loaded = self.current.load();
+        (loaded.file.clone(), loaded.ends_at)
+    }
+
     pub(super) fn current(&self) -> Arc<ServerConfig> {
-        self.current.load_full()
+        Arc::clone(&self.current.load().config)
     }
 }
 
-fn read(settings: &Settings) -> Result<Arc<ServerConfig>, CertificateError> {
+fn read(settings: &Settings) -> Result<Loaded, CertificateError> {
     let unreadable = |path: &PathBuf| {
         let path = path.display().to_string();
         |source| CertificateError::Unreadable { path, source }
@@ -72,6 +89,10 @@ fn read(settings: &Settings) -> Result<Arc<ServerConfig>, CertificateError> {
     if chain.is_empty() {
         return Err(CertificateError::Empty(settings.certificate_file.display().to_string()));
     }
+    let ends_at = chain.first().and_then(|leaf| {
+        let (_, leaf) = X509Certificate::from_der(leaf).ok()?;
+        Some(Timestamp::from_seconds(leaf.validity().not_after.timestamp()))
+    });
     let key = PrivateKeyDer::from_pem_file(&settings.key_file).map_err(unreadable(&settings.key_file))?;
     // a new configuration brings a new session store and ticketer: nothing resumes under an old certificate.
     // `with_single_cert` refuses a key that does not belong to the certificate
@@ -80,5 +101,5 @@ fn read(settings: &Settings) -> Result<Arc<ServerConfig>, CertificateError> {
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(Loaded { config: Arc::new(config), file: settings.certificate_file.clone(), ends_at })
 }

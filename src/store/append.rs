@@ -1,6 +1,5 @@
 //! One transaction: records, notes, rows, head, all or nothing.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use redb::WriteTransaction;
@@ -9,14 +8,17 @@ use crate::domain::activation::Activation;
 use crate::domain::assignment::Assignment;
 use crate::domain::event::{Detail, Event};
 use crate::domain::id::{ActivationId, AssignmentId};
-use crate::domain::principal::{Party, Principal};
+use crate::domain::principal::Principal;
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
 use crate::journal::record::{Digest, IdempotencyDigest, VERSION};
 use crate::journal::{Note, Record, SigningKey, Tip, chain, upcast};
-use crate::store::fold::{UsedKey, fold, used_key};
-use crate::store::open::{Place, Trust, random};
+use crate::store::fold::{Folded, UsedKey, fold, used_key};
+use crate::store::open::{Checked, Place, Trust, random};
+use crate::store::reserve::Reserve;
+use crate::store::seal::Seals;
 use crate::store::tables::{CURSORS, JOURNAL, META, NOTES, Rows};
+use crate::store::vouched::Vouched;
 use crate::store::{Committed, Head, Header, Reader, Remembered, Shared, StoreError, rows};
 
 /// Appends; there is one, and the writer owns it.
@@ -46,10 +48,45 @@ impl Appender {
         Ok(Transaction {
             transaction,
             shared: Arc::clone(&self.shared),
-            draft: Draft::new(head),
+            draft: Draft::new(head, Folded::new(Arc::clone(&self.shared.seals))),
             state: State::Sound,
             cursors_moved: false,
         })
+    }
+
+    /// Sets room aside for ending rights on a full disk, unless that was done before. Storage that was handed in has none.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when there is too little room for anything more.
+    pub fn hold_reserve(&self) -> Result<(), StoreError> {
+        match &self.place {
+            Place::File(path) => Reserve::beside(path).hold().map_err(|error| StoreError::file(path, error)),
+            Place::Backend(_) => Ok(()),
+        }
+    }
+
+    /// Gives the room set aside back to the disk: what is committed from now on should only end rights.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub fn give_reserve_back(&self) -> Result<(), StoreError> {
+        match &self.place {
+            Place::File(path) => Reserve::beside(path).give_back().map_err(|error| StoreError::file(path, error)),
+            Place::Backend(_) => Ok(()),
+        }
+    }
+
+    /// Seals the rows anew with the key that signs from now on, so that its first start need not compare all of them.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub(super) fn seal_for(&mut self, key: &SigningKey) -> Result<(), StoreError> {
+        let seals = Seals::new(key, &self.shared.trust.chain.realm);
+        seals.replace(self.shared.handle.read(|source| seals.sums_of(source))?);
+        let transaction = self.shared.handle.write()?;
+        let head = rows::head(&transaction)?;
+        write_seal(&transaction, &head, &Folded::new(Arc::new(seals)))?;
+        Ok(transaction.commit()?)
     }
 
     /// After a failed commit: close, reopen, verify. Readers made earlier go on with what was reopened; in between they
@@ -67,10 +104,11 @@ impl Appender {
             Ok(()) | Err(_) => {}
         }
         let Trust { key, chain } = &self.shared.trust;
-        let (database, found) = self.place.open_checked(key)?;
+        let Checked { database, chain: found, sums } = self.place.open_checked(key)?;
         if found != *chain {
             return Err(StoreError::Foreign(format!("it was {} and is {}", chain.realm, found.realm)));
         }
+        self.shared.seals.replace(sums);
         self.shared.handle.set(database);
         Ok(())
     }
@@ -134,7 +172,7 @@ impl Transaction {
     /// # Errors
     /// [`StoreError`] when the store fails.
     pub fn activation(&self, id: ActivationId) -> Result<Option<Activation>, StoreError> {
-        Ok(rows::activation(&self.transaction, id.to_bytes())?.map(|placed| placed.item))
+        Ok(self.vouched().activation(id.to_bytes())?.map(|placed| placed.item))
     }
 
     /// One assignment as it is now in this transaction.
@@ -142,7 +180,7 @@ impl Transaction {
     /// # Errors
     /// [`StoreError`] when the store fails.
     pub fn assignment(&self, id: AssignmentId) -> Result<Option<Assignment>, StoreError> {
-        Ok(rows::assignment(&self.transaction, id.to_bytes())?.map(|placed| placed.item))
+        Ok(self.vouched().assignment(id.to_bytes())?.map(|placed| placed.item))
     }
 
     /// Seals and folds the events of one command. `detail` is kept beside the first record.
@@ -176,14 +214,25 @@ impl Transaction {
     /// [`StoreError`]; whether anything was written is then unknown until [`Appender::reopen`].
     pub fn commit(self) -> Result<Committed, StoreError> {
         self.sound()?;
-        let committed = Committed { head: self.draft.head(), touched: self.draft.touched.iter().cloned().collect() };
+        let committed =
+            Committed { head: self.draft.head(), touched: self.draft.folded.touched.iter().cloned().collect() };
         if self.draft.is_empty() && !self.cursors_moved {
             self.transaction.abort()?;
             return Ok(committed);
         }
         self.draft.write_head(&self.transaction)?;
-        self.transaction.commit()?;
+        // before the commit: whoever reads the new state finds its sums, and whoever reads the old one those before
+        let former = self.shared.seals.change(committed.head.position.0, &self.draft.folded.changes);
+        if let Err(error) = self.transaction.commit() {
+            self.shared.seals.restore(former);
+            return Err(error.into());
+        }
         Ok(committed)
+    }
+
+    /// The rows as they are in this transaction, compared with their seals.
+    pub(super) fn vouched(&self) -> Vouched<'_, WriteTransaction> {
+        self.draft.folded.vouched(&self.transaction)
     }
 
     fn sound(&self) -> Result<(), StoreError> {
@@ -198,13 +247,13 @@ impl Transaction {
 pub(super) struct Draft {
     before: u64,
     tip: Tip,
-    touched: BTreeSet<Party>,
+    folded: Folded,
 }
 
 impl Draft {
     /// Nothing yet, after `tip`.
-    pub(super) const fn new(tip: Tip) -> Self {
-        Self { before: tip.sequence, tip, touched: BTreeSet::new() }
+    pub(super) const fn new(tip: Tip, folded: Folded) -> Self {
+        Self { before: tip.sequence, tip, folded }
     }
 
     const fn is_empty(&self) -> bool {
@@ -252,7 +301,7 @@ impl Draft {
             if let Some(note) = note {
                 transaction.open_table(NOTES)?.insert(sequence, rows::note_row(&note).as_slice())?;
             }
-            fold(transaction, Position(sequence), &record, &mut self.touched)?;
+            fold(transaction, Position(sequence), &record, &mut self.folded)?;
             self.tip = Tip { sequence, hash: sealed.hash, time: record.time };
         }
         Ok(())
@@ -260,7 +309,8 @@ impl Draft {
 
     /// Writes head and newest record folded.
     pub(super) fn write_head(&self, transaction: &WriteTransaction) -> Result<(), StoreError> {
-        write_head(transaction, &self.tip)
+        write_head(transaction, &self.tip)?;
+        write_seal(transaction, &self.tip, &self.folded)
     }
 }
 
@@ -269,5 +319,12 @@ pub(super) fn write_head(transaction: &WriteTransaction, tip: &Tip) -> Result<()
     let mut meta = transaction.open_table(META)?;
     meta.insert("head", rows::head_row(tip).as_slice())?;
     meta.insert("applied", tip.sequence.to_be_bytes().as_slice())?;
+    Ok(())
+}
+
+/// Writes the seal over all rows that grant.
+pub(super) fn write_seal(transaction: &WriteTransaction, tip: &Tip, folded: &Folded) -> Result<(), StoreError> {
+    let seal = folded.seals.of_head(tip, &folded.changes);
+    transaction.open_table(META)?.insert("seal", seal.as_slice())?;
     Ok(())
 }

@@ -1,21 +1,22 @@
 //! A store made of records: each is verified, kept and folded, and nothing has its name before all is durable.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use redb::{Builder, Database, WriteTransaction};
 use tempfile::NamedTempFile;
 
-use crate::domain::principal::Party;
 use crate::domain::standing::Position;
 use crate::journal::verify::Verifier;
 use crate::journal::{Exported, PublicKey, Tip};
 use crate::store::append::write_head;
-use crate::store::fold::fold;
+use crate::store::fold::{Folded, fold};
 use crate::store::handle::begin_write;
 use crate::store::key::{folder_of, sync_folder};
 use crate::store::open::{make_tables, write_meta};
+use crate::store::seal::Seals;
 use crate::store::tables::{CURSORS, JOURNAL, NOTES};
 use crate::store::{Head, StoreError, rows};
 
@@ -23,14 +24,16 @@ use crate::store::{Head, StoreError, rows};
 pub(super) struct Build<'t> {
     transaction: &'t WriteTransaction,
     verifier: Verifier,
-    touched: BTreeSet<Party>,
+    folded: Folded,
 }
 
 impl<'t> Build<'t> {
     /// Begins with nothing but empty tables.
     pub(super) fn begin(transaction: &'t WriteTransaction, root: PublicKey) -> Result<Self, StoreError> {
         make_tables(transaction)?;
-        Ok(Self { transaction, verifier: Verifier::new(root), touched: BTreeSet::new() })
+        // without the signing key nothing can be sealed: the first start compares all rows and does it
+        let folded = Folded::new(Arc::new(Seals::passing()?));
+        Ok(Self { transaction, verifier: Verifier::new(root), folded })
     }
 
     /// Takes the next record: verified, kept with its note, folded.
@@ -44,8 +47,8 @@ impl<'t> Build<'t> {
         if let Some(note) = note {
             self.transaction.open_table(NOTES)?.insert(sequence, rows::note_row(note).as_slice())?;
         }
-        fold(self.transaction, Position(*sequence), &read, &mut self.touched)?;
-        self.touched.clear();
+        fold(self.transaction, Position(*sequence), &read, &mut self.folded)?;
+        self.folded.touched.clear();
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use crate::domain::principal::{Party, Principal};
 use crate::domain::role::RoleId;
 use crate::domain::standing::Lock;
 use crate::store::append::Transaction;
+use crate::store::vouched::Vouched;
 use crate::store::{StoreError, rows};
 
 impl Transaction {
@@ -22,29 +23,29 @@ impl Transaction {
     /// # Errors
     /// [`StoreError`] when the store fails.
     pub fn case(&self, caller: &Caller, command: &Command, policies: &Arc<Policies>) -> Result<Case, StoreError> {
-        let source = &self.transaction;
+        let source = &self.vouched();
         let position = self.head().position;
         let mut case = Case { policies: Arc::clone(policies), ..Case::default() };
         let own = caller.identity().map(|identity| &identity.principal);
         if let Some(identity) = caller.identity() {
-            case.caller.push(rows::standing(source, &Party::Principal(identity.principal.clone()), position)?);
+            case.caller.push(source.standing(&Party::Principal(identity.principal.clone()), position)?);
             for group in &identity.groups {
-                case.caller.push(rows::standing(source, &Party::Group(group.clone()), position)?);
+                case.caller.push(source.standing(&Party::Group(group.clone()), position)?);
             }
         }
         case.subject_lock = case.caller.first().map_or(Lock::Open, |standing| standing.lock);
-        case.pending = rows::pending_counts(source, own, asked_role(command))?;
+        case.pending = rows::pending_counts(&self.transaction, own, asked_role(command))?;
         match command {
             Command::Assign { .. } | Command::RevokeCredentials { .. } => {}
             Command::ChangeAssignment { id, .. } | Command::RemoveAssignment { id, .. } => {
                 case.assignment = self.assignment(*id)?;
-                case.open = rows::open_behind(source, *id)?;
+                case.open = source.open_behind(*id)?;
                 case.standing = administrators(source)?;
                 case.locked = locked(source, case.standing.iter().map(|assignment| &assignment.party))?;
             }
             Command::RequestActivation { role, .. } => {
                 if let Some(own) = own {
-                    case.open = rows::open_activations(source, Some(own), Some(role))?;
+                    case.open = source.open_activations(own, Some(role))?;
                 }
             }
             Command::Decide { id, .. }
@@ -58,11 +59,11 @@ impl Transaction {
             }
             Command::Settle { overdue: Overdue::Assignment(id) } => {
                 case.assignment = self.assignment(*id)?;
-                case.open = rows::open_behind(source, *id)?;
+                case.open = source.open_behind(*id)?;
             }
             Command::Lock { principal, .. } => {
-                case.subject_lock = rows::lock(source, principal)?;
-                case.open = rows::open_activations(source, Some(principal), None)?;
+                case.subject_lock = source.lock(principal)?;
+                case.open = source.open_activations(principal, None)?;
                 case.standing = administrators(source)?;
                 for assignment in assignments_of(source, principal)? {
                     if !case.standing.iter().any(|known| known.id == assignment.id) {
@@ -72,14 +73,14 @@ impl Transaction {
                 case.locked = locked(source, case.standing.iter().map(|assignment| &assignment.party))?;
             }
             Command::Unlock { principal, .. } => {
-                case.subject_lock = rows::lock(source, principal)?;
+                case.subject_lock = source.lock(principal)?;
             }
-            Command::Erase { principal, .. } => case.notes = rows::notes_of(source, principal)?,
+            Command::Erase { principal, .. } => case.notes = rows::notes_of(&self.transaction, principal)?,
             Command::Reconcile { declared, .. } => {
                 case.locked = locked(source, declared.iter().map(|declared| &declared.party))?;
-                case.standing = rows::configured_assignments(source)?;
+                case.standing = source.configured_assignments()?;
                 for assignment in &case.standing {
-                    case.open.extend(rows::open_behind(source, assignment.id)?);
+                    case.open.extend(source.open_behind(assignment.id)?);
                 }
             }
         }
@@ -121,13 +122,13 @@ const fn asked_role(command: &Command) -> Option<&RoleId> {
 
 /// Who of `parties` is locked.
 fn locked<'p>(
-    source: &WriteTransaction,
+    source: &Vouched<'_, WriteTransaction>,
     parties: impl Iterator<Item = &'p Party>,
 ) -> Result<Vec<Principal>, StoreError> {
     let mut locked = Vec::new();
     for party in parties {
         if let Party::Principal(principal) = party
-            && rows::lock(source, principal)? == Lock::Locked
+            && source.lock(principal)? == Lock::Locked
         {
             locked.push(principal.clone());
         }
@@ -135,15 +136,15 @@ fn locked<'p>(
     Ok(locked)
 }
 
-fn administrators(source: &WriteTransaction) -> Result<Vec<Assignment>, StoreError> {
+fn administrators(source: &Vouched<'_, WriteTransaction>) -> Result<Vec<Assignment>, StoreError> {
     let role = RoleId::administrator();
-    let kind = Some(AssignmentKind::Active);
-    let found = rows::standing_assignments(source, kind, None, Some(&role), None, usize::MAX)?;
-    Ok(found.into_iter().map(|placed| placed.item).collect())
+    source.standing_assignments(&[AssignmentKind::Active], None, Some(&role))
 }
 
-fn assignments_of(source: &WriteTransaction, principal: &Principal) -> Result<Vec<Assignment>, StoreError> {
+fn assignments_of(
+    source: &Vouched<'_, WriteTransaction>,
+    principal: &Principal,
+) -> Result<Vec<Assignment>, StoreError> {
     let party = Party::Principal(principal.clone());
-    let found = rows::standing_assignments(source, None, Some(&party), None, None, usize::MAX)?;
-    Ok(found.into_iter().map(|placed| placed.item).collect())
+    source.standing_assignments(&[AssignmentKind::Eligible, AssignmentKind::Active], Some(&party), None)
 }

@@ -12,13 +12,15 @@ use crate::journal::upcast::Unreadable;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process has the store open.
-    #[error("the store is open in another process")]
+    #[error("the store is open in another process; stop that one first, or give this one a store of its own")]
     Locked,
     /// What is on disk is not what was written.
     #[error("the store is damaged: {0}")]
     Damaged(String),
     /// Written by another version of hallpass.
-    #[error("the store has format {found}; this hallpass knows format {known}")]
+    #[error(
+        "the store has format {found}; this hallpass knows format {known}: run the version that wrote it, or a newer one"
+    )]
     UnknownVersion {
         /// The format found.
         found: u32,
@@ -57,6 +59,15 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// The volume or the file may not be written.
+    #[error("`{path}` cannot be written; hallpass must be able to write to its store and to the folder it lies in")]
+    ReadOnly {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// Reading or writing failed.
     #[error("reading or writing the store failed")]
     Io(#[source] io::Error),
@@ -66,6 +77,9 @@ pub enum StoreError {
     /// The store is being reopened, or reopening it failed.
     #[error("the store is closed")]
     Closed,
+    /// Commits overtook a snapshot before its rows could be compared with their seals; read again.
+    #[error("the store moved on while it was read")]
+    Overtaken,
     /// A commit or a change inside a transaction failed before: nothing more may be done with it.
     #[error("the transaction failed before and can only be dropped")]
     Poisoned,
@@ -104,7 +118,12 @@ impl StoreError {
 
     /// A file or folder failed.
     pub(crate) fn file(path: &std::path::Path, source: io::Error) -> Self {
-        if is_full(&source) { Self::Full(source) } else { Self::File { path: path.to_owned(), source } }
+        let path = path.to_owned();
+        match source.kind() {
+            _ if is_full(&source) => Self::Full(source),
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Self::ReadOnly { path, source },
+            _ => Self::File { path, source },
+        }
     }
 }
 

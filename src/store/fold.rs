@@ -4,15 +4,16 @@
 //! computes the index rows before and after, takes away what only the former has and writes what only the latter has: no
 //! index row can outlive or predecease what it names.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use redb::{ReadableTable, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::activation::{Activation, Phase};
-use crate::domain::assignment::{Assignment, AssignmentEnd, AssignmentKind, Origin};
+use crate::domain::activation::{Activation, Ending, Phase};
+use crate::domain::assignment::{Assignment, AssignmentEnd};
 use crate::domain::event::{Actor, Event, RecordRun};
-use crate::domain::id::CommandId;
+use crate::domain::id::{ActivationId, CommandId};
 use crate::domain::principal::{Party, Principal};
 use crate::domain::role::RoleId;
 use crate::domain::standing::Position;
@@ -20,18 +21,40 @@ use crate::domain::time::{Span, Timestamp};
 use crate::journal::Record;
 use crate::journal::record::{Digest, IdempotencyDigest, event_type};
 use crate::store::StoreError;
-use crate::store::rows::{self, OpenRow, Placed};
-use crate::store::tables::{
-    NOTES, OF_ACTIVATION, OF_ASSIGNMENT, Rows, Scope, Source, due_key, from_row, party_key, principal_key, to_row,
-};
+use crate::store::index::{activation_indexes, assignment_indexes, move_indexes};
+use crate::store::rows::{self, Placed};
+use crate::store::seal::{self, Changes, Seals, Sum, View};
+use crate::store::tables::{NOTES, Rows, Scope, Source, due_key, from_row, principal_key, to_row};
+use crate::store::vouched::{Vouched, is_open, stands};
 
-/// Index rows: table and key → value.
-#[derive(Default)]
-struct IndexRows(BTreeMap<(Rows, Vec<u8>), Vec<u8>>);
+/// What folding has changed so far.
+pub(super) struct Folded {
+    /// Whose standing.
+    pub(super) touched: BTreeSet<Party>,
+    /// The sums of sealed rows.
+    pub(super) changes: Changes,
+    /// The sums before.
+    pub(super) seals: Arc<Seals>,
+}
 
-impl IndexRows {
-    fn add(&mut self, rows: Rows, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        self.0.insert((rows, key.into()), value.into());
+impl Folded {
+    /// Nothing yet, on rows with these seals.
+    pub(super) fn new(seals: Arc<Seals>) -> Self {
+        Self { touched: BTreeSet::new(), changes: Changes::new(), seals }
+    }
+
+    /// The rows of `source`, which holds all that was folded so far.
+    pub(super) fn vouched<'f, S: Source>(&'f self, source: &'f S) -> Vouched<'f, S> {
+        Vouched::new(source, &self.seals, View::Within(&self.changes))
+    }
+
+    /// A row came or went.
+    pub(super) fn changed(&mut self, rows: Rows, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        if seal::is_sealed(rows) {
+            let group = self.changes.entry(seal::group(rows, key)?).or_insert_with(Sum::default);
+            *group = group.with(self.seals.row(rows, key, value));
+        }
+        Ok(())
     }
 }
 
@@ -51,12 +74,12 @@ const REMEMBERED: Span = Span::hours(24);
 /// So many forgotten keys are swept with each record: more than a record can add, so that they never pile up.
 const SWEPT: usize = 4;
 
-/// Folds the record at `position`; whose standing it changes is added to `touched`.
+/// Folds the record at `position`; what it changes is added to `folded`.
 pub(super) fn fold(
     transaction: &WriteTransaction,
     position: Position,
     record: &Record,
-    touched: &mut BTreeSet<Party>,
+    folded: &mut Folded,
 ) -> Result<(), StoreError> {
     sweep_keys(transaction, record.time)?;
     if let (Some(used), Actor::Principal { principal, .. }) = (&record.idempotency, &record.actor) {
@@ -73,27 +96,27 @@ pub(super) fn fold(
         | Event::AnchorConfirmed { .. }
         | Event::JournalSucceeded { .. } => {}
         Event::AssignmentMade { assignment } => {
-            let before = rows::assignment(transaction, assignment.id.to_bytes())?;
+            let before = folded.vouched(transaction).assignment(assignment.id.to_bytes())?;
             if before.is_some() || assignment.ended.is_some() {
                 return Err(StoreError::Stray(format!("assignment `{}` is made twice", assignment.id)));
             }
             let placed = Placed { position, item: assignment.clone() };
-            write_assignment(transaction, None, &placed, &mut concerns, touched)?;
+            write_assignment(transaction, None, &placed, &mut concerns, folded)?;
         }
         Event::AssignmentChanged { assignment, before, after } => {
-            let old = standing_assignment(transaction, assignment.to_bytes())?;
+            let old = standing_assignment(transaction, folded, assignment.to_bytes())?;
             if old.item.window != *before {
                 return Err(StoreError::Stray(format!("assignment `{assignment}` had another window")));
             }
             let mut new = old.clone();
             new.item.window = *after;
-            write_assignment(transaction, Some(&old), &new, &mut concerns, touched)?;
+            write_assignment(transaction, Some(&old), &new, &mut concerns, folded)?;
         }
         Event::AssignmentEnded { assignment, ending, at } => {
-            let old = standing_assignment(transaction, assignment.to_bytes())?;
+            let old = standing_assignment(transaction, folded, assignment.to_bytes())?;
             let mut new = old.clone();
             new.item.ended = Some(AssignmentEnd { ending: *ending, at: *at });
-            write_assignment(transaction, Some(&old), &new, &mut concerns, touched)?;
+            write_assignment(transaction, Some(&old), &new, &mut concerns, folded)?;
         }
         Event::ActivationRequested { activation, .. }
         | Event::ActivationDecided { activation, .. }
@@ -104,7 +127,7 @@ pub(super) fn fold(
         | Event::ActivationShortened { activation, .. }
         | Event::ActivationEnded { activation, .. }
         | Event::UsesSealed { activation, .. } => {
-            let old = rows::activation(transaction, activation.to_bytes())?;
+            let old = folded.vouched(transaction).activation(activation.to_bytes())?;
             let new = Activation::apply(old.as_ref().map(|old| old.item.clone()), &record.event, record.time)?
                 .ok_or_else(|| StoreError::Stray(format!("activation `{activation}` came to nothing")))?;
             let began = old.as_ref().map_or(position, |old| old.position);
@@ -112,27 +135,38 @@ pub(super) fn fold(
             if let Event::ActivationDecided { approver, .. } = &record.event {
                 concerns.principal(approver);
             }
-            write_activation(transaction, old.as_ref(), &new, &mut concerns, touched)?;
+            if let Phase::Ended { ending, .. } = &new.item.phase {
+                concerns.0.insert(Scope::of_ending(*ending));
+            }
+            if let Event::ActivationEnded { activation, ending, .. } = &record.event {
+                name_ending(transaction, *activation, *ending)?;
+            }
+            write_activation(transaction, old.as_ref(), &new, &mut concerns, folded)?;
         }
         Event::PrincipalLocked { principal } => {
-            lock(transaction, principal, true)?;
+            lock(transaction, principal, true, folded)?;
             concerns.principal(principal);
-            touched.insert(principal.clone().into());
+            folded.touched.insert(principal.clone().into());
         }
         Event::NotesErased { principal, records, .. } => {
             erase(transaction, position, records)?;
             concerns.principal(principal);
         }
         Event::PrincipalUnlocked { principal } => {
-            lock(transaction, principal, false)?;
+            lock(transaction, principal, false, folded)?;
             concerns.principal(principal);
-            touched.insert(principal.clone().into());
+            folded.touched.insert(principal.clone().into());
         }
         Event::CredentialsRevoked { principal, issued_before } => {
             let since = issued_before.as_millis().to_be_bytes();
-            put(transaction, Rows::Credentials, principal_key(principal).as_slice(), &since)?;
+            let key = principal_key(principal);
+            let mut table = transaction.open_table(Rows::Credentials.definition())?;
+            if let Some(former) = table.insert(key.as_slice(), since.as_slice())? {
+                folded.changed(Rows::Credentials, &key, former.value())?;
+            }
+            folded.changed(Rows::Credentials, &key, &since)?;
             concerns.principal(principal);
-            touched.insert(principal.clone().into());
+            folded.touched.insert(principal.clone().into());
         }
     }
     concerns.0.insert(Scope::of_event(event_type(&record.event)));
@@ -157,11 +191,29 @@ impl Concerns {
 
     fn role(&mut self, role: &RoleId) {
         self.0.insert(Scope::activations(None, Some(role)));
+        self.0.insert(Scope::of_app(role.app()));
     }
 }
 
-fn standing_assignment(source: &impl Source, id: [u8; 16]) -> Result<Placed<Assignment>, StoreError> {
-    rows::assignment(source, id)?
+/// Lets all records so far of a case that ends be found by how it ended.
+fn name_ending(transaction: &WriteTransaction, activation: ActivationId, ending: Ending) -> Result<(), StoreError> {
+    let mut table = transaction.open_table(Rows::Records.definition())?;
+    let of_case = Scope::of_activation(activation);
+    let (first, last) = (of_case.at(0), of_case.at(u64::MAX));
+    let positions = table
+        .range::<&[u8]>(first.as_slice()..=last.as_slice())?
+        .map(|entry| rows::position_in(entry?.0.value()))
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    for position in positions {
+        table.insert(Scope::of_ending(ending).at(position.0).as_slice(), [].as_slice())?;
+    }
+    Ok(())
+}
+
+fn standing_assignment(source: &impl Source, folded: &Folded, id: [u8; 16]) -> Result<Placed<Assignment>, StoreError> {
+    folded
+        .vouched(source)
+        .assignment(id)?
         .filter(|placed| placed.item.ended.is_none())
         .ok_or_else(|| StoreError::Stray("an assignment that does not stand cannot change".to_owned()))
 }
@@ -171,47 +223,18 @@ fn write_assignment(
     old: Option<&Placed<Assignment>>,
     new: &Placed<Assignment>,
     concerns: &mut Concerns,
-    touched: &mut BTreeSet<Party>,
+    folded: &mut Folded,
 ) -> Result<(), StoreError> {
     let Assignment { id, role, party, .. } = &new.item;
     concerns.role(role);
     if let Party::Principal(principal) = party {
         concerns.principal(principal);
     }
-    touched.insert(party.clone());
-    put(transaction, Rows::Assignments, &id.to_bytes(), &to_row(new)?)?;
+    folded.touched.insert(party.clone());
+    let (was, is) = (old.is_some_and(|old| stands(&old.item)), stands(&new.item));
+    put_own(transaction, Rows::Assignments, id.to_bytes(), &to_row(new)?, (was, is), folded)?;
     let before = old.map(assignment_indexes).transpose()?.unwrap_or_default();
-    move_indexes(transaction, before, assignment_indexes(new)?)
-}
-
-fn assignment_indexes(placed: &Placed<Assignment>) -> Result<IndexRows, StoreError> {
-    let Assignment { id, kind, role, party, window, origin, ended } = &placed.item;
-    let mut indexes = IndexRows::default();
-    if ended.is_some() {
-        return Ok(indexes);
-    }
-    let mut scopes = vec![
-        Scope::assignments(*kind, None, None),
-        Scope::assignments(*kind, Some(party), None),
-        Scope::assignments(*kind, None, Some(role)),
-        Scope::assignments(*kind, Some(party), Some(role)),
-    ];
-    match origin {
-        Origin::Configuration => scopes.push(Scope::configuration()),
-        Origin::Administrator => {}
-    }
-    for scope in scopes {
-        indexes.add(Rows::Standing, scope.newest_first(placed.position.0), id.to_bytes());
-    }
-    let row = match kind {
-        AssignmentKind::Active => OpenRow::Assigned { assignment: *id, role: role.clone(), window: *window },
-        AssignmentKind::Eligible => OpenRow::Eligible { assignment: *id, role: role.clone(), window: *window },
-    };
-    indexes.add(Rows::Open, open_key(party, OF_ASSIGNMENT, id.to_bytes()), to_row(&row)?);
-    if let Some(ends_at) = window.ends_at {
-        indexes.add(Rows::Due, due_key(ends_at, &[&[OF_ASSIGNMENT], &id.to_bytes()]), []);
-    }
-    Ok(indexes)
+    move_indexes(transaction, before, assignment_indexes(new)?, folded)
 }
 
 fn write_activation(
@@ -219,73 +242,34 @@ fn write_activation(
     old: Option<&Placed<Activation>>,
     new: &Placed<Activation>,
     concerns: &mut Concerns,
-    touched: &mut BTreeSet<Party>,
+    folded: &mut Folded,
 ) -> Result<(), StoreError> {
     let Activation { id, role, principal, .. } = &new.item;
     concerns.role(role);
     concerns.principal(principal);
-    touched.insert(principal.clone().into());
-    put(transaction, Rows::Activations, &id.to_bytes(), &to_row(new)?)?;
+    folded.touched.insert(principal.clone().into());
+    let (was, is) = (old.is_some_and(|old| is_open(&old.item)), is_open(&new.item));
+    put_own(transaction, Rows::Activations, id.to_bytes(), &to_row(new)?, (was, is), folded)?;
     let before = old.map(activation_indexes).transpose()?.unwrap_or_default();
-    move_indexes(transaction, before, activation_indexes(new)?)
+    move_indexes(transaction, before, activation_indexes(new)?, folded)
 }
 
-fn activation_indexes(placed: &Placed<Activation>) -> Result<IndexRows, StoreError> {
-    let Placed { position, item } = placed;
-    let Activation { id, principal, role, eligibility, via, terms, phase, .. } = item;
-    let mut indexes = IndexRows::default();
-    let party = Party::Principal(principal.clone());
-    let (list, open) = match phase {
-        Phase::Pending(ballot) => {
-            (Rows::Pending, Some(OpenRow::Pending { activation: *id, role: role.clone(), lapses_at: ballot.lapses_at }))
-        }
-        Phase::Active { window, .. } => (
-            Rows::Active,
-            Some(OpenRow::Activated { activation: *id, role: role.clone(), window: *window, via: via.clone() }),
-        ),
-        Phase::Ended { .. } => (Rows::Ended, None),
-    };
-    for scope in [
-        Scope::activations(None, None),
-        Scope::activations(Some(principal), None),
-        Scope::activations(None, Some(role)),
-        Scope::activations(Some(principal), Some(role)),
-    ] {
-        indexes.add(list, scope.newest_first(position.0), id.to_bytes());
-    }
-    if let Some(row) = open {
-        indexes.add(Rows::Open, open_key(&party, OF_ACTIVATION, id.to_bytes()), to_row(&row)?);
-        indexes.add(Rows::Behind, [eligibility.to_bytes(), id.to_bytes()].concat(), []);
-    }
-    if let Some(due_at) = item.due_at() {
-        indexes.add(Rows::Due, due_key(due_at, &[&[OF_ACTIVATION], &id.to_bytes()]), []);
-    }
-    if let Some(stage) = item.ballot().and_then(|ballot| ballot.open_stage(terms)) {
-        for approver in &stage.approvers {
-            let key = [party_key(approver).as_slice(), &(!position.0).to_be_bytes()].concat();
-            indexes.add(Rows::Ballots, key, id.to_bytes());
-        }
-    }
-    Ok(indexes)
-}
-
-fn open_key(party: &Party, kind: u8, id: [u8; 16]) -> Vec<u8> {
-    [party_key(party).as_slice(), &[kind], &id].concat()
-}
-
-fn move_indexes(
+/// Writes the row of a case or assignment, sealed for as long as it is open: it was, and it is.
+fn put_own(
     transaction: &WriteTransaction,
-    IndexRows(before): IndexRows,
-    IndexRows(after): IndexRows,
+    rows: Rows,
+    id: [u8; 16],
+    value: &[u8],
+    (was_open, is_open): (bool, bool),
+    folded: &mut Folded,
 ) -> Result<(), StoreError> {
-    for (rows, key) in before.keys().filter(|place| !after.contains_key(*place)) {
-        let mut table = transaction.open_table(rows.definition())?;
-        if table.remove(key.as_slice())?.is_none() {
-            return Err(StoreError::Damaged(format!("a row of `{}` is missing", rows.name())));
-        }
+    let mut table = transaction.open_table(rows.definition())?;
+    let before = table.insert(id.as_slice(), value)?;
+    if let Some(before) = before.filter(|_| was_open) {
+        folded.changed(rows, &id, before.value())?;
     }
-    for ((rows, key), value) in after.iter().filter(|(place, value)| before.get(*place) != Some(*value)) {
-        put(transaction, *rows, key, value)?;
+    if is_open {
+        folded.changed(rows, &id, value)?;
     }
     Ok(())
 }
@@ -295,7 +279,12 @@ fn put(transaction: &WriteTransaction, rows: Rows, key: &[u8], value: &[u8]) -> 
     Ok(())
 }
 
-fn lock(transaction: &WriteTransaction, principal: &Principal, locked: bool) -> Result<(), StoreError> {
+fn lock(
+    transaction: &WriteTransaction,
+    principal: &Principal,
+    locked: bool,
+    folded: &mut Folded,
+) -> Result<(), StoreError> {
     let mut table = transaction.open_table(Rows::Locks.definition())?;
     let key = principal_key(principal);
     let was_locked = if locked {
@@ -306,7 +295,7 @@ fn lock(transaction: &WriteTransaction, principal: &Principal, locked: bool) -> 
     if was_locked == locked {
         return Err(StoreError::Stray(format!("principal `{principal}` is so already")));
     }
-    Ok(())
+    folded.changed(Rows::Locks, &key, &[])
 }
 
 /// Takes the notes away. Notes are no rows, yet they go here, so that no copy of the journal brings them back.

@@ -24,19 +24,18 @@ impl Handle {
         &self,
         read: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let transaction = self.begin_read()?;
-        guarded(|| read(&transaction))
+        guarded(|| read(&self.begin_read()?))
     }
 
     /// Begins to read one consistent state.
     pub(super) fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
-        self.with(|database| Ok(database.begin_read()?))
+        guarded(|| self.with(|database| Ok(database.begin_read()?)))
     }
 
     /// Begins the one write transaction; blocks while another runs. What it writes is durable when it commits, in two
     /// phases because stored text may be hostile, and a crash needs no long repair.
     pub(super) fn write(&self) -> Result<WriteTransaction, StoreError> {
-        self.with(begin_write)
+        guarded(|| self.with(begin_write))
     }
 
     /// Closes the database: from now on there is none.
@@ -56,6 +55,13 @@ impl Handle {
     fn with<T>(&self, begin: impl FnOnce(&Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         begin(database.as_ref().ok_or(StoreError::Closed)?)
+    }
+}
+
+/// What the database says when it is closed at last must not end the thread that held it last.
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let _ = self.close();
     }
 }
 

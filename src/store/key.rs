@@ -52,6 +52,17 @@ pub(super) fn load_or_make(path: &Path) -> Result<SigningKey, StoreError> {
     load(path)?.ok_or_else(|| StoreError::KeyMissing(path.to_owned()))
 }
 
+/// Warns when others than the owner may read or write `path`, which holds what people did and were told.
+pub(crate) fn tell_who_may_read(path: &Path) {
+    if let Ok(found) = fs::metadata(path) {
+        let mode = found.permissions().mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            let path = path.display();
+            tracing::warn!("`{path}` has mode {mode:o}; it should be 600, for its owner alone: chmod 600 '{path}'");
+        }
+    }
+}
+
 /// Makes a key and keeps it beside the one at `path`, to be taken into use later. One that was never taken is replaced.
 pub(super) fn make_next(path: &Path) -> Result<SigningKey, StoreError> {
     let (next, folder) = (next_path(path), folder_of(path)?);

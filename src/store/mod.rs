@@ -4,10 +4,12 @@
 //! and rows commit together or not at all. Rows are folded from events only, so they can be made again at any time.
 //!
 //! - `open`, `key`: first start, the checks of every start, the signing key's file
+//! - `reserve`: room for ending rights when the disk is full
 //! - `operator`: what is done to a store while no hallpass runs on it: another key, a confirmed head, a new beginning
 //! - `append`, `case`: one transaction, and what a decision in it may read
 //! - `fold`: event → rows · `rows`: rows as they are read · `tables`: every table and key layout
-//! - `query`, `records`: questions · `rebuild`: all tables from the journal
+//! - `seal`, `vouched`: rows that grant are bound to the key, and compared whenever a verdict or decision rests on them
+//! - `query`, `search`, `records`: questions · `rebuild`: all tables from the journal
 //! - `snapshot`: the journal carried away · `stopped`, `build`, `overlay`: a store that no hallpass runs on
 
 mod append;
@@ -16,7 +18,9 @@ mod case;
 mod error;
 mod fold;
 mod handle;
+mod index;
 mod key;
+mod lent;
 mod open;
 mod operator;
 mod outside;
@@ -24,18 +28,23 @@ mod overlay;
 mod query;
 mod rebuild;
 mod records;
+mod reserve;
 mod rows;
+mod seal;
+mod search;
 mod snapshot;
 pub mod stopped;
 mod tables;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod vouched;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use redb::StorageBackend;
 
+use crate::domain::activation::Ending;
 use crate::domain::assignment::AssignmentKind;
 use crate::domain::event::{Actor, Detail, Event};
 use crate::domain::id::{ActivationId, CommandId};
@@ -45,11 +54,13 @@ use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
 use crate::journal::{Exported, Note, Sealed, SigningKey};
 use crate::store::handle::Handle;
-use crate::store::open::{Place, Trust};
+use crate::store::open::{Checked, Place, Trust};
+use crate::store::seal::Seals;
 
 pub use append::{Appender, Transaction};
 pub use build::{Ended, Fresh};
 pub use error::StoreError;
+pub(crate) use key::tell_who_may_read;
 pub use operator::{Rotated, Successor, begin_successor, confirm_head, open_existing, public_key_in_file, rotate_key};
 pub use outside::each_record;
 pub use query::Reader;
@@ -81,8 +92,8 @@ pub struct Opened {
 /// # Errors
 /// [`StoreError`]; nothing that exists is ever replaced.
 pub fn open(settings: &Settings, now: Timestamp) -> Result<Opened, StoreError> {
-    let (place, database, trust) = open::open_files(settings, now)?;
-    Ok(opened(place, database, trust))
+    let (place, checked, trust) = open::open_files(settings, now)?;
+    Ok(opened(place, checked, trust))
 }
 
 /// Opens the store in `backend`, or begins one when it holds no table at all. The backend must stay usable after it was
@@ -91,12 +102,14 @@ pub fn open(settings: &Settings, now: Timestamp) -> Result<Opened, StoreError> {
 /// # Errors
 /// As [`open`].
 pub fn open_backend(backend: impl StorageBackend, key: SigningKey, now: Timestamp) -> Result<Opened, StoreError> {
-    let (place, database, trust) = open::open_storage(Arc::new(backend), key, now)?;
-    Ok(opened(place, database, trust))
+    let (place, checked, trust) = open::open_storage(Arc::new(backend), key, now)?;
+    Ok(opened(place, checked, trust))
 }
 
-fn opened(place: Place, database: redb::Database, trust: Trust) -> Opened {
-    let shared = Arc::new(Shared { handle: Handle::new(database), trust });
+fn opened(place: Place, Checked { database, sums, .. }: Checked, trust: Trust) -> Opened {
+    let seals = Seals::new(&trust.key, &trust.chain.realm);
+    seals.replace(sums);
+    let shared = Arc::new(Shared { handle: Handle::new(database), trust, seals: Arc::new(seals) });
     let reader = Reader { shared: Arc::clone(&shared) };
     Opened { reader, appender: Appender::new(shared, place) }
 }
@@ -105,6 +118,7 @@ fn opened(place: Place, database: redb::Database, trust: Trust) -> Opened {
 struct Shared {
     handle: Handle,
     trust: Trust,
+    seals: Arc<Seals>,
 }
 
 /// The newest record.
@@ -158,6 +172,10 @@ pub struct RecordFilter {
     pub principal: Option<Principal>,
     /// That concern this role.
     pub role: Option<RoleId>,
+    /// That concern a role of this application.
+    pub app: Option<String>,
+    /// Of activations that ended so.
+    pub ending: Option<Ending>,
     /// Of this event type (`activation_started`).
     pub event: Option<String>,
     /// Not before.
@@ -175,6 +193,24 @@ pub struct ActivationFilter {
     pub role: Option<RoleId>,
     /// `pending`, `active` or `ended`.
     pub phase: Option<PhaseName>,
+    /// For a role of this application.
+    pub app: Option<String>,
+    /// That ended so.
+    pub ending: Option<Ending>,
+    /// Asked for not before.
+    pub from: Option<Timestamp>,
+    /// Asked for before.
+    pub until: Option<Timestamp>,
+}
+
+/// In which order a list comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// What began last comes first.
+    #[default]
+    NewestFirst,
+    /// What began first comes first.
+    OldestFirst,
 }
 
 /// The name of a phase.
@@ -206,6 +242,16 @@ pub struct Listed<T> {
     pub position: Position,
     /// The thing.
     pub item: T,
+}
+
+/// One look at a list: what was found, and where to look on.
+#[derive(Debug, Clone)]
+pub struct Found<T> {
+    /// In the list's order.
+    pub items: Vec<Listed<T>>,
+    /// The list goes on behind this position; nothing is left when there is none. Looking takes turns: a look may find
+    /// little and still go on.
+    pub next: Option<Position>,
 }
 
 /// What every record of one command has in common.

@@ -1,13 +1,11 @@
 //! Opening and creating: what is there is checked before anybody relies on it, and never replaced.
 
-use std::fmt;
 use std::fs;
 use std::io;
-use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{BackendError, Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
+use redb::{Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 use redb::{StorageBackend, WriteTransaction};
 
 use crate::domain::event::{Actor, Detail, Event};
@@ -16,10 +14,13 @@ use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
 use crate::journal::verify::Verifier;
 use crate::journal::{PublicKey, SigningKey, Tip};
-use crate::store::append::{Draft, write_head};
+use crate::store::append::{Draft, write_head, write_seal};
+use crate::store::fold::Folded;
 use crate::store::handle::{begin_write, guarded};
-use crate::store::key::{folder_of, load, load_or_make, next_key, sync_folder, take_next};
-use crate::store::rebuild::refold;
+use crate::store::key::{folder_of, load, load_or_make, next_key, sync_folder, take_next, tell_who_may_read};
+use crate::store::lent::Lent;
+use crate::store::rebuild::{compare, refold};
+use crate::store::seal::{Seals, Sums};
 use crate::store::tables::{CURSORS, FORMAT, JOURNAL, META, NOTES, Rows, Source};
 use crate::store::{Header, Settings, StoreError, rows};
 
@@ -29,6 +30,16 @@ pub(super) enum Place {
     File(PathBuf),
     /// Storage handed in.
     Backend(Arc<dyn StorageBackend>),
+}
+
+/// A database that was opened and checked.
+pub(super) struct Checked {
+    /// It.
+    pub(super) database: Database,
+    /// What its chain hangs on.
+    pub(super) chain: Chain,
+    /// The seals of its rows.
+    pub(super) sums: Sums,
 }
 
 /// What a database must agree with.
@@ -49,7 +60,7 @@ pub(super) struct Chain {
 }
 
 /// The key and the database of `settings`, both made at first start.
-pub(super) fn open_files(settings: &Settings, now: Timestamp) -> Result<(Place, Database, Trust), StoreError> {
+pub(super) fn open_files(settings: &Settings, now: Timestamp) -> Result<(Place, Checked, Trust), StoreError> {
     let Settings { path, key_path } = settings;
     let place = Place::File(path.clone());
     let key = if path.try_exists().map_err(|error| StoreError::file(path, error))? {
@@ -60,20 +71,21 @@ pub(super) fn open_files(settings: &Settings, now: Timestamp) -> Result<(Place, 
         create_file(path, &key, now, None)?;
         key
     };
-    let (key, database, chain) = match place.open_checked(&key) {
-        Ok((database, chain)) => (key, database, chain),
+    let (key, checked) = match place.open_checked(&key) {
+        Ok(checked) => (key, checked),
         // a rotation that was cut off between its record and its file is finished now
         Err(StoreError::Foreign(why)) => match next_key(key_path)? {
             Some(next) => {
-                let (database, chain) = place.open_checked(&next).map_err(|_| StoreError::Foreign(why))?;
+                let checked = place.open_checked(&next).map_err(|_| StoreError::Foreign(why))?;
                 take_next(key_path, key.public_key())?;
-                (next, database, chain)
+                (next, checked)
             }
             None => return Err(StoreError::Foreign(why)),
         },
         Err(error) => return Err(error),
     };
-    Ok((place, database, Trust { key, chain }))
+    let chain = checked.chain.clone();
+    Ok((place, checked, Trust { key, chain }))
 }
 
 /// The database in `backend`, begun when it holds nothing at all.
@@ -81,28 +93,28 @@ pub(super) fn open_storage(
     backend: Arc<dyn StorageBackend>,
     key: SigningKey,
     now: Timestamp,
-) -> Result<(Place, Database, Trust), StoreError> {
+) -> Result<(Place, Checked, Trust), StoreError> {
     let place = Place::Backend(backend);
-    let (database, chain) = guarded(|| {
+    let checked = guarded(|| {
         let database = place.open()?;
         if database.begin_read()?.list_tables()?.next().is_none() {
             begin_journal(&database, &key, now, None)?;
         }
-        let chain = check(&database, &key)?;
-        Ok((database, chain))
+        bring_up(&database, &key)?;
+        check(database, &key)
     })?;
-    Ok((place, database, Trust { key, chain }))
+    let chain = checked.chain.clone();
+    Ok((place, checked, Trust { key, chain }))
 }
 
 impl Place {
     /// Opens what is there and checks it; returns what its chain hangs on with it.
-    pub(super) fn open_checked(&self, key: &SigningKey) -> Result<(Database, Chain), StoreError> {
+    pub(super) fn open_checked(&self, key: &SigningKey) -> Result<Checked, StoreError> {
         // the guard also covers closing what turns out to be damaged
         guarded(|| {
             let database = self.open()?;
             bring_up(&database, key)?;
-            let chain = check(&database, key)?;
-            Ok((database, chain))
+            check(database, key)
         })
     }
 
@@ -116,12 +128,14 @@ impl Place {
                     return Err(StoreError::Damaged(format!("`{}` is empty", path.display())));
                 }
                 builder.set_check_integrity_on_open(length <= CHECKED_BYTES_MAX);
+                tell_who_may_read(path);
                 builder.open(path).map_err(|error| match error {
                     redb::DatabaseError::Storage(redb::StorageError::Io(error))
                         if error.kind() == io::ErrorKind::InvalidData =>
                     {
                         StoreError::Damaged(format!("`{}` is no hallpass store: {error}", path.display()))
                     }
+                    redb::DatabaseError::Storage(redb::StorageError::Io(error)) => StoreError::file(path, error),
                     other => other.into(),
                 })
             }
@@ -170,7 +184,7 @@ fn begin_journal(
     write_meta(&transaction, &realm, &public_key)?;
     let header =
         Header { command: CommandId::from_random(random()?), time: now, actor: Actor::Hallpass, idempotency: None };
-    let mut draft = Draft::new(Tip::START);
+    let mut draft = Draft::new(Tip::START, Folded::new(Arc::new(Seals::new(key, &realm))));
     let opened = Event::JournalOpened { realm: realm.clone(), public_key };
     draft.append(&transaction, key, &realm, &header, &[opened], &Detail::default())?;
     if let Some(Succession { event, detail }) = succession {
@@ -211,14 +225,20 @@ fn bring_up(database: &Database, key: &SigningKey) -> Result<(), StoreError> {
     let Chain { realm, root } = about(&database.begin_read()?)?;
     tracing::info!(store.format = found, "the tables are of an older format and are made anew from the journal");
     let transaction = begin_write(database)?;
+    let head = rows::head(&transaction)?;
     for table in Rows::ALL {
         transaction.delete_table(table.definition())?;
     }
     make_tables(&transaction)?;
-    let tip = refold(&transaction, root)?;
+    let (tip, folded) = refold(&transaction, root, Seals::new(key, &realm))?;
+    if tip != head {
+        // a cut tail must not vanish with the old tables
+        return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
+    }
     is_in_force(key, &transaction, root, tip.sequence)?;
     write_meta(&transaction, &realm, &root.to_string())?;
     write_head(&transaction, &tip)?;
+    write_seal(&transaction, &tip, &folded)?;
     Ok(transaction.commit()?)
 }
 
@@ -246,9 +266,28 @@ fn is_in_force(key: &SigningKey, source: &impl Source, root: PublicKey, last: u6
     }
 }
 
-/// Checks format, key, head and the last thousand records; returns what the chain hangs on.
-fn check(database: &Database, key: &SigningKey) -> Result<Chain, StoreError> {
-    let source = &database.begin_read()?;
+/// Checks format, key, head, the last thousand records, and that the rows that grant are those that were written.
+fn check(database: Database, key: &SigningKey) -> Result<Checked, StoreError> {
+    let source = database.begin_read()?;
+    let (chain, head) = check_journal(&source, key)?;
+    let seals = Seals::new(key, &chain.realm);
+    let sums = seals.sums_of(&source)?;
+    let seal = source.open_table(META)?.get("seal")?.map(|seal| seal.value().to_vec());
+    if seal.is_some_and(|seal| seals.vouches_for(&head, &sums, &seal)) {
+        drop(source);
+        return Ok(Checked { database, chain, sums });
+    }
+    // made anew without the key, or sealed by a former one: the journal itself has the last word
+    tracing::warn!("the rows of the store are not sealed by this key; comparing all of them with the journal");
+    let folded = compare(&source, &chain, seals)?;
+    drop(source);
+    let transaction = begin_write(&database)?;
+    write_seal(&transaction, &head, &folded)?;
+    transaction.commit()?;
+    Ok(Checked { database, chain, sums })
+}
+
+fn check_journal(source: &ReadTransaction, key: &SigningKey) -> Result<(Chain, Tip), StoreError> {
     let found = format(source)?;
     if found != FORMAT {
         return Err(StoreError::UnknownVersion { found, known: FORMAT });
@@ -269,7 +308,7 @@ fn check(database: &Database, key: &SigningKey) -> Result<Chain, StoreError> {
     if tip != head {
         return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
     }
-    Ok(chain)
+    Ok((chain, head))
 }
 
 fn verify_tail(source: &ReadTransaction, Chain { realm, root }: &Chain, last: u64) -> Result<Tip, StoreError> {
@@ -304,65 +343,6 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
     let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| StoreError::Randomness)?;
     Ok(bytes)
-}
-
-/// Storage that outlives the database on it, so that it can be opened again.
-struct Lent(Arc<dyn StorageBackend>);
-
-impl fmt::Debug for Lent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl StorageBackend for Lent {
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
-    }
-
-    fn close(&self) -> io::Result<()> {
-        self.0.close()
-    }
-
-    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.try_lock_range(start, end)
-    }
-
-    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.try_lock_shared_range(start, end)
-    }
-
-    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.lock_range(start, end)
-    }
-
-    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.lock_shared_range(start, end)
-    }
-
-    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.unlock_range(start, end)
-    }
-
-    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.query_lock_range(start, end)
-    }
 }
 
 /// What redb may hold in memory.

@@ -37,6 +37,7 @@ pub fn rotate_key(settings: &Settings, now: Timestamp, detail: &Detail) -> Resul
     let current = *next.public_key();
     let event = Event::KeyRotated { public_key: current.to_string() };
     let committed = append(&mut appender, event, now, detail)?;
+    appender.seal_for(&next)?;
     let kept = take_next(&settings.key_path, &former)?;
     let checkpoint = reader.checkpoint_by(&next, now)?;
     Ok(Rotated { former, current, since: committed.head.position.next().0, kept, checkpoint })

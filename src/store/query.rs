@@ -15,9 +15,11 @@ use crate::domain::standing::{Lock, Position, Standing};
 use crate::domain::time::Timestamp;
 use crate::journal::verify::KeySpan;
 use crate::journal::{Checkpoint, PublicKey, SignedCheckpoint, SigningKey};
-use crate::store::rows::{self, due_in, existing, inverted_position, newest};
-use crate::store::tables::{CURSORS, Rows, Scope, due_key, fixed, party_key};
-use crate::store::{ActivationFilter, AssignmentFilter, Head, Listed, PAGE_MAX, PhaseName, Shared, StoreError};
+use crate::store::rows::{self, due_in, existing, inverted_position};
+use crate::store::seal::View;
+use crate::store::tables::{CURSORS, Rows, due_key, fixed, party_key};
+use crate::store::vouched::Vouched;
+use crate::store::{AssignmentFilter, Head, Listed, Order, PAGE_MAX, PhaseName, Shared, StoreError};
 
 /// Reads the store; every call sees one consistent state. Blocking, short.
 #[derive(Clone)]
@@ -86,7 +88,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the store fails.
     pub fn standing(&self, party: &Party) -> Result<Standing, StoreError> {
-        self.read(|source| rows::standing(source, party, Position(rows::head(source)?.sequence)))
+        self.vouched(|source, head| source.standing(party, head))
     }
 
     /// One case.
@@ -94,7 +96,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the store fails.
     pub fn activation(&self, id: ActivationId) -> Result<Option<Listed<Activation>>, StoreError> {
-        self.read(|source| Ok(rows::activation(source, id.to_bytes())?.map(Listed::from)))
+        self.vouched(|source, _| Ok(source.activation(id.to_bytes())?.map(Listed::from)))
     }
 
     /// One assignment.
@@ -102,37 +104,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the store fails.
     pub fn assignment(&self, id: AssignmentId) -> Result<Option<Listed<Assignment>>, StoreError> {
-        self.read(|source| Ok(rows::assignment(source, id.to_bytes())?.map(Listed::from)))
-    }
-
-    /// Newest first, starting below `before`; at most [`PAGE_MAX`].
-    ///
-    /// # Errors
-    /// [`StoreError`] when the store fails.
-    pub fn activations(
-        &self,
-        filter: &ActivationFilter,
-        before: Option<Position>,
-        limit: usize,
-    ) -> Result<Vec<Listed<Activation>>, StoreError> {
-        let phases: &[Rows] = match filter.phase {
-            None => &[Rows::Pending, Rows::Active, Rows::Ended],
-            Some(PhaseName::Pending) => &[Rows::Pending],
-            Some(PhaseName::Active) => &[Rows::Active],
-            Some(PhaseName::Ended) => &[Rows::Ended],
-        };
-        let limit = limit.min(PAGE_MAX);
-        self.read(|source| {
-            let scope = Scope::activations(filter.principal.as_ref(), filter.role.as_ref());
-            let mut found = Vec::new();
-            for phase in phases {
-                found.extend(newest(source, *phase, scope, before, limit)?);
-            }
-            found.sort_unstable_by(|one, other| other.cmp(one));
-            found.truncate(limit);
-            let listed = activations(source, found.into_iter().map(|(_, id)| id))?;
-            Ok(listed.into_iter().filter(|listed| filter.accepts(&listed.item)).collect())
-        })
+        self.vouched(|source, _| Ok(source.assignment(id.to_bytes())?.map(Listed::from)))
     }
 
     /// Standing (not ended) assignments, newest first, starting below `before`; at most [`PAGE_MAX`].
@@ -154,7 +126,7 @@ impl Reader {
     }
 
     /// Cases whose open ballot names `identity` as approver of the open stage (directly or by group), except its own and
-    /// those it has voted on, newest first; at most [`PAGE_MAX`].
+    /// those it has voted on, newest first, starting below `before`; at most [`PAGE_MAX`].
     ///
     /// # Errors
     /// [`StoreError`] when the store fails.
@@ -164,6 +136,20 @@ impl Reader {
         before: Option<Position>,
         limit: usize,
     ) -> Result<Vec<Listed<Activation>>, StoreError> {
+        self.inbox_in(identity, Order::NewestFirst, before, limit)
+    }
+
+    /// The [`inbox`](Self::inbox) in this order, starting behind `after`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn inbox_in(
+        &self,
+        identity: &Identity,
+        order: Order,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<Listed<Activation>>, StoreError> {
         let limit = limit.min(PAGE_MAX);
         self.read(|source| {
             // by position, so that whoever approves directly and by group sees the case once
@@ -171,9 +157,12 @@ impl Reader {
             let own = Party::Principal(identity.principal.clone());
             let groups = identity.groups.iter().cloned().map(Party::Group);
             for party in std::iter::once(own).chain(groups) {
-                ballots(source, &party, identity, before, limit, &mut waiting)?;
+                ballots(source, &party, identity, (order, after, limit), &mut waiting)?;
             }
-            Ok(waiting.into_values().rev().take(limit).collect())
+            Ok(match order {
+                Order::NewestFirst => waiting.into_values().rev().take(limit).collect(),
+                Order::OldestFirst => waiting.into_values().take(limit).collect(),
+            })
         })
     }
 
@@ -182,7 +171,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the store fails.
     pub fn is_locked(&self, principal: &Principal) -> Result<bool, StoreError> {
-        self.read(|source| Ok(rows::lock(source, principal)? == Lock::Locked))
+        self.vouched(|source, _| Ok(source.lock(principal)? == Lock::Locked))
     }
 
     /// What time has caught up with at `now`, earliest first.
@@ -238,19 +227,29 @@ impl Reader {
         self.read(|source| Ok(source.open_table(CURSORS)?.get(name)?.map(|position| Position(position.value()))))
     }
 
+    /// Reads rows that are compared with their seals. A snapshot that two commits overtook is taken anew.
+    fn vouched<T>(
+        &self,
+        read: impl Fn(&Vouched<'_, ReadTransaction>, Position) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut tried = 0;
+        loop {
+            let found = self.read(|source| {
+                let head = rows::head(source)?.sequence;
+                read(&Vouched::new(source, &self.shared.seals, View::At(head)), Position(head))
+            });
+            match found {
+                Err(StoreError::Overtaken) if tried < SNAPSHOTS_MAX => tried += 1,
+                other => return other,
+            }
+        }
+    }
+
     pub(super) fn read<T>(
         &self,
         read: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.shared.handle.read(read)
-    }
-}
-
-impl ActivationFilter {
-    fn accepts(&self, activation: &Activation) -> bool {
-        self.principal.as_ref().is_none_or(|principal| *principal == activation.principal)
-            && self.role.as_ref().is_none_or(|role| *role == activation.role)
-            && self.phase.is_none_or(|phase| phase == PhaseName::of(activation))
     }
 }
 
@@ -266,36 +265,31 @@ impl PhaseName {
     }
 }
 
-fn activations(
-    source: &ReadTransaction,
-    ids: impl Iterator<Item = [u8; 16]>,
-) -> Result<Vec<Listed<Activation>>, StoreError> {
-    ids.map(|id| Ok(existing(rows::activation(source, id)?)?.into())).collect()
-}
-
-/// Adds the newest ballots that wait for `identity` by way of `party`.
+/// Adds the first ballots, in this order, that wait for `identity` by way of `party`.
 fn ballots(
     source: &ReadTransaction,
     party: &Party,
     identity: &Identity,
-    before: Option<Position>,
-    limit: usize,
+    (order, after, limit): (Order, Option<Position>, usize),
     waiting: &mut BTreeMap<Position, Listed<Activation>>,
 ) -> Result<(), StoreError> {
     let prefix = party_key(party);
     let key = |inverted: u64| [prefix.as_slice(), &inverted.to_be_bytes()].concat();
-    // what is older than `before` lies behind it
-    let from = match before {
-        None => key(0),
-        Some(Position(before)) => key((!before).saturating_add(1)),
+    // positions are inverted: what is older lies behind
+    let (from, until) = match (order, after) {
+        (_, None) => (key(0), key(u64::MAX)),
+        (Order::NewestFirst, Some(Position(after))) => (key((!after).saturating_add(1)), key(u64::MAX)),
+        (Order::OldestFirst, Some(Position(after))) => (key(0), key((!after).saturating_sub(1))),
     };
-    let until = key(u64::MAX);
     let table = source.open_table(Rows::Ballots.definition())?;
+    let mut range = table.range::<&[u8]>(from.as_slice()..=until.as_slice())?;
     let mut taken = 0;
-    for entry in table.range::<&[u8]>(from.as_slice()..=until.as_slice())? {
-        if taken == limit {
-            break;
-        }
+    while taken < limit {
+        let entry = match order {
+            Order::NewestFirst => range.next(),
+            Order::OldestFirst => range.next_back(),
+        };
+        let Some(entry) = entry else { break };
         let (key, id) = entry?;
         let position = inverted_position(key.value())?;
         if waiting.contains_key(&position) {
@@ -318,3 +312,6 @@ fn waits_for(activation: &Activation, identity: &Identity) -> bool {
         .is_some_and(|stage| stage.approvers.iter().any(|approver| identity.is(approver)));
     named && activation.principal != identity.principal && !ballot.has_vote_of(&identity.principal)
 }
+
+/// So often a snapshot is taken anew, before the head is believed to be damaged.
+const SNAPSHOTS_MAX: u32 = 100;

@@ -1,19 +1,20 @@
 //! Tables from the journal, and the proof that they are nothing else.
 
-use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
-use redb::{Builder, ReadableTable, WriteTransaction};
+use redb::{Builder, ReadTransaction, ReadableTable, WriteTransaction};
 
 use crate::domain::standing::Position;
 use crate::journal::record::Digest;
 use crate::journal::verify::Verifier;
 use crate::journal::{PublicKey, Tip};
-use crate::store::append::write_head;
-use crate::store::fold::fold;
+use crate::store::append::{write_head, write_seal};
+use crate::store::fold::{Folded, fold};
 use crate::store::handle::begin_write;
 use crate::store::key::{folder_of, sync_folder};
-use crate::store::open::{make_tables, write_meta};
+use crate::store::open::{Chain, Trust, make_tables, write_meta};
+use crate::store::seal::Seals;
 use crate::store::tables::{CURSORS, JOURNAL, NOTES, Rows, Source};
 use crate::store::{Appender, Reader, StoreError, rows};
 
@@ -38,9 +39,14 @@ impl Appender {
             transaction.delete_table(table.definition())?;
         }
         make_tables(&transaction)?;
-        let tip = refold(&transaction, reader.public_key())?;
+        let Trust { key, chain } = &reader.shared.trust;
+        let (tip, folded) = refold(&transaction, chain.root, Seals::new(key, &chain.realm))?;
         write_head(&transaction, &tip)?;
-        Ok(transaction.commit()?)
+        write_seal(&transaction, &tip, &folded)?;
+        transaction.commit()?;
+        let sums = reader.read(|source| reader.shared.seals.sums_of(source))?;
+        reader.shared.seals.replace(sums);
+        Ok(())
     }
 }
 
@@ -75,50 +81,65 @@ impl Reader {
     /// # Errors
     /// [`StoreError::Damaged`] names the first bad record, or the table that is not what it should be.
     pub fn check_rows(&self) -> Result<(), StoreError> {
-        let database = Builder::new().create_with_backend(redb::backends::InMemoryBackend::new())?;
-        let transaction = begin_write(&database)?;
-        let own = self.copy_into(&transaction)?;
-        let fresh = digests(&transaction)?;
-        match own.iter().zip(&fresh).find(|(own, fresh)| own != fresh) {
-            Some((table, _)) => {
-                Err(StoreError::Damaged(format!("table `{}` is not what the journal says", table.table)))
-            }
-            None => Ok(()),
-        }
+        let Trust { key, chain } = &self.shared.trust;
+        self.read(|source| compare(source, chain, Seals::new(key, &chain.realm)).map(|_| ()))
     }
 
-    /// Copies journal, notes and cursors, folds the rest, and returns the digests of the own tables at that moment.
-    fn copy_into(&self, target: &WriteTransaction) -> Result<Vec<TableDigest>, StoreError> {
-        let (realm, public_key) = self.realm()?;
-        self.read(|source| {
-            make_tables(target)?;
-            write_meta(target, &realm, &public_key)?;
-            for definition in [JOURNAL, NOTES] {
-                let mut copy = target.open_table(definition)?;
-                for entry in source.open_table(definition)?.iter()? {
-                    let (sequence, row) = entry?;
-                    copy.insert(sequence.value(), row.value())?;
-                }
-            }
-            let mut cursors = target.open_table(CURSORS)?;
-            for entry in source.open_table(CURSORS)?.iter()? {
-                let (name, position) = entry?;
-                cursors.insert(name.value(), position.value())?;
-            }
-            let tip = refold(target, self.public_key())?;
-            if tip != rows::head(source)? {
-                return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
-            }
-            write_head(target, &tip)?;
-            digests(source)
-        })
+    /// Copies journal, notes and cursors, and folds the rest.
+    fn copy_into(&self, target: &WriteTransaction) -> Result<(), StoreError> {
+        let Trust { key, chain } = &self.shared.trust;
+        self.read(|source| copy(source, target, chain, Seals::new(key, &chain.realm)).map(|_| ()))
     }
 }
 
-/// Verifies the journal in `transaction` from its beginning and folds it into empty tables.
-pub(super) fn refold(transaction: &WriteTransaction, root: PublicKey) -> Result<Tip, StoreError> {
+/// Folds the journal in `source` in memory and compares its rows with what that gives.
+pub(super) fn compare(source: &ReadTransaction, chain: &Chain, seals: Seals) -> Result<Folded, StoreError> {
+    let database = Builder::new().create_with_backend(redb::backends::InMemoryBackend::new())?;
+    let transaction = begin_write(&database)?;
+    let folded = copy(source, &transaction, chain, seals)?;
+    match digests(source)?.iter().zip(&digests(&transaction)?).find(|(own, fresh)| own != fresh) {
+        Some((table, _)) => Err(StoreError::Damaged(format!("table `{}` is not what the journal says", table.table))),
+        None => Ok(folded),
+    }
+}
+
+fn copy(
+    source: &ReadTransaction,
+    target: &WriteTransaction,
+    chain: &Chain,
+    seals: Seals,
+) -> Result<Folded, StoreError> {
+    make_tables(target)?;
+    write_meta(target, &chain.realm, &chain.root.to_string())?;
+    for definition in [JOURNAL, NOTES] {
+        let mut copy = target.open_table(definition)?;
+        for entry in source.open_table(definition)?.iter()? {
+            let (sequence, row) = entry?;
+            copy.insert(sequence.value(), row.value())?;
+        }
+    }
+    let mut cursors = target.open_table(CURSORS)?;
+    for entry in source.open_table(CURSORS)?.iter()? {
+        let (name, position) = entry?;
+        cursors.insert(name.value(), position.value())?;
+    }
+    let (tip, folded) = refold(target, chain.root, seals)?;
+    if tip != rows::head(source)? {
+        return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
+    }
+    write_head(target, &tip)?;
+    write_seal(target, &tip, &folded)?;
+    Ok(folded)
+}
+
+/// Verifies the journal in `transaction` from its beginning and folds it into empty tables, whose rows it seals.
+pub(super) fn refold(
+    transaction: &WriteTransaction,
+    root: PublicKey,
+    seals: Seals,
+) -> Result<(Tip, Folded), StoreError> {
     let mut verifier = Verifier::new(root);
-    let mut touched = BTreeSet::new();
+    let mut folded = Folded::new(Arc::new(seals));
     let journal = transaction.open_table(JOURNAL)?;
     for entry in journal.iter()? {
         let (sequence, row) = entry?;
@@ -127,10 +148,10 @@ pub(super) fn refold(transaction: &WriteTransaction, root: PublicKey) -> Result<
         let record = verifier
             .check(position.0, &rows::sealed_from(row.value())?, note.as_ref())
             .map_err(|fault| StoreError::Damaged(fault.to_string()))?;
-        fold(transaction, position, &record, &mut touched)?;
-        touched.clear();
+        fold(transaction, position, &record, &mut folded)?;
+        folded.touched.clear();
     }
-    Ok(*verifier.tip())
+    Ok((*verifier.tip(), folded))
 }
 
 /// Digests over all tables of rows.

@@ -59,7 +59,10 @@ impl RecordFilter {
         let principal = self.principal.as_ref().map(|principal| Scope::activations(Some(principal), None));
         let role = self.role.as_ref().map(|role| Scope::activations(None, Some(role)));
         let event = self.event.as_deref().map(Scope::of_event);
-        [activation, principal, role, event].into_iter().flatten().collect()
+        // a role names its application itself; records of another one are found by neither
+        let app = self.app.as_deref().map(Scope::of_app);
+        let ending = self.ending.map(Scope::of_ending);
+        [activation, principal, role, app, ending, event].into_iter().flatten().collect()
     }
 }
 
@@ -84,7 +87,7 @@ fn next_in_all(source: &ReadTransaction, scopes: &[Scope], from: u64) -> Result<
 }
 
 /// The first position whose record is not before `at`; one past the last when there is none.
-fn first_at(source: &ReadTransaction, at: Timestamp, last: u64) -> Result<u64, StoreError> {
+pub(super) fn first_at(source: &ReadTransaction, at: Timestamp, last: u64) -> Result<u64, StoreError> {
     let (mut low, mut high) = (1, last.saturating_add(1));
     while low < high {
         let middle = low.midpoint(high);

@@ -10,13 +10,11 @@ use crate::domain::event::{Actor, Event};
 use crate::domain::id::{ActivationId, AssignmentId};
 use crate::domain::principal::{Group, Party, Principal};
 use crate::domain::role::RoleId;
-use crate::domain::standing::{Basis, Eligible, Held, Lock, Pending, Position, Standing};
+use crate::domain::standing::{Position, Progress};
 use crate::domain::time::{Timestamp, Window};
 use crate::journal::verify::KeySpan;
 use crate::journal::{Note, PublicKey, Sealed, Tip, upcast};
-use crate::store::tables::{
-    JOURNAL, META, NOTES, OF_ACTIVATION, Rows, Scope, Source, after_prefix, fixed, from_row, party_key, principal_key,
-};
+use crate::store::tables::{JOURNAL, META, NOTES, OF_ACTIVATION, Rows, Scope, Source, after_prefix, fixed, from_row};
 use crate::store::{Listed, StoreError};
 
 /// What a party holds, may activate or awaits: one small row each.
@@ -26,7 +24,13 @@ pub(super) enum OpenRow {
     /// A role held by activation.
     Activated { activation: ActivationId, role: RoleId, window: Window, via: Option<Group> },
     /// A request that waits.
-    Pending { activation: ActivationId, role: RoleId, lapses_at: Timestamp },
+    Pending {
+        activation: ActivationId,
+        role: RoleId,
+        requested_at: Timestamp,
+        progress: Progress,
+        lapses_at: Timestamp,
+    },
     /// A role held by assignment.
     Assigned { assignment: AssignmentId, role: RoleId, window: Window },
     /// A role that may be activated.
@@ -71,8 +75,8 @@ pub(super) fn key_after(source: &impl Source, root: PublicKey, position: Positio
     Ok(in_force.map_or(root, |span| span.key))
 }
 
-/// How many rows each activation has in the lists of its phase.
-pub(super) const SCOPES_OF_ACTIVATION: u64 = 4;
+/// How many rows each open activation has in the lists of its phase; one that ended has one more.
+pub(super) const SCOPES_OF_ACTIVATION: u64 = 5;
 
 /// One activation.
 pub(super) fn activation(source: &impl Source, id: [u8; 16]) -> Result<Option<Placed<Activation>>, StoreError> {
@@ -142,46 +146,6 @@ fn count(source: &impl Source, rows: Rows, prefix: &[u8]) -> Result<usize, Store
     Ok(count)
 }
 
-/// Open activations in a scope, newest first.
-pub(super) fn open_activations(
-    source: &impl Source,
-    principal: Option<&Principal>,
-    role: Option<&RoleId>,
-) -> Result<Vec<Activation>, StoreError> {
-    let scope = Scope::activations(principal, role);
-    let mut open = Vec::new();
-    for rows in [Rows::Pending, Rows::Active] {
-        for (_, id) in newest(source, rows, scope, None, usize::MAX)? {
-            let found = existing(activation(source, id)?)?.item;
-            let sought = principal.is_none_or(|principal| *principal == found.principal)
-                && role.is_none_or(|role| *role == found.role);
-            if sought {
-                open.push(found);
-            }
-        }
-    }
-    Ok(open)
-}
-
-/// Open activations behind an eligible assignment.
-pub(super) fn open_behind(source: &impl Source, assignment: AssignmentId) -> Result<Vec<Activation>, StoreError> {
-    let prefix = assignment.to_bytes();
-    let mut ids: Vec<[u8; 16]> = Vec::new();
-    {
-        let table = source.table(Rows::Behind.definition())?;
-        let end = after_prefix(&prefix).unwrap_or_default();
-        let range = match end.as_slice() {
-            [] => table.range::<&[u8]>(prefix.as_slice()..)?,
-            end => table.range::<&[u8]>(prefix.as_slice()..end)?,
-        };
-        for entry in range {
-            let (key, _) = entry?;
-            ids.push(*key.value().last_chunk().ok_or_else(|| StoreError::Damaged("a key without id".to_owned()))?);
-        }
-    }
-    ids.into_iter().map(|id| Ok(existing(activation(source, id)?)?.item)).collect()
-}
-
 /// Standing assignments of both kinds in a list, newest first.
 pub(super) fn standing_assignments(
     source: &impl Source,
@@ -209,65 +173,9 @@ pub(super) fn standing_assignments(
     Ok(assignments)
 }
 
-/// Standing assignments that configuration made.
-pub(super) fn configured_assignments(source: &impl Source) -> Result<Vec<Assignment>, StoreError> {
-    newest(source, Rows::Standing, Scope::configuration(), None, usize::MAX)?
-        .into_iter()
-        .map(|(_, id)| Ok(existing(assignment(source, id)?)?.item))
-        .collect()
-}
-
 /// What an index names must be there.
 pub(super) fn existing<T>(found: Option<T>) -> Result<T, StoreError> {
     found.ok_or_else(|| StoreError::Damaged("an index names what is not there".to_owned()))
-}
-
-/// Whether a principal is locked.
-pub(super) fn lock(source: &impl Source, principal: &Principal) -> Result<Lock, StoreError> {
-    let table = source.table(Rows::Locks.definition())?;
-    let locked = table.get(principal_key(principal).as_slice())?.is_some();
-    Ok(if locked { Lock::Locked } else { Lock::Open })
-}
-
-/// The instant before which credentials of a principal count no more.
-fn credentials_since(source: &impl Source, principal: &Principal) -> Result<Option<Timestamp>, StoreError> {
-    let table = source.table(Rows::Credentials.definition())?;
-    let row = table.get(principal_key(principal).as_slice())?;
-    let millis = row.map(|row| fixed(row.value()).map(i64::from_be_bytes)).transpose()?;
-    Ok(millis.map(Timestamp::from_millis))
-}
-
-/// What a party holds, may activate and awaits, as of `position`.
-pub(super) fn standing(source: &impl Source, party: &Party, position: Position) -> Result<Standing, StoreError> {
-    let mut standing = Standing { position, ..Standing::default() };
-    if let Party::Principal(principal) = party {
-        standing.lock = lock(source, principal)?;
-        standing.credentials_since = credentials_since(source, principal)?;
-    }
-    let prefix = party_key(party);
-    let table = source.table(Rows::Open.definition())?;
-    // kinds are small numbers: no key of this party lies behind 0xff
-    let end = [prefix.as_slice(), &[0xff]].concat();
-    for entry in table.range::<&[u8]>(prefix.as_slice()..end.as_slice())? {
-        let (_, row) = entry?;
-        match from_row(row.value())? {
-            OpenRow::Activated { activation, role, window, via } => {
-                standing.held.push(Held { role, window, basis: Basis::Activation(activation), via });
-            }
-            OpenRow::Pending { activation, role, lapses_at } => {
-                standing.pending.push(Pending { activation, role, lapses_at });
-            }
-            OpenRow::Assigned { assignment, role, window } => {
-                // whoever holds it through a group must present the group
-                let via = party.group().cloned();
-                standing.held.push(Held { role, window, basis: Basis::Assignment(assignment), via });
-            }
-            OpenRow::Eligible { assignment, role, window } => {
-                standing.eligible.push(Eligible { assignment, role, window });
-            }
-        }
-    }
-    Ok(standing)
 }
 
 /// How many requests wait.
@@ -291,7 +199,8 @@ pub(super) fn pending_counts(
 /// How many activations are in a phase.
 pub(super) fn activation_count(source: &impl Source, phase: Rows) -> Result<u64, StoreError> {
     let table = source.table(phase.definition())?;
-    Ok(table.len()? / SCOPES_OF_ACTIVATION)
+    let rows_each = if phase == Rows::Ended { SCOPES_OF_ACTIVATION.saturating_add(1) } else { SCOPES_OF_ACTIVATION };
+    Ok(table.len()? / rows_each)
 }
 
 /// Due things: instant, whether it is an activation, id.

@@ -5,13 +5,14 @@
 //! its length before it, so that no key is the beginning of another.
 //!
 //! Lists are kept per scope (all, of a principal, of a role, of both together); a scope is 16 bytes of a digest, and what
-//! is found through it is compared with what was looked for. The lists of activations are three, one per phase, with four
-//! rows for each activation, so that counting needs no counter that could drift.
+//! is found through it is compared with what was looked for. The lists of activations are three, one per phase, with as many
+//! rows for each activation of a phase, so that counting needs no counter that could drift.
 
 use redb::{Key, ReadTransaction, ReadableTable, TableDefinition, Value, WriteTransaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::domain::activation::Ending;
 use crate::domain::assignment::AssignmentKind;
 use crate::domain::id::ActivationId;
 use crate::domain::principal::{Party, Principal};
@@ -201,6 +202,26 @@ impl Scope {
                 Self::new("principal and role", &[&principal.issuer, &principal.subject, role.as_str()])
             }
         }
+    }
+
+    /// Activations for the roles of an application, and records that concern one.
+    pub(super) fn of_app(app: &str) -> Self {
+        Self::new("app", &[app])
+    }
+
+    /// Activations that ended so, and records of such.
+    pub(super) fn of_ending(ending: Ending) -> Self {
+        let name = match ending {
+            Ending::Denied => "denied",
+            Ending::Cancelled => "cancelled",
+            Ending::Lapsed => "lapsed",
+            Ending::Deactivated => "deactivated",
+            Ending::Revoked => "revoked",
+            Ending::Expired => "expired",
+            Ending::EligibilityLost => "eligibility_lost",
+            Ending::Locked => "locked",
+        };
+        Self::new("ending", &[name])
     }
 
     /// Assignments of one kind, of a party, of a role, of both, or all.

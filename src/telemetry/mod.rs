@@ -10,13 +10,17 @@ pub mod lines;
 pub mod logs;
 mod requests;
 
+use std::path::Path;
 use std::sync::Mutex;
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 
+use crate::domain::time::Timestamp;
 pub use requests::RequestLabels;
 
 /// All metrics of one process; each floor registers its own when it starts and keeps the handles.
@@ -24,6 +28,29 @@ pub use requests::RequestLabels;
 pub struct Metrics {
     registry: Mutex<Registry>,
     requests: Family<RequestLabels, Counter>,
+    certificates: Family<CertificateLabels, Gauge>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CertificateLabels {
+    cert: String,
+}
+
+/// When certificates end: told by whoever loads them. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Certificates(Family<CertificateLabels, Gauge>);
+
+impl Certificates {
+    /// The certificate in `file` ends then.
+    pub fn ends(&self, file: &Path, at: Timestamp) {
+        let labels = CertificateLabels { cert: file.display().to_string() };
+        self.0.get_or_create(&labels).set(at.as_seconds());
+    }
+
+    /// The certificate in `file` is used no more.
+    pub fn forget(&self, file: &Path) {
+        self.0.remove(&CertificateLabels { cert: file.display().to_string() });
+    }
 }
 
 impl Default for Metrics {
@@ -33,7 +60,10 @@ impl Default for Metrics {
         registry.register("build", "What this process was built from", Info::new(build));
         let requests = Family::default();
         registry.register("http_requests", "Requests answered", requests.clone());
-        Self { registry: Mutex::new(registry), requests }
+        let certificates = Family::default();
+        let help = "When the certificates of listeners end, in seconds since 1970";
+        registry.register_with_unit("tls_cert_not_after", help, Unit::Seconds, certificates.clone());
+        Self { registry: Mutex::new(registry), requests, certificates }
     }
 }
 
@@ -48,6 +78,12 @@ impl Metrics {
     #[must_use]
     pub fn requests(&self) -> Family<RequestLabels, Counter> {
         self.requests.clone()
+    }
+
+    /// When certificates end, of every listener.
+    #[must_use]
+    pub fn certificates(&self) -> Certificates {
+        Certificates(self.certificates.clone())
     }
 
     /// OpenMetrics text.

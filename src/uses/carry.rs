@@ -6,7 +6,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable, Tabl
 
 use crate::journal::backup::Row;
 use crate::store::{Fresh, StoreError, stopped};
-use crate::uses::{UNSEALED, USES, UseReader};
+use crate::uses::{BLOCKS, UNSEALED, UseReader};
 
 /// All uses at one moment. While it lives the pages it needs are not used again: it should not live for long.
 pub struct UseSnapshot {
@@ -41,7 +41,7 @@ impl UseSnapshot {
     /// # Errors
     /// What `each` says; [`StoreError`] when the file fails.
     pub fn each_row<E: From<StoreError>>(&self, mut each: impl FnMut(Row) -> Result<(), E>) -> Result<(), E> {
-        if let Some(uses) = self.table(USES)? {
+        if let Some(uses) = self.table(BLOCKS)? {
             for row in uses.iter().map_err(StoreError::from)? {
                 let (key, value) = row.map_err(StoreError::from)?;
                 let (id, number) = key.value();
@@ -51,9 +51,8 @@ impl UseSnapshot {
         }
         if let Some(unsealed) = self.table(UNSEALED)? {
             for row in unsealed.iter().map_err(StoreError::from)? {
-                let (key, value) = row.map_err(StoreError::from)?;
-                let (key, value) = (key.value().to_vec(), value.value().to_vec());
-                each(Row { table: UNSEALED_NAME.to_owned(), key, value })?;
+                let (key, _) = row.map_err(StoreError::from)?;
+                each(Row { table: UNSEALED_NAME.to_owned(), key: key.value().to_vec(), value: Vec::new() })?;
             }
         }
         Ok(())
@@ -82,7 +81,7 @@ pub fn bring_back<E: From<StoreError>>(
 ) -> Result<Fresh, E> {
     let fresh = Fresh::beside(path)?;
     fresh.fill(|transaction| {
-        let mut uses = transaction.open_table(USES).map_err(StoreError::from)?;
+        let mut uses = transaction.open_table(BLOCKS).map_err(StoreError::from)?;
         let mut unsealed = transaction.open_table(UNSEALED).map_err(StoreError::from)?;
         rows(&mut |row| {
             let stray = || StoreError::Damaged(format!("a row of `{}` is none of uses", row.table));
@@ -94,7 +93,7 @@ pub fn bring_back<E: From<StoreError>>(
                 }
                 UNSEALED_NAME => {
                     let id: [u8; 16] = row.key.as_slice().try_into().map_err(|_| stray())?;
-                    unsealed.insert(id, row.value.as_slice())?;
+                    unsealed.insert(id, ())?;
                 }
                 _ => return Err(stray()),
             }
@@ -114,5 +113,5 @@ pub fn compact(path: &Path) -> Result<(), StoreError> {
     bring_back(path, |take| all.each_row(|row| take(&row)))?.replace()
 }
 
-const USES_NAME: &str = "uses";
-const UNSEALED_NAME: &str = "unsealed";
+const USES_NAME: &str = "use_blocks";
+const UNSEALED_NAME: &str = "unsealed_activations";

@@ -21,7 +21,8 @@ use crate::domain::time::Timestamp;
 use crate::standings::Standings;
 use crate::store::{Appender, Header, StoreError, Transaction};
 use crate::telemetry::Metrics;
-use crate::writer::outage::{Health, Outage};
+use crate::writer::health::Health;
+use crate::writer::outage::{Outage, Room};
 use crate::writer::{Outcome, Purpose, Queued, Replayed, Settings, Submission, SubmitError};
 
 pub(super) struct Batches {
@@ -29,6 +30,7 @@ pub(super) struct Batches {
     pub(super) standings: Standings,
     pub(super) clock: Clock,
     pub(super) outage: Outage,
+    pub(super) room: Room,
     settings: Settings,
     commit_seconds: Histogram,
     head: Gauge,
@@ -74,7 +76,18 @@ impl Batches {
             );
             registry.register("journal_head", "sequence of the newest record", head.clone());
         });
-        Self { appender, standings, clock, outage: Outage::new(health), settings, commit_seconds, head }
+        let mut batches = Self {
+            appender,
+            standings,
+            clock,
+            outage: Outage::new(health),
+            room: Room::Enough,
+            settings,
+            commit_seconds,
+            head,
+        };
+        batches.look_for_room_at_start();
+        batches
     }
 
     pub(super) fn run(&mut self, mut queue: mpsc::Receiver<Queued>) {
@@ -89,9 +102,10 @@ impl Batches {
         }
     }
 
-    /// Waits for a command; during an outage also tries to end it. Nothing when everybody is gone.
+    /// Waits for a command; during an outage also tries to end it, and looks for room when there is none. Nothing when
+    /// everybody is gone.
     fn next(&mut self, queue: &mut mpsc::Receiver<Queued>) -> Option<Queued> {
-        while !self.recovered() {
+        while !self.recovered() || !self.has_room() {
             match queue.try_recv() {
                 Ok(queued) => return Some(queued),
                 Err(mpsc::error::TryRecvError::Disconnected) => return None,
@@ -116,9 +130,16 @@ impl Batches {
             }
             Err(error) => {
                 tracing::error!(%error, "a batch of commands could not be stored; the journal takes no commands until the store is verified");
-                self.outage.begin();
+                let was_full = self.outage.is_full();
+                self.outage.begin(&error);
                 let batch = submissions.into_iter().zip(replies);
-                self.answer_during_outage(batch.map(|(submission, reply)| Queued { submission, reply }).collect());
+                let batch = batch.map(|(submission, reply)| Queued { submission, reply }).collect();
+                // with the room that was set aside, what ends a right may be stored after all
+                if self.outage.is_full() && !was_full && self.room == Room::Enough {
+                    self.work_off(batch);
+                } else {
+                    self.answer_during_outage(batch);
+                }
             }
         }
     }
@@ -153,6 +174,8 @@ impl Batches {
                 Err(SubmitError::Doubted(Arc::clone(reason)))
             } else if clock_is_behind && grants(&submission.command) {
                 Err(SubmitError::ClockBehind)
+            } else if self.room != Room::Enough && grants(&submission.command) {
+                Err(SubmitError::DiskFull)
             } else {
                 carry_out_one(&mut transaction, submission, decided_at, &policies, now)?
             });
@@ -238,7 +261,7 @@ const fn assignment_of(event: &Event) -> Option<AssignmentId> {
 }
 
 /// Whether a command may give somebody more than they have.
-const fn grants(command: &Command) -> bool {
+pub(super) const fn grants(command: &Command) -> bool {
     match command {
         Command::Assign { .. }
         | Command::ChangeAssignment { .. }

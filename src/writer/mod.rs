@@ -4,6 +4,7 @@
 //! answer leaves after the commit is durable and the standings it touched are published, never before.
 
 mod batch;
+mod health;
 mod outage;
 pub mod sweep;
 #[cfg(test)]
@@ -27,7 +28,7 @@ use crate::standings::Standings;
 use crate::store::{Appender, Idempotency};
 use crate::telemetry::Metrics;
 
-pub use outage::Health;
+pub use health::{Health, StoreState};
 
 /// Submits commands. Cheap to clone; the writer stops when all are dropped.
 #[derive(Clone)]
@@ -94,6 +95,9 @@ pub enum SubmitError {
     /// The store takes no commands at present.
     #[error("the journal takes no commands at present")]
     Unavailable,
+    /// The disk is full: what ends a right is still written, in room set aside for that, and nothing else.
+    #[error("there is no room left for the journal; rights can be ended, and nothing new is granted")]
+    DiskFull,
     /// The clock was set back; nothing new is granted until it has caught up.
     #[error("the clock lies behind the journal")]
     ClockBehind,
@@ -144,7 +148,7 @@ pub fn start(
     metrics: &Metrics,
 ) -> std::io::Result<(Writer, Running)> {
     let (sender, queue) = mpsc::channel(QUEUE_LENGTH);
-    let health = Health::default();
+    let health = Health::new(metrics);
     let mut batches = batch::Batches::new(appender, standings, clock, settings, health.clone(), metrics);
     let thread = std::thread::Builder::new().name("hallpass-writer".to_owned()).spawn(move || batches.run(queue))?;
     Ok((Writer { queue: sender, health }, Running { thread }))

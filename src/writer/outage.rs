@@ -4,43 +4,49 @@
 //! reopened and verified. Meanwhile nothing new is granted. What ends a right takes effect in memory at once, its caller
 //! is told that it is not yet durable, and it is submitted again once the store is back.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::clock::awake;
+use crate::domain::assignment::{Assignment, AssignmentKind, Origin};
 use crate::domain::command::{Caller, Command};
 use crate::domain::decide::{Case, authority, decide};
-use crate::domain::id::ActivationId;
+use crate::domain::id::{ActivationId, AssignmentId};
 use crate::domain::identity::Identity;
 use crate::domain::principal::Party;
 use crate::domain::refusal::Refusal;
 use crate::domain::role::RoleId;
-use crate::domain::standing::{Basis, Standing};
+use crate::domain::standing::{Basis, Lock, Standing};
 use crate::domain::time::Timestamp;
-use crate::writer::batch::{BatchError, Batches, DecidedAt};
+use crate::store::StoreError;
+use crate::writer::batch::{BatchError, Batches, DecidedAt, grants};
+use crate::writer::health::{Health, StoreState};
 use crate::writer::{Purpose, Queued, Submission, SubmitError};
-
-/// Whether the journal takes commands. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Health {
-    out: Arc<AtomicBool>,
-}
-
-impl Health {
-    /// Whether the journal takes commands.
-    #[must_use]
-    pub fn takes_commands(&self) -> bool {
-        !self.out.load(Ordering::Acquire)
-    }
-}
 
 /// The present outage, if there is one, and what must be made durable when it is over.
 pub(super) struct Outage {
     health: Health,
     next_try: Option<Instant>,
     pause: Duration,
+    cause: Cause,
     owed: Vec<Owed>,
+}
+
+/// Why there is an outage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// No room left.
+    Full,
+    /// Anything else.
+    Other,
+}
+
+/// Whether there is room for new rights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// There is.
+    Enough,
+    /// There is not; when to look again.
+    Short(Instant),
 }
 
 /// What took effect in memory and must be made durable: decided then, with the authority its caller had then, which may
@@ -52,7 +58,12 @@ struct Owed {
 
 impl Outage {
     pub(super) const fn new(health: Health) -> Self {
-        Self { health, next_try: None, pause: FIRST_PAUSE, owed: Vec::new() }
+        Self { health, next_try: None, pause: FIRST_PAUSE, cause: Cause::Other, owed: Vec::new() }
+    }
+
+    /// Whether it began because there is no room left.
+    pub(super) fn is_full(&self) -> bool {
+        self.next_try.is_some() && self.cause == Cause::Full
     }
 
     /// Whether this very command of the same principal took effect already.
@@ -63,8 +74,10 @@ impl Outage {
         })
     }
 
-    pub(super) fn begin(&mut self) {
-        self.health.out.store(true, Ordering::Release);
+    pub(super) fn begin(&mut self, error: &BatchError) {
+        self.health.failed(error);
+        self.health.set(StoreState::Out);
+        self.cause = if matches!(error, BatchError::Store(StoreError::Full(_))) { Cause::Full } else { Cause::Other };
         self.next_try = Some(awake());
     }
 }
@@ -81,11 +94,22 @@ impl Batches {
                 tracing::info!("the store was reopened and verified; the journal takes commands again");
                 self.outage.next_try = None;
                 self.outage.pause = FIRST_PAUSE;
-                self.outage.health.out.store(false, Ordering::Release);
+                self.outage.health.set(match self.room {
+                    Room::Enough => StoreState::Open,
+                    Room::Short(_) => StoreState::EndsOnly,
+                });
                 true
             }
-            Err(reason) => {
-                tracing::error!(reason, "the store could not be reopened");
+            Err(error) => {
+                tracing::error!(%error, "the store could not be reopened");
+                if matches!(&error, BatchError::Store(error) if is_disbelief(error)) {
+                    // what was read before cannot be told from what is damaged: unknown means no
+                    self.standings.abandon(self.standings.position());
+                    self.outage.health.set(StoreState::Damaged);
+                }
+                if matches!(&error, BatchError::Store(StoreError::Full(_))) {
+                    self.outage.cause = Cause::Full;
+                }
                 self.outage.next_try = Some(awake() + self.outage.pause);
                 self.outage.pause = (self.outage.pause * 2).min(LONGEST_PAUSE);
                 false
@@ -93,11 +117,45 @@ impl Batches {
         }
     }
 
-    fn reopen(&mut self) -> Result<(), String> {
-        self.appender.reopen().map_err(|error| error.to_string())?;
-        let head = self.appender.reader().head().map_err(|error| error.to_string())?;
+    fn reopen(&mut self) -> Result<(), BatchError> {
+        if self.outage.cause == Cause::Full {
+            self.appender.give_reserve_back()?;
+            self.room = Room::Short(awake() + ROOM_PAUSE);
+        }
+        self.appender.reopen()?;
+        let head = self.appender.reader().head()?;
         self.standings.abandon(head.position);
-        self.pay_what_is_owed().map_err(|error| error.to_string())
+        self.pay_what_is_owed()
+    }
+
+    /// Sets room aside before the first command; without it nothing is granted.
+    pub(super) fn look_for_room_at_start(&mut self) {
+        if let Err(error) = self.appender.hold_reserve() {
+            tracing::error!(%error, "there is no room to set aside; rights can be ended, and nothing new is granted");
+            self.room = Room::Short(awake() + ROOM_PAUSE);
+            self.outage.health.set(StoreState::EndsOnly);
+        }
+    }
+
+    /// Whether there is room for new rights, after looking for it when that is due.
+    pub(super) fn has_room(&mut self) -> bool {
+        let Room::Short(due) = self.room else { return true };
+        if awake() < due {
+            return false;
+        }
+        match self.appender.hold_reserve() {
+            Ok(()) => {
+                tracing::info!("there is room for the journal again; rights are granted again");
+                self.room = Room::Enough;
+                self.outage.health.set(StoreState::Open);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "there is still no room for the journal; nothing new is granted");
+                self.room = Room::Short(awake() + ROOM_PAUSE);
+                false
+            }
+        }
     }
 
     /// Makes durable what ended in memory. What the journal refuses although it has not ended stays ended in memory: a
@@ -116,6 +174,7 @@ impl Batches {
                 return Err(error);
             }
         };
+        self.outage.health.owes(0);
         for (Owed { submission, .. }, result) in owed.iter().zip(results) {
             match result {
                 Ok(_) => {}
@@ -132,6 +191,9 @@ impl Batches {
                 Command::Lock { principal, .. } => {
                     ended.principals.remove(principal);
                 }
+                Command::RemoveAssignment { id, .. } => {
+                    ended.assignments.remove(id);
+                }
                 _ => {}
             });
         }
@@ -141,11 +203,19 @@ impl Batches {
     pub(super) fn answer_during_outage(&mut self, batch: Vec<Queued>) {
         for Queued { submission, reply } in batch {
             let ended = submission.purpose == Purpose::Commit && self.end_in_memory(&submission);
-            let _ = reply.send(Err(if ended { SubmitError::NotDurable } else { SubmitError::Unavailable }));
+            let full = self.outage.is_full() && grants(&submission.command);
+            let _ = reply.send(Err(match (ended, full) {
+                (true, _) => SubmitError::NotDurable,
+                (false, true) => SubmitError::DiskFull,
+                (false, false) => SubmitError::Unavailable,
+            }));
         }
     }
 
     /// Lets a right end at once, when the caller's authority to end it is known without the store.
+    ///
+    /// Not all can be told from what is remembered: who approves only by the terms an old request was made under, who
+    /// stands behind an eligible assignment, and whether an extension waits. Those commands wait for the store.
     fn end_in_memory(&mut self, submission: &Submission) -> bool {
         let Caller::Identity(identity) = &submission.caller else { return false };
         if self.outage.owes(identity, &submission.command) {
@@ -162,9 +232,16 @@ impl Batches {
                     ended.activations.insert(*id);
                 });
             }
-            Command::Revoke { id, .. } if authority::holds(&standings, identity, &RoleId::administrator(), now) => {
+            Command::Revoke { id, .. } if self.may_revoke(*id, identity, &standings, now) => {
                 self.standings.end_in_memory(|ended| {
                     ended.activations.insert(*id);
+                });
+            }
+            // nothing is approved while the store is out, and this is the first thing it hears afterwards
+            Command::Cancel { id } if awaits(&standings, *id) => {}
+            Command::RemoveAssignment { id, .. } if self.may_remove(*id, submission, &standings, now) => {
+                self.standings.end_in_memory(|ended| {
+                    ended.assignments.insert(*id);
                 });
             }
             Command::Lock { principal, .. } if self.may_lock(submission, standings, now) => {
@@ -175,7 +252,53 @@ impl Batches {
             _ => return false,
         }
         self.outage.owed.push(Owed { submission: submission.clone(), ended_at: now });
+        self.outage.health.owes(self.outage.owed.len());
         true
+    }
+
+    /// Administrators may, and whoever today's policy names as approver of the role that is held.
+    fn may_revoke(&self, id: ActivationId, identity: &Identity, standings: &[Standing], now: Timestamp) -> bool {
+        if !standings.first().is_some_and(|own| own.lock == Lock::Open && own.believes(identity)) {
+            return false;
+        }
+        if authority::holds(standings, identity, &RoleId::administrator(), now) {
+            return true;
+        }
+        let Some((_, held)) = self.standings.remembered(Basis::Activation(id)) else { return false };
+        self.policies().role(&held.role).is_some_and(|policy| {
+            policy.approval.stages.iter().flat_map(|stage| &stage.approvers).any(|party| identity.is(party))
+        })
+    }
+
+    /// Whether the domain lets the caller remove this active assignment. Not for administrators: that there is another
+    /// one cannot be told.
+    fn may_remove(
+        &self,
+        id: AssignmentId,
+        Submission { caller, command, .. }: &Submission,
+        standings: &[Standing],
+        now: Timestamp,
+    ) -> bool {
+        let Some((party, held)) = self.standings.remembered(Basis::Assignment(id)) else { return false };
+        if held.role == RoleId::administrator() {
+            return false;
+        }
+        let assignment = Assignment {
+            id,
+            kind: AssignmentKind::Active,
+            role: held.role,
+            party,
+            window: held.window,
+            origin: Origin::Administrator,
+            ended: None,
+        };
+        let case = Case {
+            policies: self.policies(),
+            caller: standings.to_vec(),
+            assignment: Some(assignment),
+            ..Case::default()
+        };
+        decide(&case, caller, command, now).is_ok()
     }
 
     /// Whether the domain lets the caller lock, as far as that can be told without the principal's own rows.
@@ -202,7 +325,15 @@ impl Batches {
 
 /// Whether a refusal means that there is nothing left to end, or that hallpass must not do it.
 const fn is_moot(refusal: &Refusal) -> bool {
-    matches!(refusal, Refusal::AlreadyEnded { .. } | Refusal::NotActive | Refusal::Unknown | Refusal::LastAdministrator)
+    matches!(
+        refusal,
+        Refusal::AlreadyEnded { .. }
+            | Refusal::NotActive
+            | Refusal::NotPending
+            | Refusal::Unknown
+            | Refusal::LastAdministrator
+            | Refusal::DeclaredInConfiguration
+    )
 }
 
 fn holds_activation(standings: &[Standing], id: ActivationId) -> bool {
@@ -210,7 +341,18 @@ fn holds_activation(standings: &[Standing], id: ActivationId) -> bool {
     own.is_some_and(|own| own.held.iter().any(|held| held.basis == Basis::Activation(id)))
 }
 
+fn awaits(standings: &[Standing], id: ActivationId) -> bool {
+    standings.first().is_some_and(|own| own.pending.iter().any(|pending| pending.activation == id))
+}
+
+/// Whether what was reopened is not what it should be, rather than out of reach.
+const fn is_disbelief(error: &StoreError) -> bool {
+    matches!(error, StoreError::Damaged(_) | StoreError::Foreign(_) | StoreError::UnknownVersion { .. })
+}
+
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How often it is looked for room.
+const ROOM_PAUSE: Duration = Duration::from_secs(5);
 /// Most ends that may wait to be made durable.
 const OWED_MAX: usize = 10_000;

@@ -104,19 +104,19 @@ fn write_uses(path: &Path) {
             activation: ActivationId::from_random([7; 16]),
             principal: Principal::new("https://id.example", "person-1"),
             at: at(number),
-            request_id: number.to_string(),
-            method: "GET".to_owned(),
-            host: "shop.example".to_owned(),
-            path: format!("/vault/{number}"),
-            route: "vault".to_owned(),
+            request_id: number.to_string().into(),
+            method: "GET".into(),
+            host: "shop.example".into(),
+            path: format!("/vault/{number}").into(),
+            route: "vault".into(),
         };
-        runtime.block_on(recorder.record(used)).unwrap();
+        runtime.block_on(recorder.record(&used)).unwrap();
     }
     drop(recorder);
     running.join();
 }
 
-fn all_uses(path: &Path) -> Vec<(u64, Use)> {
+fn all_uses(path: &Path) -> Vec<(u64, Use<'static>)> {
     let (recorder, reader, running) = uses::start(path, &Metrics::default()).unwrap();
     let all = reader.of(ActivationId::from_random([7; 16]), 0, 100).unwrap();
     drop(recorder);

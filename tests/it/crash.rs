@@ -37,6 +37,9 @@ async fn what_was_answered_survives_being_killed() {
     let seen = AtomicU64::new(0);
     let mut moment = seed;
     for round in 0..rounds {
+        if round > 0 && round.is_multiple_of(100) {
+            println!("{round} of {rounds} rounds, {} activations", seen.load(Ordering::Relaxed));
+        }
         program.start(&ROOT).await;
         check(&program, &answers, round).await;
         moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -52,6 +55,7 @@ async fn what_was_answered_survives_being_killed() {
     program.start(&ROOT).await;
     check(&program, &answers, rounds).await;
     let seen = seen.load(Ordering::Relaxed);
+    println!("{rounds} rounds, {seen} activations");
     assert!(seen > rounds, "there was load: {seen} activations in {rounds} rounds");
 }
 

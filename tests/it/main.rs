@@ -8,14 +8,17 @@ mod support;
 
 mod activation;
 mod allow;
+mod anchor;
 mod crash;
 mod deny;
 mod eligibility;
 mod jupyter;
 mod keeping;
+mod keys;
 mod portal;
 mod reload;
 mod revocation;
+mod sign_in;
 mod stale;
 mod streams;
 mod tokens;

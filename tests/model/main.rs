@@ -6,6 +6,7 @@
 #![expect(unreachable_pub, reason = "modules of one test program")]
 #![expect(clippy::expect_used, reason = "what a story needs must be there")]
 
+mod draw;
 mod invariants;
 mod oracle;
 mod states;
@@ -13,12 +14,11 @@ mod universe;
 
 use std::sync::Arc;
 
-use hallpass::domain::activation::Choice;
 use hallpass::domain::assignment::AssignmentKind;
 use hallpass::domain::authorize::authorize;
-use hallpass::domain::command::{Adjusted, Caller, Command, Declared};
+use hallpass::domain::command::{Caller, Command, Declared};
 use hallpass::domain::decide::decide;
-use hallpass::domain::id::{ActivationId, AssignmentId, CommandId};
+use hallpass::domain::id::{AssignmentId, CommandId};
 use hallpass::domain::principal::Party;
 use hallpass::domain::role::RoleId;
 use hallpass::domain::rule::{Demand, Rule};
@@ -27,6 +27,7 @@ use hallpass::domain::time::{Span, Timestamp};
 use hallpass::journal::sign::SigningKey;
 use hallpass::store::{self, Appender, Header, Reader};
 
+use draw::Draw;
 use oracle::Oracle;
 use states::Grant;
 use universe::*;
@@ -71,13 +72,11 @@ fn setting(name: &str) -> Option<u64> {
 struct History {
     seed: u64,
     sweeping: Sweeping,
-    chance: Chance,
+    draw: Draw,
     now: Timestamp,
     oracle: Oracle,
     appender: Appender,
     reader: Reader,
-    cases: Vec<ActivationId>,
-    grants: Vec<AssignmentId>,
     accepted: u64,
 }
 
@@ -89,13 +88,11 @@ impl History {
         Self {
             seed,
             sweeping,
-            chance: Chance::new(seed),
+            draw: Draw::new(seed),
             now,
             oracle: Oracle::default(),
             reader: opened.reader,
             appender: opened.appender,
-            cases: Vec::new(),
-            grants: Vec::new(),
             accepted: 0,
         }
     }
@@ -116,7 +113,7 @@ impl History {
 
     /// Root is administrator; without one nothing could begin.
     fn begin(&mut self) {
-        let id = AssignmentId::from_random(self.chance.bits());
+        let id = AssignmentId::from_random(self.draw.chance.bits());
         let party = Party::Principal(person("root"));
         let declared = Declared {
             id,
@@ -134,11 +131,11 @@ impl History {
     }
 
     fn pass_time(&mut self) {
-        let step = match self.chance.below(4) {
+        let step = match self.draw.chance.below(4) {
             0 => 0,
-            1 => self.chance.below(20),
-            2 => self.chance.below(600),
-            _ => self.chance.below(3000),
+            1 => self.draw.chance.below(20),
+            2 => self.draw.chance.below(600),
+            _ => self.draw.chance.below(3000),
         };
         self.now = self.now.plus(Span::seconds(step));
         self.oracle.pass(self.now);
@@ -155,11 +152,15 @@ impl History {
         let now = self.now;
         let mut transaction = self.appender.begin().expect("a transaction");
         for _ in 0..BATCH {
-            let (name, _) = *self.chance.pick(&PEOPLE).expect("people");
-            let command = self.draw(name);
-            let name = if self.chance.one_in(4) { name.to_owned() } else { self.likely(&command, name) };
+            let (name, _) = *self.draw.chance.pick(&PEOPLE).expect("people");
+            let command = self.draw.command(name, &self.oracle, now);
+            let name = if self.draw.chance.one_in(4) {
+                name.to_owned()
+            } else {
+                self.draw.likely(&command, &self.oracle, name)
+            };
             let name = name.as_str();
-            let with_groups = !self.chance.one_in(10);
+            let with_groups = !self.draw.chance.one_in(10);
             let identity = identity(name, with_groups);
             let caller = caller(name, with_groups);
             let case = transaction.case(&caller, &command, &policies()).expect("a case");
@@ -175,7 +176,7 @@ impl History {
                 && !events.is_empty()
             {
                 self.accepted += 1;
-                let command_id = CommandId::from_random(self.chance.bits());
+                let command_id = CommandId::from_random(self.draw.chance.bits());
                 let header = Header { command: command_id, time: now, actor: caller.actor(), idempotency: None };
                 transaction.append(&header, &events, &command.detail(&caller)).expect("appended");
             }
@@ -188,118 +189,11 @@ impl History {
         for (caller, command) in commands {
             let case = transaction.case(caller, command, &policies()).expect("a case");
             let events = decide(&case, caller, command, self.now).expect("accepted");
-            let command_id = CommandId::from_random(self.chance.bits());
+            let command_id = CommandId::from_random(self.draw.chance.bits());
             let header = Header { command: command_id, time: self.now, actor: caller.actor(), idempotency: None };
             transaction.append(&header, &events, &command.detail(caller)).expect("appended");
         }
         transaction.commit().expect("committed");
-    }
-
-    /// One more random command; mostly about what exists.
-    fn draw(&mut self, name: &str) -> Command {
-        let chance = &mut self.chance;
-        let justification = None;
-        match chance.below(16) {
-            0..=4 => {
-                let id = ActivationId::from_random(chance.bits());
-                self.cases.push(id);
-                let starts_at = chance.one_in(4).then(|| {
-                    let shift = Span::seconds(chance.below(5000));
-                    if chance.one_in(5) { self.now.minus(shift) } else { self.now.plus(shift) }
-                });
-                Command::RequestActivation {
-                    id,
-                    role: role(chance.pick(&ROLES).expect("roles")),
-                    duration: chance.one_in(2).then(|| Span::seconds(chance.below(8000))),
-                    starts_at,
-                    justification,
-                    ticket: None,
-                }
-            }
-            5..=8 => {
-                let id = self.some_case();
-                let chance = &mut self.chance;
-                let case = self.oracle.cases.get(&id);
-                let known = case.map_or(1, |case| case.revision);
-                let revision = if chance.one_in(12) { known.saturating_sub(1) } else { known };
-                let is_extension = case.is_some_and(|case| matches!(case.state, states::State::Held { .. }));
-                let choice = if chance.one_in(6) { Choice::Deny } else { Choice::Approve };
-                let adjusted = (choice == Choice::Approve && !is_extension && chance.one_in(4)).then(|| Adjusted {
-                    duration: chance.one_in(2).then(|| Span::seconds(chance.below(3000))),
-                    starts_at: chance.one_in(2).then(|| self.now.plus(Span::seconds(chance.below(3000)))),
-                });
-                Command::Decide { id, choice, revision, adjusted, justification }
-            }
-            9 => Command::Cancel { id: self.some_case() },
-            10 => Command::Deactivate { id: self.some_case() },
-            11 => Command::Revoke { id: self.some_case(), justification },
-            12 => {
-                let duration = Span::seconds(self.chance.below(9000));
-                Command::Extend { id: self.some_case(), duration, justification }
-            }
-            13 | 14 => self.draw_assignment(),
-            _ if name == "root" && self.chance.one_in(2) => {
-                let (who, _) = *self.chance.pick(&PEOPLE).expect("people");
-                let (principal, justification) = (person(who), Some("for the test".to_owned()));
-                if self.chance.one_in(3) {
-                    Command::Lock { principal, justification }
-                } else {
-                    Command::Unlock { principal, justification }
-                }
-            }
-            _ => {
-                // what configuration made, only configuration removes: draw from the others
-                let id = self.chance.pick(&self.grants).copied().unwrap_or(AssignmentId::from_random([0; 16]));
-                Command::RemoveAssignment { id, justification }
-            }
-        }
-    }
-
-    /// Somebody who may well be in a position to give this command.
-    fn likely(&mut self, command: &Command, otherwise: &str) -> String {
-        let chance = &mut self.chance;
-        let approvers = ["grace", "hans", "bob", "root"];
-        match command {
-            Command::RequestActivation { .. } => chance.pick(&["ada", "bob", "hans"]).map(ToString::to_string),
-            Command::Decide { .. } => chance.pick(&approvers).map(ToString::to_string),
-            Command::Cancel { id } | Command::Deactivate { id } | Command::Extend { id, .. } => {
-                self.oracle.cases.get(id).map(|case| case.who.subject.to_string())
-            }
-            Command::Assign { .. } | Command::RemoveAssignment { .. } => Some("root".to_owned()),
-            _ => None,
-        }
-        .unwrap_or_else(|| otherwise.to_owned())
-    }
-
-    fn draw_assignment(&mut self) -> Command {
-        let chance = &mut self.chance;
-        let id = AssignmentId::from_random(chance.bits());
-        self.grants.push(id);
-        let party = if chance.one_in(3) {
-            Party::Group(group(if chance.one_in(2) { "engineers" } else { "leads" }))
-        } else {
-            Party::Principal(person(chance.pick(&PEOPLE).expect("people").0))
-        };
-        let kind = if chance.one_in(5) { AssignmentKind::Active } else { AssignmentKind::Eligible };
-        let administrative = kind == AssignmentKind::Active && chance.one_in(4);
-        let role = if administrative { RoleId::administrator() } else { role(chance.pick(&ROLES).expect("roles")) };
-        Command::Assign {
-            id,
-            kind,
-            role,
-            party,
-            starts_at: chance.one_in(5).then(|| self.now.plus(Span::seconds(chance.below(2000)))),
-            ends_at: chance.one_in(2).then(|| self.now.plus(Span::seconds(1 + chance.below(20_000)))),
-            justification: Some("for the test".to_owned()),
-        }
-    }
-
-    /// Mostly a recent case: those are still open.
-    fn some_case(&mut self) -> ActivationId {
-        let recent = self.cases.len().saturating_sub(12);
-        let from = if self.chance.one_in(5) { 0 } else { recent };
-        let among = self.cases.get(from..).unwrap_or_default();
-        self.chance.pick(among).copied().unwrap_or(ActivationId::from_random([0; 16]))
     }
 
     /// Everybody's verdict on every role, by the product's standings and by the oracle.

@@ -15,7 +15,7 @@ use hallpass::domain::time::{Span, Timestamp};
 use crate::states::*;
 use crate::universe::*;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Oracle {
     pub grants: HashMap<AssignmentId, Grant>,
     pub cases: HashMap<ActivationId, CaseState>,

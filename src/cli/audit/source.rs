@@ -10,24 +10,26 @@ use crate::cli::audit::found::Judge;
 use crate::cli::client::Client;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
+use crate::journal::backup::{self, BackupError, Part};
 use crate::journal::export::read_json_lines;
-use crate::store::{self, StoreError};
+use crate::store::{StoreError, stopped};
 
-/// Hands the records in the file at `path` to `judge`: those of a store when it is one, of an export or backup otherwise.
+/// Hands the records in the file at `path` to `judge`: those of a store, a backup or an export, as the file begins.
 pub(super) fn file(path: &Path, judge: &mut Judge) -> Result<(), Failure> {
     let cannot = |error: io::Error| Failure::Usage(format!("cannot read `{}`: {error}", path.display()));
     let mut file = File::open(path).map_err(cannot)?;
     let mut begin = Vec::new();
-    (&mut file).take(STORE_BEGIN.len() as u64).read_to_end(&mut begin).map_err(cannot)?;
-    if begin == STORE_BEGIN {
+    (&mut file).take(BEGIN_BYTES).read_to_end(&mut begin).map_err(cannot)?;
+    if begin.starts_with(STORE_MARK) {
         return store(path, judge);
     }
     file.rewind().map_err(cannot)?;
     let length = file.metadata().map_err(cannot)?.len();
-    lines(BufReader::with_capacity(READ_BYTES, file), length, judge)
+    let source = BufReader::with_capacity(READ_BYTES, file);
+    if begin.starts_with(backup::MARK) { backup(source, judge) } else { lines(source, length, judge) }
 }
 
-/// Hands the records of standard input to `judge`.
+/// Hands the records of an export on standard input to `judge`.
 pub(super) fn input(input: &mut dyn BufRead, judge: &mut Judge) -> Result<(), Failure> {
     lines(input, 0, judge)
 }
@@ -35,9 +37,15 @@ pub(super) fn input(input: &mut dyn BufRead, judge: &mut Judge) -> Result<(), Fa
 /// Hands the records of the store at `path`, on which no hallpass runs, to `judge`.
 pub(super) fn store(path: &Path, judge: &mut Judge) -> Result<(), Failure> {
     let mut bar = Bar::new("verifying");
-    let read = store::each_record(path, |record| {
-        if judge.take(Ok(record)).is_continue() && judge.seen() % SHOWN_EACH == 0 {
-            bar.show(judge.seen(), judge.seen());
+    let read = stopped::snapshot(path).and_then(|journal| {
+        let all = journal.head()?.position.0;
+        let each = journal.each_record(|record| {
+            shown(&mut bar, judge, |judge| (judge.seen(), all));
+            if judge.take(Ok(record)).is_break() { Err(Ended::Early) } else { Ok(()) }
+        });
+        match each {
+            Ok(()) | Err(Ended::Early) => Ok(()),
+            Err(Ended::Store(error)) => Err(error),
         }
     });
     read.map_err(|error| {
@@ -48,6 +56,41 @@ pub(super) fn store(path: &Path, judge: &mut Judge) -> Result<(), Failure> {
         let why = anyhow::Error::new(error);
         Failure::Usage(format!("cannot read the store `{}`: {why:#}{what_to_do}", path.display()))
     })
+}
+
+/// Why no further record is read from a store.
+enum Ended {
+    /// A bad one was found.
+    Early,
+    /// The store failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Ended {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// A backup must be whole besides: its end is a digest over every line.
+fn backup(source: impl BufRead, judge: &mut Judge) -> Result<(), Failure> {
+    let mut bar = Bar::new("verifying");
+    let bad = |error: BackupError| Failure::False(error.to_string());
+    let mut parts = backup::Reader::open(source).map_err(bad)?;
+    let all = parts.header().sequence;
+    loop {
+        let record = match parts.next() {
+            None => return Ok(()),
+            Some(Ok(Part::Row(_))) => continue,
+            Some(Ok(Part::Record(record))) => Ok(*record),
+            Some(Err(BackupError::Read(error))) => Err(error),
+            Some(Err(error)) => return Err(bad(error)),
+        };
+        if judge.take(record).is_break() {
+            return Ok(());
+        }
+        shown(&mut bar, judge, |judge| (judge.seen(), all));
+    }
 }
 
 /// Hands the records that the portal exports to `judge`. They are kept first: an answer that breaks off is no journal.
@@ -63,22 +106,21 @@ pub(super) async fn portal(client: &Client, judge: &mut Judge) -> Result<(), Fai
 fn lines(source: impl BufRead, length: u64, judge: &mut Judge) -> Result<(), Failure> {
     let mut bar = Bar::new("verifying");
     let mut source = Counted { source, read: 0 };
-    if source.fill_buf()?.starts_with(BACKUP_BEGIN) {
-        source.skip_until(b'\n')?;
-    }
     loop {
-        // what a backup holds beside records is not the journal's
-        let next = source.fill_buf()?;
-        if BACKUP_BESIDE.iter().any(|beside| next.starts_with(beside)) {
-            return Ok(());
-        }
-        let Some(read) = read_json_lines(&mut source).next() else { return Ok(()) };
+        let next = read_json_lines(&mut source).next();
+        let Some(read) = next else { return Ok(()) };
         if judge.take(read).is_break() {
             return Ok(());
         }
-        if judge.seen() % SHOWN_EACH == 0 {
-            bar.show(source.read, length.max(source.read));
-        }
+        shown(&mut bar, judge, |_| (source.read, length.max(source.read)));
+    }
+}
+
+/// Moves the bar now and then.
+fn shown(bar: &mut Bar, judge: &Judge, how_far: impl FnOnce(&Judge) -> (u64, u64)) {
+    if judge.seen().is_multiple_of(SHOWN_EACH) {
+        let (done, all) = how_far(judge);
+        bar.show(done, all);
     }
 }
 
@@ -108,11 +150,9 @@ impl<R: BufRead> BufRead for Counted<R> {
 }
 
 /// So begins every store.
-const STORE_BEGIN: &[u8] = b"redb\x1a\x0a\xa9\x0d\x0a";
-/// So begins a backup.
-const BACKUP_BEGIN: &[u8] = b"{\"backup\":";
-/// So begin the lines of a backup that are no records.
-const BACKUP_BESIDE: [&[u8]; 2] = [b"{\"row\":", b"{\"end\":"];
+const STORE_MARK: &[u8] = b"redb\x1a\x0a\xa9\x0d\x0a";
+/// Enough of a file to tell what it is.
+const BEGIN_BYTES: u64 = 16;
 const READ_BYTES: usize = 256 * 1024;
 /// The bar moves after so many records.
 const SHOWN_EACH: u64 = 1024;

@@ -185,7 +185,7 @@ fn tell_verdict(verdict: &Verdict, now: Timestamp, streams: &mut Streams<'_>) ->
     if let Err(Denial::Requestable(roles)) = verdict {
         for Curable { role, pending, starts_at } in roles {
             let cure = match (pending, starts_at) {
-                (Some(id), _) => format!("{id} waits for approval"),
+                (Some(pending), _) => format!("{} waits for approval", pending.activation),
                 (None, Some(at)) => format!("{role} begins {}", show(&format_rfc3339(*at), now)),
                 (None, None) => format!("hallpass request {role}"),
             };

@@ -12,7 +12,7 @@ use crate::domain::identity::{Assurance, Identity};
 use crate::domain::principal::{Group, Party, Principal};
 use crate::domain::role::RoleId;
 use crate::domain::rule::Rule;
-use crate::domain::standing::{Basis, Eligible, Held, Lock, Pending, Standing};
+use crate::domain::standing::{Basis, Eligible, Held, Lock, Pending, Progress, Standing};
 use crate::domain::time::{Timestamp, Window};
 use crate::identity::names::IssuerNames;
 
@@ -206,7 +206,9 @@ fn told_standing(me: &Me, names: &IssuerNames) -> Result<Standing, String> {
     for pending in &me.pending {
         let Ok(activation) = pending.activation.parse() else { continue };
         let lapses_at = pending.lapses_at.as_deref().map_or(Ok(Timestamp::MAX), at)?;
-        standing.pending.push(Pending { activation, role: role(&pending.role)?, lapses_at });
+        let requested_at = pending.requested_at.as_deref().map_or(Ok(Timestamp::MIN), at)?;
+        let (role, progress) = (role(&pending.role)?, Progress::default());
+        standing.pending.push(Pending { activation, role, requested_at, progress, lapses_at });
     }
     Ok(standing)
 }

@@ -4,6 +4,7 @@
 //! before anything is resolved.
 
 mod route;
+mod secret;
 mod web;
 
 use std::borrow::Cow;
@@ -19,6 +20,7 @@ use crate::domain::time::{Span, Timestamp};
 use crate::server::Bind;
 
 pub(crate) use route::{Host, Method, PathPattern};
+pub(crate) use secret::Hidden;
 pub use web::Origin;
 pub(crate) use web::{Application, Url, clash, is_local};
 
@@ -85,6 +87,7 @@ pub(crate) fn fault(name: &str, text: &str) -> Option<String> {
         Host::NAME => of::<Host>,
         PathPattern::NAME => of::<PathPattern>,
         Filled::NAME => of::<Filled>,
+        Hidden::NAME => of::<Hidden>,
         _ => return None,
     };
     reader(text)

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::forms::{Filled, Name, Text, Url};
+use crate::config::forms::{Filled, Hidden, Name, Text, Url};
 use crate::config::raw::seconds;
 use crate::domain::time::Span;
 
@@ -44,6 +44,54 @@ pub(crate) struct Issuer {
     /// Which claim says what.
     #[serde(default)]
     pub(crate) claims: Claims,
+    /// How people sign in with a browser; without it none do, and no cookie is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sign_in: Option<SignIn>,
+}
+
+/// How people sign in with a browser: hallpass as a client of the issuer, found by its discovery.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct SignIn {
+    /// The name the issuer knows hallpass by.
+    pub(crate) client_id: Text<Filled>,
+    /// Proves to the issuer that it is hallpass; neither this nor the file for a public client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) client_secret: Option<Text<Hidden>>,
+    /// File with that secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) client_secret_file: Option<Text<Filled>>,
+    /// What is asked for; `openid` always is. Some issuers want `offline_access` for a refresh token.
+    #[serde(default = "scopes")]
+    pub(crate) scopes: Vec<Text<Filled>>,
+    /// Whoever signed in longer ago signs in again, whatever happened since.
+    #[serde(default = "session_max")]
+    pub(crate) session_max: Text<Span>,
+    /// So does whoever did nothing for so long.
+    #[serde(default = "session_idle")]
+    pub(crate) session_idle: Text<Span>,
+    /// How long a sign-in is believed where the issuer gives no refresh token and so cannot be asked again.
+    #[serde(default = "session_unrefreshed_max")]
+    pub(crate) session_unrefreshed_max: Text<Span>,
+    /// What to ask the issuer for (`acr_values`) when a second factor is needed; empty has everything entered anew.
+    #[serde(default)]
+    pub(crate) mfa_acr: Vec<Text<Filled>>,
+}
+
+fn scopes() -> Vec<Text<Filled>> {
+    ["openid", "profile", "email"].map(|text| Text(Filled(text.to_owned()))).to_vec()
+}
+
+fn session_max() -> Text<Span> {
+    seconds(12 * 3600)
+}
+
+fn session_idle() -> Text<Span> {
+    seconds(3600)
+}
+
+fn session_unrefreshed_max() -> Text<Span> {
+    seconds(3600)
 }
 
 fn algorithms() -> Vec<Algorithm> {

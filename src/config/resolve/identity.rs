@@ -7,12 +7,13 @@ use std::time::Duration;
 use crate::config::forms::{Filled, Form, Origin, Text};
 use crate::config::raw;
 use crate::config::resolve::context::{Context, element};
+use crate::config::resolve::secret::secret;
 use crate::config::schema::nearest;
 use crate::config::tree::Path;
 use crate::domain::principal::{Group, Principal};
 use crate::domain::time::Span;
 use crate::identity::names::IssuerNames;
-use crate::identity::{Algorithm, ClaimPath, ClaimPaths, IssuerSettings, KeySource, Settings};
+use crate::identity::{Algorithm, ClaimPath, ClaimPaths, IssuerSettings, KeySource, Settings, SignInSettings};
 
 /// The issuers as resolved.
 pub(crate) fn issuers(raw: &[raw::Issuer], context: &mut Context<'_>) -> Settings {
@@ -57,9 +58,59 @@ pub(crate) fn issuers(raw: &[raw::Issuer], context: &mut Context<'_>) -> Setting
                 mail: claim("mail", &issuer.claims.mail, context),
                 groups: claim("groups", &issuer.claims.groups, context),
             },
+            sign_in: sign_in(issuer, &path, context),
         });
     }
     Settings { issuers }
+}
+
+/// How people sign in with a browser.
+fn sign_in(issuer: &raw::Issuer, path: &Path, context: &mut Context<'_>) -> Option<SignInSettings> {
+    let raw = issuer.sign_in.as_ref()?;
+    over_tls(&issuer.issuer.0.0, &path.key("issuer"), context);
+    let path = path.key("sign_in");
+    let key = (&path, "client_secret");
+    let client_secret = secret(key, raw.client_secret.as_ref(), raw.client_secret_file.as_ref(), context);
+    for (key, span) in [
+        ("session_max", &raw.session_max),
+        ("session_idle", &raw.session_idle),
+        ("session_unrefreshed_max", &raw.session_unrefreshed_max),
+    ] {
+        within(context, &path.key(key), span, Span::minutes(1), Span::days(30));
+    }
+    let client_id = raw.client_id.0.0.clone();
+    if issuer.audience.iter().any(|audience| audience.0.0 == client_id) {
+        let message = format!(
+            "`{client_id}` is also an `audience`: ID tokens, which browsers come to see when people sign out, are told from \
+             access tokens by what they carry only"
+        );
+        context.warning(&path.key("client_id"), message);
+    }
+    let texts = |texts: &[Text<Filled>]| texts.iter().map(|text| text.0.0.clone()).collect();
+    Some(SignInSettings {
+        client_id,
+        client_secret,
+        scopes: texts(&raw.scopes),
+        session_max: raw.session_max.0,
+        session_idle: raw.session_idle.0,
+        session_unrefreshed_max: raw.session_unrefreshed_max.0,
+        mfa_acr: texts(&raw.mfa_acr),
+    })
+}
+
+/// Where people sign in, sessions travel: over https, or not over a wire.
+pub(crate) fn sites(raw: &raw::Configuration, context: &mut Context<'_>) {
+    if raw.issuer.iter().all(|issuer| issuer.sign_in.is_none()) {
+        return;
+    }
+    let gates = raw.listener.iter().enumerate().map(|(index, gate)| (element("listener", index), &gate.public_url.0));
+    for (path, url) in std::iter::once((Path::default().key("portal"), &raw.portal.public_url.0)).chain(gates) {
+        if url.scheme == "http" && !url.is_loopback() {
+            let message =
+                format!("people sign in, so `{url}` must be `https`: anybody on the way could take their sessions");
+            context.error(&path.key("public_url"), message);
+        }
+    }
 }
 
 /// The way to a claim; every part of it has a name.

@@ -8,6 +8,7 @@ mod lint;
 mod policy;
 mod roles;
 mod route;
+mod secret;
 mod settings;
 
 use std::collections::BTreeSet;
@@ -36,6 +37,7 @@ pub(crate) fn resolve(raw: Configuration, context: &mut Context<'_>) -> Option<C
     let listeners = gate::listeners(&raw.listener, context);
     let resolved_portal = gate::portal(&raw.portal, &raw.listener, context);
     gate::clashes(&raw, context);
+    identity::sites(&raw, context);
     let admin = gate::admin(&raw.admin, context);
     let log = gate::log(&raw.log, context);
     let (limits, pending) = gate::limits(&raw.limits, context);

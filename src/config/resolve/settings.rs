@@ -15,8 +15,8 @@ use crate::config::raw;
 use crate::domain::command::Declared;
 use crate::domain::policy::Policies;
 use crate::domain::rule::Rule;
-use crate::identity;
 use crate::identity::names::IssuerNames;
+use crate::identity::{self, Site};
 use crate::portal;
 use crate::proxy::UpstreamSettings;
 use crate::proxy::canonical::Underscores;
@@ -101,6 +101,16 @@ pub struct Route {
 }
 
 impl Config {
+    /// Where people sign in: the portal and every gate; none when no issuer is configured for it.
+    #[must_use]
+    pub fn sites(&self) -> Vec<Site> {
+        if self.identity.issuers.iter().all(|issuer| issuer.sign_in.is_none()) {
+            return Vec::new();
+        }
+        let gates = self.listeners.iter().map(|listener| Site::gate(&listener.public_url.to_string()));
+        std::iter::once(Site::portal(&self.portal.public_url.to_string())).chain(gates).collect()
+    }
+
     /// The routes as the gate takes them. Where nobody may pass the upstream is never asked, and any of them will do.
     #[must_use]
     pub fn route_settings(&self) -> Vec<RouteSettings> {

@@ -89,7 +89,7 @@ pub fn decide(case: &Case, caller: &Caller, command: &Command, now: Timestamp) -
         return Err(Refusal::CredentialRevoked.into());
     }
     match command {
-        Command::RequestActivation { id, role, duration, starts_at, justification, ticket } => {
+        Command::RequestActivation { id, role, duration, starts_at, justification, ticket, wanted: _ } => {
             let wish = request::Wish {
                 id: *id,
                 role,

@@ -1,10 +1,14 @@
 //! The classes of attack on tokens and keys, each as a table or a story.
 
+mod browser;
+mod callbacks;
 mod claims;
 mod forge;
 mod identities;
 mod keysets;
 mod mapping;
+mod notices;
 mod refresh;
 mod server;
+mod sessions;
 mod tokens;

@@ -11,7 +11,7 @@ use crate::domain::event::Event;
 use crate::domain::id::ActivationId;
 use crate::portal::Portal;
 use crate::portal::api::command::{case_answer, fresh_bits, locate, no_precondition, tag};
-use crate::portal::api::list::Listing;
+use crate::portal::api::list::{Batch, Listing};
 use crate::portal::body::{Asked, Json, Named};
 use crate::portal::caller::{Commander, SignedIn};
 use crate::portal::desk::Desk;
@@ -19,8 +19,9 @@ use crate::portal::idempotency::Key;
 use crate::portal::problem::{Kind, Problem, items};
 use crate::portal::wire::Page;
 use crate::portal::wire::activation::{Activation, ActivationRequest, Forecast, Prospect, State};
-use crate::portal::wire::text::RoleName;
-use crate::store::{ActivationFilter, PhaseName};
+use crate::portal::wire::common::Ending;
+use crate::portal::wire::text::{Instant, RoleName};
+use crate::store::{self, ActivationFilter, Listed, PhaseName};
 use crate::writer::{Purpose, Submission, SubmitError};
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -33,34 +34,61 @@ pub(super) struct RequestQuery {
     dry_run: bool,
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct ListQuery {
+pub(in crate::portal) struct ListQuery {
     /// Only this role.
     #[param(required = false)]
-    role: Option<RoleName>,
+    pub(in crate::portal) role: Option<RoleName>,
     /// Only this holder, `issuer:subject`.
     #[param(required = false)]
-    principal: Option<String>,
+    pub(in crate::portal) principal: Option<String>,
     /// Only in this state; `active` includes scheduled ones.
     #[param(required = false)]
-    state: Option<State>,
+    pub(in crate::portal) state: Option<State>,
+    /// Only for roles of this application.
+    #[param(required = false)]
+    pub(in crate::portal) app: Option<String>,
+    /// Only what ended so.
+    #[param(required = false)]
+    pub(in crate::portal) ending: Option<Ending>,
+    /// Only what was asked for not before.
+    #[param(required = false)]
+    pub(in crate::portal) from: Option<Instant>,
+    /// Only what was asked for before.
+    #[param(required = false)]
+    pub(in crate::portal) until: Option<Instant>,
     /// Only what the caller may decide on now.
     #[param(required = false)]
-    waiting_for: Option<WaitingFor>,
+    pub(in crate::portal) waiting_for: Option<WaitingFor>,
+    /// With `waiting_for`, which comes first.
+    #[serde(default)]
+    #[param(required = false)]
+    pub(in crate::portal) order: Order,
     /// Where to go on.
     #[param(required = false)]
-    cursor: Option<String>,
+    pub(in crate::portal) cursor: Option<String>,
     /// Items on the page.
     #[param(required = false, minimum = 1, maximum = 200)]
-    limit: Option<usize>,
+    pub(in crate::portal) limit: Option<usize>,
+}
+
+/// Which comes first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::portal) enum Order {
+    /// What was asked for last.
+    #[default]
+    Newest,
+    /// What has waited longest.
+    Oldest,
 }
 
 /// Whose decision a case waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum WaitingFor {
+pub(in crate::portal) enum WaitingFor {
     /// The caller's.
     Me,
 }
@@ -85,6 +113,7 @@ pub(super) async fn request(
 ) -> Result<Response, Problem> {
     no_precondition(&headers)?;
     let id = ActivationId::from_random(fresh_bits()?);
+    let wanted = value.wanted.map(|wanted| wanted.read(&portal.shared.parts.settings.gate_urls)).transpose()?;
     let command = Command::RequestActivation {
         id,
         role: value.role.0,
@@ -92,6 +121,7 @@ pub(super) async fn request(
         starts_at: value.starts_at.map(|instant| instant.0),
         justification: value.justification,
         ticket: value.ticket,
+        wanted,
     };
     if query.dry_run {
         return Ok(axum::Json(forecast(&portal, &commander, command).await?).into_response());
@@ -130,13 +160,17 @@ pub(super) async fn list(
     portal.read(&caller.identity, move |desk| page(desk, &query)).await.map(axum::Json)
 }
 
-fn page(desk: &Desk, query: &ListQuery) -> Result<Page<Activation>, Problem> {
-    let scope = format!("activations {:?} {:?} {:?} {:?}", query.role, query.principal, query.state, query.waiting_for);
-    let listing = Listing::new(&desk.portal, scope, query.limit)?;
+/// The page of activations that `query` asks for, as far as the caller may see them.
+pub(in crate::portal) fn page(desk: &Desk, query: &ListQuery) -> Result<Page<Activation>, Problem> {
+    let filters = ListQuery { cursor: None, limit: None, ..query.clone() };
+    let listing = Listing::new(&desk.portal, format!("activations {filters:?}"), query.limit)?;
     let after = listing.position(query.cursor.as_deref())?;
     let named = query.principal.as_deref().map(|short| {
         desk.names.principal(short).ok_or_else(|| Problem::new(Kind::INVALID_QUERY, "no issuer has that name"))
     });
+    if query.order == Order::Oldest && query.waiting_for.is_none() {
+        return Err(Problem::new(Kind::INVALID_QUERY, "`order` goes with `waiting_for`"));
+    }
     let own_only = query.role.is_none() && query.waiting_for.is_none() && !desk.viewer.sees_all();
     let filter = ActivationFilter {
         principal: named.transpose()?.or_else(|| own_only.then(|| desk.viewer.identity().principal.clone())),
@@ -146,17 +180,32 @@ fn page(desk: &Desk, query: &ListQuery) -> Result<Page<Activation>, Problem> {
             State::Scheduled | State::Active => PhaseName::Active,
             State::Ended => PhaseName::Ended,
         }),
+        app: query.app.clone(),
+        ending: query.ending.map(Into::into),
+        from: query.from.map(|instant| instant.0),
+        until: query.until.map(|instant| instant.0),
     };
     let fetch = |after, count| {
-        let rows = match query.waiting_for {
-            Some(WaitingFor::Me) => desk.reader().inbox(desk.viewer.identity(), after, count)?,
-            None => desk.reader().activations(&filter, after, count)?,
+        let order = match query.order {
+            Order::Newest => store::Order::NewestFirst,
+            Order::Oldest => store::Order::OldestFirst,
         };
-        Ok(rows.into_iter().map(|row| (row.position, row.item)).collect())
+        let place = |row: Listed<domain::Activation>| (row.position, row.item);
+        Ok(match query.waiting_for {
+            Some(WaitingFor::Me) => {
+                let rows = desk.reader().inbox_in(desk.viewer.identity(), order, after, count)?;
+                Batch::of(rows.into_iter().map(place).collect(), count)
+            }
+            None => {
+                let found = desk.reader().find_activations(&filter, after, count)?;
+                Batch { rows: found.items.into_iter().map(place).collect(), next: found.next }
+            }
+        })
     };
     let show = |case: domain::Activation| {
         let fits = filter.principal.as_ref().is_none_or(|principal| *principal == case.principal)
-            && filter.role.as_ref().is_none_or(|role| *role == case.role);
+            && filter.role.as_ref().is_none_or(|role| *role == case.role)
+            && filter.app.as_ref().is_none_or(|app| app == case.role.app());
         if !fits || !desk.viewer.sees_activation(&case) {
             return Ok(None);
         }

@@ -29,22 +29,22 @@ use crate::writer::Outcome;
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct ListQuery {
+pub(in crate::portal) struct ListQuery {
     /// Only this role.
     #[param(required = false)]
-    role: Option<RoleName>,
+    pub(in crate::portal) role: Option<RoleName>,
     /// Only this principal's own, `issuer:subject`.
     #[param(required = false)]
-    principal: Option<String>,
+    pub(in crate::portal) principal: Option<String>,
     /// Only this group's, `issuer:group`.
     #[param(required = false)]
-    group: Option<String>,
+    pub(in crate::portal) group: Option<String>,
     /// Where to go on.
     #[param(required = false)]
-    cursor: Option<String>,
+    pub(in crate::portal) cursor: Option<String>,
     /// Items on the page.
     #[param(required = false, minimum = 1, maximum = 200)]
-    limit: Option<usize>,
+    pub(in crate::portal) limit: Option<usize>,
 }
 
 macro_rules! assignments {
@@ -167,6 +167,16 @@ async fn list(
 }
 
 fn page(desk: &Desk, kind: AssignmentKind, query: &ListQuery) -> Result<Page<Assignment>, Problem> {
+    let Page { items, next } = found(desk, kind, query)?;
+    Ok(Page { items: items.iter().map(|item| Assignment::of(item, &desk.names)).collect(), next })
+}
+
+/// The page of assignments that `query` asks for, as far as the caller may see them.
+pub(in crate::portal) fn found(
+    desk: &Desk,
+    kind: AssignmentKind,
+    query: &ListQuery,
+) -> Result<Page<domain::Assignment>, Problem> {
     let scope = format!("assignments {kind:?} {:?} {:?} {:?}", query.role, query.principal, query.group);
     let listing = Listing::new(&desk.portal, scope, query.limit)?;
     let before = listing.position(query.cursor.as_deref())?;
@@ -192,8 +202,7 @@ fn page(desk: &Desk, kind: AssignmentKind, query: &ListQuery) -> Result<Page<Ass
     let more = rows.len() > listing.length;
     rows.truncate(listing.length);
     let next = rows.last().filter(|_| more).map(|row| row.position.to_string());
-    let items = rows.iter().filter(|row| desk.viewer.sees_assignment(&row.item));
-    let items = items.map(|row| Assignment::of(&row.item, &desk.names)).collect();
+    let items = rows.into_iter().map(|row| row.item).filter(|item| desk.viewer.sees_assignment(item)).collect();
     Ok(listing.page(items, next))
 }
 
@@ -283,7 +292,13 @@ async fn remove(
 
 /// The assignment of this kind, when there is one and the caller may see it.
 fn visible(desk: &Desk, kind: AssignmentKind, id: AssignmentId) -> Result<domain::Assignment, Problem> {
-    let found = desk.reader().assignment(id)?.map(|listed| listed.item).filter(|found| found.kind == kind);
+    let found = any_visible(desk, id)?;
+    if found.kind == kind { Ok(found) } else { Err(Problem::unknown()) }
+}
+
+/// The assignment, of whichever kind, when there is one and the caller may see it.
+pub(in crate::portal) fn any_visible(desk: &Desk, id: AssignmentId) -> Result<domain::Assignment, Problem> {
+    let found = desk.reader().assignment(id)?.map(|listed| listed.item);
     found.filter(|found| desk.viewer.sees_assignment(found)).ok_or_else(Problem::unknown)
 }
 
@@ -296,7 +311,11 @@ fn answer(names: &IssuerNames, outcome: &Outcome, status: StatusCode) -> Result<
 }
 
 /// The one party that is named.
-fn party(names: &IssuerNames, principal: Option<&str>, group: Option<&str>) -> Result<Party, &'static str> {
+pub(in crate::portal) fn party(
+    names: &IssuerNames,
+    principal: Option<&str>,
+    group: Option<&str>,
+) -> Result<Party, &'static str> {
     match (principal, group) {
         (Some(principal), None) => names.principal(principal).map(Party::from).ok_or(UNNAMED),
         (None, Some(group)) => names.group(group).map(Party::from).ok_or(UNNAMED),

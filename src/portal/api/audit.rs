@@ -9,12 +9,13 @@ use crate::domain::standing::Position;
 use crate::journal::EVENT_TYPES;
 use crate::portal::Portal;
 use crate::portal::api::activation::visible;
-use crate::portal::api::list::Listing;
+use crate::portal::api::list::{Batch, Listing};
 use crate::portal::body::Asked;
 use crate::portal::caller::SignedIn;
 use crate::portal::desk::Desk;
 use crate::portal::problem::{Kind, Problem};
 use crate::portal::wire::Page;
+use crate::portal::wire::common::Ending;
 use crate::portal::wire::record::{JournalHead, Record};
 use crate::portal::wire::text::{Instant, RoleName};
 use crate::store::{Entry, RecordFilter};
@@ -23,31 +24,37 @@ use crate::store::{Entry, RecordFilter};
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct ListQuery {
+pub(in crate::portal) struct ListQuery {
     /// Only of this activation, `act_…`.
     #[param(required = false)]
-    pub(super) activation: Option<String>,
+    pub(in crate::portal) activation: Option<String>,
     /// Only what concerns this principal, `issuer:subject`.
     #[param(required = false)]
-    pub(super) principal: Option<String>,
+    pub(in crate::portal) principal: Option<String>,
     /// Only what concerns this role.
     #[param(required = false)]
-    pub(super) role: Option<RoleName>,
+    pub(in crate::portal) role: Option<RoleName>,
+    /// Only what concerns a role of this application.
+    #[param(required = false)]
+    pub(in crate::portal) app: Option<String>,
+    /// Only of activations that ended so.
+    #[param(required = false)]
+    pub(in crate::portal) ending: Option<Ending>,
     /// Only of this type, like `activation_started`.
     #[param(required = false)]
-    pub(super) event: Option<String>,
+    pub(in crate::portal) event: Option<String>,
     /// Not before.
     #[param(required = false)]
-    pub(super) from: Option<Instant>,
+    pub(in crate::portal) from: Option<Instant>,
     /// Before.
     #[param(required = false)]
-    pub(super) until: Option<Instant>,
+    pub(in crate::portal) until: Option<Instant>,
     /// Where to go on.
     #[param(required = false)]
-    pub(super) cursor: Option<String>,
+    pub(in crate::portal) cursor: Option<String>,
     /// Items on the page.
     #[param(required = false, minimum = 1, maximum = 200)]
-    pub(super) limit: Option<usize>,
+    pub(in crate::portal) limit: Option<usize>,
 }
 
 /// Records, oldest first. Administrators and auditors get all; others, with `activation`, those of a case they may see,
@@ -65,6 +72,12 @@ pub(super) async fn list(
 }
 
 fn page(desk: &Desk, query: ListQuery) -> Result<Page<Record>, Problem> {
+    let Page { items, next } = entries(desk, query)?;
+    Ok(Page { items: items.iter().map(|entry| Record::of(entry, &desk.viewer, &desk.names)).collect(), next })
+}
+
+/// The page of records that `query` asks for, as far as the caller may see them.
+pub(in crate::portal) fn entries(desk: &Desk, query: ListQuery) -> Result<Page<Entry>, Problem> {
     let (cursor, limit) = (query.cursor.clone(), query.limit);
     let query = ListQuery { cursor: None, limit: None, ..query };
     let listing = Listing::new(&desk.portal, format!("audit {query:?}"), limit)?;
@@ -72,10 +85,9 @@ fn page(desk: &Desk, query: ListQuery) -> Result<Page<Record>, Problem> {
     let Some(filter) = permitted(desk, filter(desk, &query)?)? else { return Ok(listing.page(Vec::new(), None)) };
     let fetch = |after: Option<Position>, count| {
         let entries = desk.reader().records(&filter, after.unwrap_or_default(), count)?;
-        Ok(entries.into_iter().map(|entry| (entry.position, entry)).collect())
+        Ok(Batch::of(entries.into_iter().map(|entry| (entry.position, entry)).collect(), count))
     };
-    let show = |entry: Entry| Ok(Some(Record::of(&entry, &desk.viewer, &desk.names)));
-    listing.fill(after, fetch, show)
+    listing.fill(after, fetch, |entry| Ok(Some(entry)))
 }
 
 /// The filter as asked for.
@@ -93,6 +105,8 @@ fn filter(desk: &Desk, query: &ListQuery) -> Result<RecordFilter, Problem> {
             .map(|short| desk.names.principal(short).ok_or_else(unnamed))
             .transpose()?,
         role: query.role.as_ref().map(|role| role.0.clone()),
+        app: query.app.clone(),
+        ending: query.ending.map(Into::into),
         event: query.event.as_deref().map(known_type).transpose()?,
         from: query.from.map(|instant| instant.0),
         until: query.until.map(|instant| instant.0),
@@ -137,7 +151,7 @@ pub(super) async fn head(State(portal): State<Portal>, caller: SignedIn) -> Resu
 }
 
 /// The journal as a whole is for administrators and auditors.
-pub(super) fn all_or_nothing(desk: &Desk) -> Result<(), Problem> {
+pub(in crate::portal) fn all_or_nothing(desk: &Desk) -> Result<(), Problem> {
     if desk.viewer.sees_all() {
         Ok(())
     } else {

@@ -108,7 +108,31 @@ pub(super) async fn decide_many(
     Json { value, bytes: _ }: Json<DecisionsRequest>,
 ) -> Result<axum::Json<DecisionResults>, Problem> {
     no_precondition(&headers)?;
-    let lines = value.decisions;
+    let decided = decide_all(&portal, &commander, value.decisions, value.justification.as_deref(), &key).await?;
+    let results = decided.into_iter().map(|Decided { activation, outcome }| match outcome {
+        Ok(shown) => DecisionResult { activation, status: 200, result: Some(shown), problem: None },
+        Err(problem) => {
+            let status = problem.status().as_u16();
+            DecisionResult { activation, status, result: None, problem: Some(problem.body()) }
+        }
+    });
+    Ok(axum::Json(DecisionResults { results: results.collect() }))
+}
+
+/// What became of one of many decisions.
+pub(in crate::portal) struct Decided {
+    pub(in crate::portal) activation: String,
+    pub(in crate::portal) outcome: Result<Activation, Problem>,
+}
+
+/// Decides on all of `lines`, in their order, as far as each may be.
+pub(in crate::portal) async fn decide_all(
+    portal: &Portal,
+    commander: &Commander,
+    lines: Vec<DecisionLine>,
+    justification: Option<&str>,
+    key: &Key,
+) -> Result<Vec<Decided>, Problem> {
     if lines.is_empty() || lines.len() > LINES_MAX {
         let detail = format!("{} decisions; 1 to {LINES_MAX} at once", lines.len());
         return Err(Problem::member(Kind::INVALID_BODY, "/decisions", detail));
@@ -122,24 +146,11 @@ pub(super) async fn decide_many(
     if let Some(weight) = weight {
         portal.shared.usage.command(&commander.identity.principal, weight)?;
     }
-    let (portal, commander, shared, key) = (&portal, &commander, value.justification.as_deref(), &key);
-    let results = stream::iter(lines)
-        .map(|line| async move {
-            let activation = line.activation.clone();
-            match decide_line(portal, commander, line, shared, key).await {
-                Ok(shown) => DecisionResult { activation, status: 200, result: Some(shown), problem: None },
-                Err(problem) => DecisionResult {
-                    activation,
-                    status: problem.status().as_u16(),
-                    result: None,
-                    problem: Some(problem.body()),
-                },
-            }
-        })
-        .buffered(LINES_AT_ONCE)
-        .collect()
-        .await;
-    Ok(axum::Json(DecisionResults { results }))
+    let decided = stream::iter(lines).map(|line| async move {
+        let activation = line.activation.clone();
+        Decided { activation, outcome: decide_line(portal, commander, line, justification, key).await }
+    });
+    Ok(decided.buffered(LINES_AT_ONCE).collect().await)
 }
 
 async fn decide_line(
@@ -181,7 +192,8 @@ fn only_approvals_adjust(choice: Choice, adjusted: Adjusted) -> Result<(), Probl
     Err(Problem::member(Kind::INVALID_BODY, pointer, "only an approval changes what was asked for"))
 }
 
-const LINES_MAX: usize = 100;
+/// So many decisions may be given at once.
+pub(in crate::portal) const LINES_MAX: usize = 100;
 /// Lines on their way to the writer together; they share its commits.
 const LINES_AT_ONCE: usize = 16;
 /// So many lines weigh as much as one more command.

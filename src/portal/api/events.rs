@@ -17,8 +17,10 @@ use tokio::sync::watch;
 use crate::domain::event::Event;
 use crate::domain::identity::Identity;
 use crate::domain::standing::Position;
+use crate::domain::time::Timestamp;
+use crate::identity::Session;
 use crate::portal::Portal;
-use crate::portal::caller::{SignedIn, single};
+use crate::portal::caller::{Proof, SignedIn, single};
 use crate::portal::desk::Desk;
 use crate::portal::limits::StreamPlace;
 use crate::portal::metrics::OpenStream;
@@ -55,8 +57,8 @@ pub(super) async fn follow(
 struct Follower {
     portal: Portal,
     identity: Arc<Identity>,
-    /// Kept only to be verified again when the issuer's keys change.
-    proof: HeaderMap,
+    /// Kept to be looked at again: a token when the issuer's keys change, a session when it moves.
+    proof: Proof,
     generation: u64,
     head: watch::Receiver<Position>,
     /// The last position looked at.
@@ -120,8 +122,15 @@ impl Follower {
                 continue;
             }
             let parts = &self.portal.shared.parts;
+            let session = match &self.proof {
+                Proof::Session(session) => Some(Arc::clone(session)),
+                Proof::Token(_) => None,
+            };
+            let care_at = session.as_ref().map_or(Timestamp::MAX, |session| session.care_at());
             let woken = tokio::select! {
                 moved = self.head.changed() => moved.map_err(|_| "drain"),
+                () = moved(session.as_ref()) => Ok(()),
+                () = parts.clock.wait_until(care_at) => Ok(()),
                 () = parts.clock.wait_until(self.identity.ends_at) => Err("identity_ended"),
                 () = parts.stop.cancelled() => Err("drain"),
             };
@@ -138,18 +147,46 @@ impl Follower {
 
     /// Reads on up to `head`, as the caller as it stands now.
     async fn look(&mut self, head: Position) -> Result<Looked, Problem> {
-        let authenticator = &self.portal.shared.parts.authenticator;
-        let generation = authenticator.generation();
-        if generation != self.generation {
-            let now = self.portal.shared.parts.clock.now();
-            self.identity = authenticator.authenticate(&self.proof, now)?.ok_or_else(Problem::not_signed_in)?;
-            self.generation = generation;
-        }
+        self.look_at_proof()?;
         let after = self.at;
         let (messages, at) = self.portal.read(&self.identity, move |desk| batch(desk, after, head)).await?;
         self.at = at;
         self.waiting.extend(messages);
         Ok(if self.at < head { Looked::More } else { Looked::All })
+    }
+
+    /// Whether what proved the caller still does. An open stream is a use of its session.
+    fn look_at_proof(&mut self) -> Result<(), Problem> {
+        let parts = &self.portal.shared.parts;
+        let now = parts.clock.now();
+        match &self.proof {
+            Proof::Token(token) => {
+                let generation = parts.authenticator.generation();
+                if generation != self.generation {
+                    self.identity = parts.authenticator.authenticate(token, now)?.ok_or_else(Problem::not_signed_in)?;
+                    self.generation = generation;
+                }
+            }
+            Proof::Session(session) if session.has_moved() => {
+                let again = parts.sign_ins.again(session, now).ok_or_else(Problem::not_signed_in)?;
+                self.identity = Arc::clone(again.identity());
+                self.proof = Proof::Session(again);
+            }
+            Proof::Session(session) => {
+                if session.care_at() <= now {
+                    parts.sign_ins.care(session, now);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns when the session has moved; never without one.
+async fn moved(session: Option<&Arc<Session>>) {
+    match session {
+        Some(session) => session.moved().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -23,6 +23,7 @@ use crate::portal::desk::Desk;
 use crate::portal::limits::StreamPlace;
 use crate::portal::metrics::OpenStream;
 use crate::portal::problem::{Kind, Problem};
+use crate::portal::wire::common::Ending;
 use crate::portal::wire::text::{Instant, RoleName};
 use crate::store::{Entry, RecordFilter};
 
@@ -43,6 +44,12 @@ pub(super) struct ExportQuery {
     /// Only what concerns this role.
     #[param(required = false)]
     role: Option<RoleName>,
+    /// Only what concerns a role of this application.
+    #[param(required = false)]
+    app: Option<String>,
+    /// Only of activations that ended so.
+    #[param(required = false)]
+    ending: Option<Ending>,
     /// Only of this type, like `activation_started`.
     #[param(required = false)]
     event: Option<String>,
@@ -80,8 +87,8 @@ pub(super) async fn export(
     Asked(query): Asked<ExportQuery>,
 ) -> Result<Response, Problem> {
     let place = portal.shared.usage.stream(&caller.identity.principal)?;
-    let ExportQuery { format, activation, principal, role, event, from, until } = query;
-    let query = ListQuery { activation, principal, role, event, from, until, ..ListQuery::default() };
+    let ExportQuery { format, activation, principal, role, app, ending, event, from, until } = query;
+    let query = ListQuery { activation, principal, role, app, ending, event, from, until, ..ListQuery::default() };
     let begun =
         portal.read(&caller.identity, move |desk| Ok((filter_of_all(desk, &query)?, desk.reader().head()?.position)));
     let (filter, head) = begun.await?;

@@ -17,6 +17,21 @@ pub(in crate::portal) struct Listing<'p> {
 /// How many rows one request looks at; a page may come back short, with a cursor that goes on.
 pub(in crate::portal) const SCAN_MAX: usize = 2000;
 
+/// Rows that were fetched together, each with its place.
+pub(in crate::portal) struct Batch<R> {
+    pub(in crate::portal) rows: Vec<(Position, R)>,
+    /// The list goes on behind this place.
+    pub(in crate::portal) next: Option<Position>,
+}
+
+impl<R> Batch<R> {
+    /// The rows of a list that is at its end when it gives fewer than `asked`.
+    pub(in crate::portal) fn of(rows: Vec<(Position, R)>, asked: usize) -> Self {
+        let next = rows.last().map(|(position, _)| *position).filter(|_| rows.len() >= asked);
+        Self { rows, next }
+    }
+}
+
 impl<'p> Listing<'p> {
     pub(in crate::portal) fn new(portal: &'p Portal, scope: String, limit: Option<usize>) -> Result<Self, Problem> {
         let limits = &portal.shared.parts.settings.limits;
@@ -51,29 +66,34 @@ impl<'p> Listing<'p> {
     }
 
     /// Looks at rows, batch by batch, until the page is full, nothing is left or enough was looked at.
-    /// `fetch` gives up to so many rows after a place, `show` an item for a row that belongs on the page.
+    /// `fetch` gives a batch of about so many rows after a place, `show` an item for a row that belongs on the page.
     pub(in crate::portal) fn fill<R, T>(
         &self,
         mut after: Option<Position>,
-        mut fetch: impl FnMut(Option<Position>, usize) -> Result<Vec<(Position, R)>, Problem>,
+        mut fetch: impl FnMut(Option<Position>, usize) -> Result<Batch<R>, Problem>,
         mut show: impl FnMut(R) -> Result<Option<T>, Problem>,
     ) -> Result<Page<T>, Problem> {
         let (mut items, mut seen) = (Vec::new(), 0_usize);
         loop {
-            let rows = fetch(after, self.length)?;
-            let (count, last) = (rows.len(), rows.len() < self.length);
+            let Batch { rows, next } = fetch(after, self.length)?;
+            let count = rows.len();
+            if next.is_some() && count < self.length {
+                // a look that ended early has used up its time
+                seen = seen.saturating_add(SCAN_MAX / 4);
+            }
             for (index, (position, row)) in rows.into_iter().enumerate() {
                 after = Some(position);
                 seen = seen.saturating_add(1);
                 items.extend(show(row)?);
                 if items.len() >= self.length {
-                    let at_end = last && index.saturating_add(1) == count;
-                    return Ok(self.page(items, after.filter(|_| !at_end).map(|after| after.to_string())));
+                    let after = if index.saturating_add(1) == count { next } else { after };
+                    return Ok(self.page(items, after.map(|after| after.to_string())));
                 }
             }
-            if last {
+            if next.is_none() {
                 return Ok(self.page(items, None));
             }
+            after = next;
             if seen >= SCAN_MAX {
                 return Ok(self.page(items, after.map(|after| after.to_string())));
             }

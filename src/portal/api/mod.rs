@@ -2,20 +2,21 @@
 
 pub(super) mod activation;
 mod anchor;
-mod assignment;
-mod audit;
+pub(super) mod assignment;
+pub(super) mod audit;
 mod backup;
 pub(super) mod command;
-mod decision;
+pub(super) mod decision;
 pub(super) mod document;
 mod ending;
 mod erasure;
 mod events;
-mod export;
+pub(super) mod export;
 pub(super) mod list;
 mod me;
-mod role;
+pub(super) mod role;
 mod uses;
+pub(super) mod verification;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -47,6 +48,7 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(audit::list))
         .routes(routes!(export::export))
         .routes(routes!(audit::head))
+        .routes(routes!(verification::read, verification::verify))
         .routes(routes!(backup::backup))
         .routes(routes!(anchor::checkpoint))
         .routes(routes!(anchor::publish))

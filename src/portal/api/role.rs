@@ -4,7 +4,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::domain::policy::RolePolicy;
+use crate::domain::policy::{Policies, RolePolicy};
 use crate::domain::role::RoleId;
 use crate::portal::Portal;
 use crate::portal::api::list::Listing;
@@ -18,16 +18,16 @@ use crate::portal::wire::role::Role;
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct ListQuery {
+pub(in crate::portal) struct ListQuery {
     /// Only roles whose name or description holds this text, whatever its case.
     #[param(required = false)]
-    search: Option<String>,
+    pub(in crate::portal) search: Option<String>,
     /// Where to go on.
     #[param(required = false)]
-    cursor: Option<String>,
+    pub(in crate::portal) cursor: Option<String>,
     /// Items on the page.
     #[param(required = false, minimum = 1, maximum = 200)]
-    limit: Option<usize>,
+    pub(in crate::portal) limit: Option<usize>,
 }
 
 /// Roles the caller holds, may activate or approves, by name; administrators and auditors get all.
@@ -43,12 +43,15 @@ pub(super) async fn list(
     portal.read(&caller.identity, move |desk| page(desk, &query)).await.map(axum::Json)
 }
 
-fn page(desk: &Desk, query: &ListQuery) -> Result<Page<Role>, Problem> {
+/// The page of roles that `query` asks for, as far as they concern the caller.
+pub(in crate::portal) fn page(desk: &Desk, query: &ListQuery) -> Result<Page<Role>, Problem> {
     let search = query.search.as_deref().map(str::to_lowercase);
     let listing = Listing::new(&desk.portal, format!("roles {search:?}"), query.limit)?;
     let place = listing.place(query.cursor.as_deref())?;
     let after: Option<RoleId> = place.and_then(|place| place.parse().ok());
     let policies = desk.portal.shared.parts.policies.load();
+    // gathered once: thousands of roles are compared with them
+    let own = desk.viewer.roles();
     let mut shown: Vec<&RolePolicy> = policies
         .iter()
         .map(|policy| &**policy)
@@ -58,7 +61,7 @@ fn page(desk: &Desk, query: &ListQuery) -> Result<Page<Role>, Problem> {
                 policy.role.as_str().to_lowercase().contains(text) || policy.description.to_lowercase().contains(text)
             })
         })
-        .filter(|policy| desk.viewer.sees_role(policy))
+        .filter(|policy| desk.viewer.sees_role(policy, &own))
         .take(listing.length.saturating_add(1))
         .collect();
     let more = shown.len() > listing.length;
@@ -83,10 +86,19 @@ pub(super) async fn read(
     let role: RoleId = format!("{app}/{role}").parse().map_err(|_| Problem::unknown())?;
     let shown = portal.read(&caller.identity, move |desk| {
         let policies = desk.portal.shared.parts.policies.load();
-        let policy = policies.role(&role).filter(|policy| desk.viewer.sees_role(policy));
-        policy.map(|policy| show(desk, policy)).ok_or_else(Problem::unknown)
+        visible(desk, &policies, &role).map(|policy| show(desk, policy))
     });
     shown.await.map(axum::Json)
+}
+
+/// The role's settings, when there is such a role and it concerns the caller.
+pub(in crate::portal) fn visible<'p>(
+    desk: &Desk,
+    policies: &'p Policies,
+    role: &RoleId,
+) -> Result<&'p RolePolicy, Problem> {
+    let policy = policies.role(role).filter(|policy| desk.viewer.sees_role(policy, &desk.viewer.roles()));
+    policy.map(|policy| &**policy).ok_or_else(Problem::unknown)
 }
 
 fn show(desk: &Desk, policy: &RolePolicy) -> Role {

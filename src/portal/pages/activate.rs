@@ -61,7 +61,7 @@ pub(super) async fn send(State(portal): State<Portal>, sender: Sender, posted: P
     let mut refused = Refused { faults, ..Refused::default() };
     if let Ok(role) = wish.role.parse::<RoleId>() {
         let id = ActivationId::from_random(fresh_bits()?);
-        let command = wish.command(id, role, read);
+        let command = wish.command(id, role, read, &portal.shared.parts.settings.gate_urls);
         let outcome = if refused.faults.is_empty() {
             portal.command(&sender.commander, command, fields.idempotency("activate")).await
         } else {
@@ -206,6 +206,7 @@ fn form(policy: &RolePolicy, wish: &Wish, faults: &Faults) -> Markup {
     html! {
         input type="hidden" name="role" value=(policy.role);
         input type="hidden" name="return_to" value=(wish.return_to);
+        input type="hidden" name="method" value=(wish.method);
         (once())
         (field("duration", "For how long", &length_hint, Need::Required).radios("preset", &lengths, &wish.preset, &html! {
             input .short.other type="text" name="duration" value=(wish.duration) aria-label="Other length" autocomplete="off"

@@ -48,8 +48,9 @@ pub(super) async fn serve(name: Result<Path<String>, axum::extract::rejection::P
 pub(in crate::portal) const FOREVER: &str = "public, max-age=31536000, immutable";
 const FOLDER: &str = "/assets/";
 
-static STYLE: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("style", "css", "text/css; charset=utf-8", include_str!("style.css")));
+static STYLE: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("style", "css", "text/css; charset=utf-8", concat!(include_str!("style.css"), include_str!("desk.css")))
+});
 static SCRIPT: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("script", "js", "text/javascript; charset=utf-8", include_str!("script.js")));
 static ICON: LazyLock<Asset> = LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_str!("icon.svg")));

@@ -17,6 +17,7 @@ use crate::portal::pages::form::url;
 use crate::portal::pages::layout::see_other;
 use crate::portal::pages::outside;
 use crate::portal::pages::parts::button::{Weight, link};
+use crate::portal::pages::sign_in;
 use crate::portal::problem::{Kind, Problem};
 use crate::portal::{Portal, SignIn};
 
@@ -72,9 +73,12 @@ fn way_in(portal: &Portal, parts: &Parts, problem: Problem) -> Response {
     if problem.code() != Kind::NOT_SIGNED_IN.code {
         return problem.into_response();
     }
-    match portal.shared.parts.settings.sign_in {
-        SignIn::Offered => see_other(&sign_in_url(&page_of(&parts.method, &parts.uri), &StepUp::default())),
+    let back = page_of(&parts.method, &parts.uri);
+    match portal.sign_in() {
         SignIn::Absent => outside::page(portal, &parts.uri),
+        SignIn::Offered if !parts.method.is_safe() => sign_in::ended(portal, &sign_in_url(&back, &StepUp::default())),
+        SignIn::Offered if sign_in::hides_cookie(portal, &parts.headers) => sign_in::once_more(portal, &back),
+        SignIn::Offered => see_other(&sign_in_url(&back, &StepUp::default())),
     }
 }
 
@@ -122,7 +126,7 @@ impl StepUp {
             (false, false, _) => "Sign in more strongly",
             (false, true, _) => "Sign in again",
         };
-        match portal.shared.parts.settings.sign_in {
+        match portal.sign_in() {
             SignIn::Offered => html! {
                 p { (link(Weight::Main, wanted, &sign_in_url(return_to, self))) }
                 p .dim { "You come back here; what you filled in stays." }
@@ -136,9 +140,9 @@ impl StepUp {
 fn sign_in_url(return_to: &str, step_up: &StepUp) -> String {
     let max_age = step_up.max_age.map(|age| age.as_seconds().to_string()).unwrap_or_default();
     let acr_values = step_up.acr_values.join(" ");
-    // a provider that is asked for nothing would answer from its own session, without a second factor
-    let prompt = if step_up.mfa && acr_values.is_empty() && max_age.is_empty() { "0" } else { &max_age };
-    url("/sign-in", &[("return_to", return_to), ("acr_values", &acr_values), ("max_age", prompt)])
+    let second_factor = if step_up.mfa { "yes" } else { "" };
+    let asked = [("acr_values", acr_values.as_str()), ("second_factor", second_factor), ("max_age", &max_age)];
+    url("/sign-in", &[[("return_to", return_to)].as_slice(), &asked].concat())
 }
 
 #[cfg(test)]
@@ -158,7 +162,10 @@ mod tests {
     fn the_sign_in_asks_for_what_is_lacking() {
         let step_up = StepUp { mfa: false, acr_values: vec!["a".into(), "b".into()], max_age: Some(Span::minutes(5)) };
         assert_eq!(sign_in_url("/", &step_up), "/sign-in?return_to=%2F&acr_values=a%20b&max_age=300");
-        assert_eq!(sign_in_url("/", &StepUp { mfa: true, ..StepUp::default() }), "/sign-in?return_to=%2F&max_age=0");
+        assert_eq!(
+            sign_in_url("/", &StepUp { mfa: true, ..StepUp::default() }),
+            "/sign-in?return_to=%2F&second_factor=yes"
+        );
         assert_eq!(sign_in_url("/", &StepUp::default()), "/sign-in?return_to=%2F");
     }
 }

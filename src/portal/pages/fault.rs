@@ -58,6 +58,14 @@ impl Faults {
         self.status = self.status.or(others.status);
     }
 
+    /// The same, with what speaks of no field beside `field`.
+    pub(in crate::portal) fn on(mut self, field: &str) -> Self {
+        for fault in std::mem::take(&mut self.whole) {
+            self.add(field, fault);
+        }
+        self
+    }
+
     /// What is wrong with `field`.
     pub(in crate::portal) fn of(&self, field: &str) -> &[String] {
         self.by_field.get(field).map_or(&[], Vec::as_slice)

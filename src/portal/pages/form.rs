@@ -102,6 +102,18 @@ impl Fields {
         }
     }
 
+    /// The moment in a field of a form that has several, of which this is number `index`, counted from 0: each sends the
+    /// offset of its own day.
+    pub(in crate::portal) fn moment_of(&self, name: &str, index: usize, faults: &mut Faults) -> Option<Timestamp> {
+        let text = self.filled(name)?;
+        let offset = self.all("offset").nth(index).map(str::trim).filter(|offset| !offset.is_empty());
+        let at = moment(text, offset.unwrap_or("+00:00"));
+        if at.is_none() {
+            faults.add(name, format!("`{text}` is not a date and time like `2026-11-23T08:30`"));
+        }
+        at
+    }
+
     /// Makes the same form, sent twice, one command: its hidden field [`once`] with all that was filled in. A form that was
     /// changed and sent again is another command.
     pub(in crate::portal) fn idempotency(&self, about: &str) -> Option<Idempotency> {

@@ -157,8 +157,8 @@ fn request(desk: &Desk, case: &Activation) -> Markup {
 fn before(desk: &Desk) -> Result<Markup, Problem> {
     let filter = ActivationFilter {
         principal: Some(desk.viewer.identity().principal.clone()),
-        role: None,
         phase: Some(PhaseName::Ended),
+        ..ActivationFilter::default()
     };
     let mut last: Vec<domain::Activation> = Vec::new();
     for listed in desk.reader().activations(&filter, None, LOOKED_BACK_MAX)? {

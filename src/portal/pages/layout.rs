@@ -9,6 +9,8 @@ use crate::domain::time::Timestamp;
 use crate::portal::SignIn;
 use crate::portal::desk::Desk;
 use crate::portal::pages::asset;
+use crate::portal::pages::parts::badge::Tone;
+use crate::portal::pages::parts::notice::notice;
 use crate::portal::pages::parts::party;
 use crate::portal::problem::Problem;
 
@@ -32,6 +34,8 @@ pub(in crate::portal) struct Frame {
     waiting: usize,
     sign_in: SignIn,
     now: Timestamp,
+    /// What must be known before anything is asked for.
+    trouble: Option<String>,
 }
 
 /// Who is signed in, to be read.
@@ -66,14 +70,15 @@ impl Frame {
             }),
             places,
             waiting: desk.reader().inbox(identity, None, WAITING_MAX)?.len(),
-            sign_in: desk.portal.shared.parts.settings.sign_in,
+            sign_in: desk.portal.sign_in(),
             now: viewer.now(),
+            trouble: desk.portal.trouble(),
         })
     }
 
     /// The frame for somebody unknown.
     pub(in crate::portal) fn outside(now: Timestamp) -> Self {
-        Self { visitor: None, places: Vec::new(), waiting: 0, sign_in: SignIn::Absent, now }
+        Self { visitor: None, places: Vec::new(), waiting: 0, sign_in: SignIn::Absent, now, trouble: None }
     }
 
     fn header(&self, here: Option<Place>) -> Markup {
@@ -173,6 +178,7 @@ impl<'p> Page<'p> {
                 body {
                     (frame.header(self.place))
                     main #main tabindex="-1" {
+                        @if let Some(trouble) = &frame.trouble { (notice(Tone::Bad, &html! { p { (trouble) } })) }
                         h1 { (self.title) }
                         (self.body)
                     }

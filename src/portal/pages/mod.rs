@@ -2,20 +2,27 @@
 //! the API.
 
 mod activate;
+mod approvals;
 pub(in crate::portal) mod asset;
+mod assignments;
 mod eligible;
 pub(in crate::portal) mod entry;
 pub(in crate::portal) mod fault;
 pub(in crate::portal) mod form;
+mod history;
 mod home;
 pub(in crate::portal) mod layout;
 mod outside;
 pub(in crate::portal) mod parts;
 pub(in crate::portal) mod problem;
 mod request;
+mod roles;
 pub(in crate::portal) mod rules;
+mod sign_in;
 pub(in crate::portal) mod story;
 mod wish;
+
+pub(in crate::portal) use outside::shell::leads_back;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -26,6 +33,8 @@ use crate::portal::pages::request::act;
 /// Every page.
 pub(super) fn router() -> Router<Portal> {
     Router::new()
+        .merge(assignments::router())
+        .merge(history::router())
         .route("/", get(home::page))
         .route("/activate", get(activate::page).post(activate::send))
         .route("/activations/{id}", get(request::page))
@@ -35,5 +44,13 @@ pub(super) fn router() -> Router<Portal> {
         .route("/activations/{id}/revoke", post(act::revoke))
         .route("/activations/{id}/approve", post(act::approve))
         .route("/activations/{id}/deny", post(act::deny))
+        .route("/approvals", get(approvals::page).post(approvals::decide))
+        .route("/roles", get(roles::page))
+        .route("/roles/{app}/{role}", get(roles::one))
         .route("/assets/{name}", get(asset::serve))
+        .route("/sign-in", get(sign_in::begin))
+        .route("/callback", get(sign_in::finish))
+        .route("/sign-out", get(sign_in::ask_to_sign_out).post(sign_in::sign_out))
+        .route("/signed-out", get(sign_in::signed_out))
+        .route("/backchannel-logout", post(sign_in::notice))
 }

@@ -4,10 +4,10 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode, header};
 use maud::{Markup, html};
 
-use crate::portal::Portal;
 use crate::portal::pages::fault::sentence;
 use crate::portal::pages::layout::{Frame, Page};
 use crate::portal::problem::{Code, Problem};
+use crate::portal::{Portal, SignIn};
 
 /// Whether whoever asks for `path` reads pages: a browser that goes somewhere, outside the API.
 pub(in crate::portal) fn is_for_a_page(path: &str, headers: &HeaderMap) -> bool {
@@ -33,7 +33,11 @@ fn page(problem: &Problem, portal: &Portal) -> Response {
     let body = html! {
         p .lead { (sentence(problem.detail())) }
         p { (remedy(problem)) }
-        p { a .button.side href="/" { "Go to Home" } }
+        @if problem.status() == StatusCode::UNAUTHORIZED && portal.sign_in() == SignIn::Offered {
+            p { a .button.main href="/sign-in?return_to=%2F" { "Sign in" } }
+        } @else {
+            p { a .button.side href="/" { "Go to Home" } }
+        }
         p .dim { "Code " code { (problem.code()) } " · status " (problem.status().as_u16()) }
     };
     let page = Page::new(problem.title(), body).status(problem.status());

@@ -18,7 +18,7 @@ pub(in crate::portal) fn story(entries: &[Entry], names: &IssuerNames, now: Time
             @for (index, entry) in entries.iter().enumerate() {
                 // what was typed stands beside the first record of its command
                 @let first = !entries.iter().take(index).any(|earlier| earlier.command == entry.command);
-                @if let Some((tone, line)) = line(&entry.event) {
+                @if let Some((tone, line)) = told(&entry.event) {
                     li class=(tone.class()) {
                         (line)
                         @if first { (by(entry, names)) }
@@ -33,7 +33,12 @@ pub(in crate::portal) fn story(entries: &[Entry], names: &IssuerNames, now: Time
     }
 }
 
-fn line(event: &Event) -> Option<(Tone, Markup)> {
+/// What an event of a case says; nothing for others.
+pub(in crate::portal) fn line(event: &Event) -> Option<Markup> {
+    told(event).map(|(_, line)| line)
+}
+
+fn told(event: &Event) -> Option<(Tone, Markup)> {
     let told = match event {
         Event::ActivationRequested { requested, .. } => (Tone::Plain, html! { "Requested " (asked(requested)) }),
         Event::ActivationDecided { choice: Choice::Approve, adjusted, .. } => {

@@ -2,6 +2,7 @@
 
 use crate::clock::parse_span;
 use crate::domain::command::Command;
+use crate::domain::event as told;
 use crate::domain::id::ActivationId;
 use crate::domain::policy::RolePolicy;
 use crate::domain::role::RoleId;
@@ -10,6 +11,7 @@ use crate::portal::pages::fault::Faults;
 use crate::portal::pages::form::{Fields, ONCE, url};
 use crate::portal::pages::parts::time;
 use crate::portal::pages::rules::presets;
+use crate::portal::wire::wanted::Wanted;
 
 /// The form as it is filled in.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +19,8 @@ pub(super) struct Wish {
     pub(super) role: String,
     /// Where to go once the role is held.
     pub(super) return_to: String,
+    /// The method of the request that was denied there; empty is `GET`.
+    pub(super) method: String,
     /// The chosen preset, or `other`.
     pub(super) preset: String,
     /// Any other length.
@@ -35,8 +39,8 @@ pub(super) struct Read {
 }
 
 /// The fields of the form.
-pub(super) const FIELDS: [&str; 9] =
-    ["role", "return_to", "preset", "duration", "starts_at", "offset", "justification", "ticket", ONCE];
+pub(super) const FIELDS: [&str; 10] =
+    ["role", "return_to", "method", "preset", "duration", "starts_at", "offset", "justification", "ticket", ONCE];
 /// Those beside which faults can be told.
 pub(super) const TOLD: [&str; 4] = ["duration", "starts_at", "justification", "ticket"];
 /// The preset that stands for the length in the text beside it.
@@ -54,6 +58,7 @@ impl Wish {
         let wish = Self {
             role: fields.text("role").trim().to_owned(),
             return_to: fields.text("return_to").to_owned(),
+            method: fields.text("method").trim().to_owned(),
             preset: fields.text("preset").to_owned(),
             duration: fields.text("duration").to_owned(),
             starts_at,
@@ -85,6 +90,7 @@ impl Wish {
         let pairs = [
             ("role", self.role.as_str()),
             ("return_to", &self.return_to),
+            ("method", &self.method),
             ("duration", duration),
             ("starts_at", &self.starts_at),
             ("justification", &self.justification),
@@ -94,7 +100,7 @@ impl Wish {
     }
 
     /// The command that asks for it.
-    pub(super) fn command(&self, id: ActivationId, role: RoleId, read: Read) -> Command {
+    pub(super) fn command(&self, id: ActivationId, role: RoleId, read: Read, gate_urls: &[String]) -> Command {
         let filled = |text: &str| Some(text).filter(|text| !text.trim().is_empty()).map(str::to_owned);
         Command::RequestActivation {
             id,
@@ -103,7 +109,17 @@ impl Wish {
             starts_at: read.starts_at,
             justification: filled(&self.justification),
             ticket: filled(self.ticket.trim()),
+            wanted: self.wanted(gate_urls),
         }
+    }
+}
+
+impl Wish {
+    /// The request that was denied, when a link brought it along; one that leads to no gate is nobody's.
+    fn wanted(&self, gate_urls: &[String]) -> Option<told::Wanted> {
+        let method = if self.method.is_empty() { "GET" } else { &self.method };
+        let wanted = Wanted { method: method.to_owned(), url: self.return_to.clone() };
+        wanted.read(gate_urls).ok()
     }
 }
 

@@ -231,6 +231,7 @@ impl From<SubmitError> for Problem {
             SubmitError::Refused(refusals) => return refusals.into(),
             SubmitError::Busy => Kind::BUSY,
             SubmitError::Unavailable => Kind::UNAVAILABLE,
+            SubmitError::DiskFull => Kind::DISK_FULL,
             SubmitError::ClockBehind => Kind::CLOCK_BEHIND,
             SubmitError::Doubted(_) => Kind::JOURNAL_DOUBTED,
             SubmitError::NotDurable => Kind::NOT_DURABLE,
@@ -256,7 +257,7 @@ impl From<AuthnError> for Problem {
                 tracing::debug!(reason, "a token was refused at the portal");
                 Self::new(Kind::INVALID_TOKEN, INVALID_TOKEN).challenge(HeaderValue::from_static(BAD_TOKEN))
             }
-            AuthnError::KeysUnavailable => {
+            AuthnError::KeysUnavailable | AuthnError::SessionUnavailable => {
                 Self::new(Kind::KEYS_UNAVAILABLE, error.to_string()).retry_after(PAUSE_SECONDS)
             }
             AuthnError::Overloaded => Self::new(Kind::OVERLOADED, error.to_string()).retry_after(PAUSE_SECONDS),

@@ -52,6 +52,7 @@ kinds! {
     TIMEOUT = "timeout", SERVICE_UNAVAILABLE, "No answer in time";
     BUSY = "busy", SERVICE_UNAVAILABLE, "Too many commands are waiting";
     UNAVAILABLE = "unavailable", SERVICE_UNAVAILABLE, "The journal cannot be used";
+    DISK_FULL = "disk_full", SERVICE_UNAVAILABLE, "No room left to grant anything";
     CLOCK_BEHIND = "clock_behind", SERVICE_UNAVAILABLE, "The clock lies behind the journal";
     JOURNAL_DOUBTED = "journal_doubted", SERVICE_UNAVAILABLE, "The journal is not the one that was anchored";
     NOT_DURABLE = "not_durable", SERVICE_UNAVAILABLE, "In force, but not yet durable";

@@ -219,6 +219,7 @@ fn what_the_world_does_is_answered_with_a_time_to_come_back() {
     for (error, code) in [
         (SubmitError::Busy, "busy"),
         (SubmitError::Unavailable, "unavailable"),
+        (SubmitError::DiskFull, "disk_full"),
         (SubmitError::ClockBehind, "clock_behind"),
         (SubmitError::Doubted("it ends too early".into()), "journal_doubted"),
         (SubmitError::NotDurable, "not_durable"),

@@ -27,8 +27,11 @@ DELETE /api/v1/active-assignments/{id}
 GET /api/v1/active-assignments/{id}
 PATCH /api/v1/active-assignments/{id}
 GET /api/v1/audit
+POST /api/v1/audit/anchors
+GET /api/v1/audit/checkpoint
 GET /api/v1/audit/export
 GET /api/v1/audit/head
+GET /api/v1/backup
 GET /api/v1/eligible-assignments
 POST /api/v1/eligible-assignments
 DELETE /api/v1/eligible-assignments/{id}
@@ -36,6 +39,7 @@ GET /api/v1/eligible-assignments/{id}
 PATCH /api/v1/eligible-assignments/{id}
 GET /api/v1/events
 GET /api/v1/me
+POST /api/v1/principals/{principal}/erase
 DELETE /api/v1/principals/{principal}/lock
 POST /api/v1/principals/{principal}/lock
 POST /api/v1/principals/{principal}/revoke-credentials

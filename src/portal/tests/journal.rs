@@ -107,14 +107,14 @@ async fn uses_are_shown_with_the_case_they_were_made_under() {
         activation: id(&held).parse().unwrap(),
         principal: Principal::new(ISSUER, "ada"),
         at: world.clock.reading(),
-        request_id: format!("r{number}"),
-        method: "GET".to_owned(),
-        host: "shop.example".to_owned(),
-        path: format!("/vault/{number}"),
-        route: "vault".to_owned(),
+        request_id: format!("r{number}").into(),
+        method: "GET".into(),
+        host: "shop.example".into(),
+        path: format!("/vault/{number}").into(),
+        route: "vault".into(),
     };
     for number in 1..=3 {
-        world.recorder.record(used(number)).await.unwrap();
+        world.recorder.record(&used(number)).await.unwrap();
     }
     let path = format!("/uses?activation={}&limit=2", id(&held));
     let first = loop {

@@ -29,8 +29,8 @@ use crate::domain::principal::{Group, Party, Principal};
 use crate::domain::role::RoleId;
 use crate::domain::time::{Span, Timestamp};
 use crate::identity::names::IssuerNames;
-use crate::identity::{Authenticator, IssuerSettings, KeySource, Settings as IdentitySettings};
-use crate::portal::{Limits, Parts, Portal, RoutesByRole, Settings, SignIn, router};
+use crate::identity::{Authenticator, IssuerSettings, KeySource, Settings as IdentitySettings, SignIns};
+use crate::portal::{Limits, Parts, Portal, RoutesByRole, Settings, router};
 use crate::standings::Standings;
 use crate::store;
 use crate::telemetry::Metrics;
@@ -106,6 +106,7 @@ impl World {
             writer::start(opened.appender, standings.clone(), clock.clone(), writer_settings, &metrics).unwrap();
         let key = Ed25519KeyPair::generate().unwrap();
         let authenticator = authenticator(&folder, &key, &clock, &metrics);
+        let (sign_ins, _) = SignIns::new(authenticator.clone(), folder.path().join("store.sessions")).unwrap();
         let (recorder, uses, _) = uses::start(&folder.path().join("uses.redb"), &metrics).unwrap();
         let stop = CancellationToken::new();
         let names = IssuerNames::new([("demo".into(), ISSUER.into())]);
@@ -122,14 +123,15 @@ impl World {
             reader: opened.reader,
             standings,
             authenticator,
+            sign_ins,
             names: Arc::new(ArcSwap::from_pointee(names)),
             policies,
             routes: Arc::new(ArcSwap::from_pointee(RoutesByRole::from([(role(VAULT), vec!["/vault/**".to_owned()])]))),
+            paces: Arc::default(),
             clock,
             settings: Settings {
                 public_url: PORTAL.to_owned(),
                 gate_urls: vec!["https://shop.example".to_owned()],
-                sign_in: SignIn::Absent,
                 limits,
             },
             stop: stop.clone(),
@@ -269,6 +271,7 @@ impl World {
             starts_at: None,
             justification: Some(WHY.to_owned()),
             ticket: None,
+            wanted: None,
         };
         let mut records = 0;
         for command in [request, Command::Deactivate { id }] {

@@ -11,6 +11,7 @@ use crate::identity::names::IssuerNames;
 use crate::portal::problem::{ErrorItem, ProblemBody};
 use crate::portal::wire::common::{Choice, Ending, Requested, Window, named};
 use crate::portal::wire::text::{Instant, Length, RoleName};
+use crate::portal::wire::wanted::Wanted;
 use crate::store::Entry;
 
 /// Asks to activate a role.
@@ -31,6 +32,9 @@ pub(in crate::portal) struct ActivationRequest {
     /// A ticket that says more.
     #[serde(default)]
     pub(in crate::portal) ticket: Option<String>,
+    /// The request that was denied for want of the role; approvers are shown it.
+    #[serde(default)]
+    pub(in crate::portal) wanted: Option<Wanted>,
 }
 
 /// Approves or denies what waits in a case.
@@ -150,6 +154,9 @@ pub(in crate::portal) struct Activation {
     pub(in crate::portal) justification: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::portal) ticket: Option<String>,
+    /// The request that was denied for want of the role, as the requester says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::portal) wanted: Option<Wanted>,
     /// What was typed with the request is erased.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(in crate::portal) erased: bool,
@@ -301,6 +308,7 @@ impl Activation {
             },
             justification: asked.and_then(|detail| detail.justification.clone()),
             ticket: asked.and_then(|detail| detail.ticket.clone()),
+            wanted: asked.and_then(|detail| detail.wanted.as_ref()).map(Wanted::from),
             erased: request.is_some_and(|entry| is_erased(entry, records)),
             policy: case.terms.policy.to_string(),
         }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::activation as cases;
+use crate::domain::event as events;
 use crate::domain::policy as rules;
 use crate::domain::principal as who;
 use crate::domain::time as moments;
@@ -11,7 +12,7 @@ use crate::identity::names::IssuerNames;
 use crate::portal::wire::text::{Instant, Length};
 
 /// How a case ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::portal) enum Ending {
     /// Refused by approvers.
@@ -127,6 +128,19 @@ pub(in crate::portal) enum Allowance {
     Forbidden,
 }
 
+/// Records one after the other, both ends included.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::portal) struct RecordRun {
+    first: u64,
+    last: u64,
+}
+
+impl From<&events::RecordRun> for RecordRun {
+    fn from(run: &events::RecordRun) -> Self {
+        Self { first: run.first, last: run.last }
+    }
+}
+
 impl From<cases::Ending> for Ending {
     fn from(ending: cases::Ending) -> Self {
         match ending {
@@ -138,6 +152,21 @@ impl From<cases::Ending> for Ending {
             cases::Ending::Expired => Self::Expired,
             cases::Ending::EligibilityLost => Self::EligibilityLost,
             cases::Ending::Locked => Self::Locked,
+        }
+    }
+}
+
+impl From<Ending> for cases::Ending {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Denied => Self::Denied,
+            Ending::Cancelled => Self::Cancelled,
+            Ending::Lapsed => Self::Lapsed,
+            Ending::Deactivated => Self::Deactivated,
+            Ending::Revoked => Self::Revoked,
+            Ending::Expired => Self::Expired,
+            Ending::EligibilityLost => Self::EligibilityLost,
+            Ending::Locked => Self::Locked,
         }
     }
 }

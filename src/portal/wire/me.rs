@@ -73,6 +73,11 @@ pub(in crate::portal) struct EligibleRole {
 pub(in crate::portal) struct PendingRole {
     pub(in crate::portal) role: RoleName,
     pub(in crate::portal) activation: String,
+    pub(in crate::portal) requested_at: Instant,
+    /// The open stage, counted from 0.
+    pub(in crate::portal) stage: u32,
+    /// How many stages there are.
+    pub(in crate::portal) stages: u32,
     pub(in crate::portal) lapses_at: Instant,
 }
 
@@ -135,6 +140,9 @@ impl Me {
             standing.pending.iter().filter(move |pending| now < pending.lapses_at).map(|pending| PendingRole {
                 role: RoleName(pending.role.clone()),
                 activation: pending.activation.to_string(),
+                requested_at: Instant(pending.requested_at),
+                stage: pending.progress.stage,
+                stages: pending.progress.stages,
                 lapses_at: Instant(pending.lapses_at),
             })
         });

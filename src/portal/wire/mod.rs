@@ -8,6 +8,8 @@ pub(super) mod record;
 pub(super) mod role;
 pub(super) mod text;
 pub(super) mod used;
+pub(super) mod verification;
+pub(super) mod wanted;
 
 use serde::Serialize;
 use utoipa::ToSchema;

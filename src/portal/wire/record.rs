@@ -11,9 +11,12 @@ use crate::identity::names::IssuerNames;
 use crate::journal::PublicKey;
 use crate::portal::sight::Viewer;
 use crate::portal::wire::assignment::{Assignment, AssignmentEnding};
-use crate::portal::wire::common::{Allowance, Choice, Ending, Extend, Lengths, Requested, SignIn, Stage, Window};
+use crate::portal::wire::common::{
+    Allowance, Choice, Ending, Extend, Lengths, RecordRun, Requested, SignIn, Stage, Window,
+};
 use crate::portal::wire::me::Assurance;
 use crate::portal::wire::text::{Instant, RoleName};
+use crate::portal::wire::wanted::Wanted;
 use crate::store::{Entry, Head};
 
 /// One record of the journal, for people to read; the export holds the exact bytes.
@@ -81,6 +84,8 @@ pub(in crate::portal) struct Detail {
     justification: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ticket: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wanted: Option<Wanted>,
 }
 
 /// What happened.
@@ -191,13 +196,6 @@ pub(in crate::portal) enum Event {
     },
 }
 
-/// Records one after the other, both ends included.
-#[derive(Debug, Serialize, ToSchema)]
-pub(in crate::portal) struct RecordRun {
-    first: u64,
-    last: u64,
-}
-
 /// What decides one case, frozen when it began.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::portal) struct Terms {
@@ -287,6 +285,7 @@ impl Record {
                 mail: detail.mail.clone().filter(|_| in_full),
                 justification: detail.justification.clone(),
                 ticket: detail.ticket.clone(),
+                wanted: detail.wanted.as_ref().map(Wanted::from),
             }),
             erased: entry.erased,
             hash: HEXLOWER.encode(&entry.sealed.hash),
@@ -383,7 +382,7 @@ impl Event {
             domain::Event::NotesErased { principal, count, records } => Self::NotesErased {
                 principal: short(principal),
                 count: *count,
-                records: records.iter().map(|run| RecordRun { first: run.first, last: run.last }).collect(),
+                records: records.iter().map(RecordRun::from).collect(),
             },
         }
     }

@@ -24,17 +24,17 @@ pub(in crate::portal) struct Use {
 }
 
 impl Use {
-    pub(in crate::portal) fn of(number: u64, used: &uses::Use, names: &IssuerNames) -> Self {
+    pub(in crate::portal) fn of(number: u64, used: &uses::Use<'_>, names: &IssuerNames) -> Self {
         Self {
             number,
             activation: used.activation.to_string(),
             principal: names.of_principal(&used.principal),
             at: Instant(used.at),
-            request_id: used.request_id.clone(),
-            method: used.method.clone(),
-            host: used.host.clone(),
-            path: used.path.clone(),
-            route: used.route.clone(),
+            request_id: used.request_id.to_string(),
+            method: used.method.to_string(),
+            host: used.host.to_string(),
+            path: used.path.to_string(),
+            route: used.route.to_string(),
         }
     }
 }

@@ -20,8 +20,15 @@ impl Links {
     pub fn activation(&self, curable: &Curable, canonical: Option<&Canonical>) -> String {
         let portal = self.portal_url.trim_end_matches('/');
         let back = canonical.and_then(|canonical| self.back_to(canonical));
-        let back = back.map(|url| format!("return_to={}", encode(&url)));
-        match (&curable.pending, back) {
+        let back = back.map(|url| {
+            // what was asked for is a page unless it says otherwise
+            let method = canonical
+                .map(|canonical| canonical.method.as_str())
+                .filter(|method| !matches!(*method, "GET" | "HEAD"));
+            let method = method.map(|method| format!("method={}&", encode(method))).unwrap_or_default();
+            format!("{method}return_to={}", encode(&url))
+        });
+        match (curable.pending.as_ref().map(|pending| pending.activation), back) {
             (Some(activation), None) => format!("{portal}/activations/{activation}"),
             (Some(activation), Some(back)) => format!("{portal}/activations/{activation}?{back}"),
             (None, None) => format!("{portal}/activate?role={}", encode(curable.role.as_str())),
@@ -31,7 +38,7 @@ impl Links {
 
     /// The address that was asked for, at this gate: its configured URL and the path and query as decided on. A long query
     /// is left out, and a long path altogether, so that the link still fits.
-    fn back_to(&self, canonical: &Canonical) -> Option<String> {
+    pub(super) fn back_to(&self, canonical: &Canonical) -> Option<String> {
         let gate = self.gate_url.trim_end_matches('/');
         let target = canonical.target();
         [target.as_str(), target.path()]

@@ -7,7 +7,9 @@
 mod audience;
 mod challenge;
 mod links;
+mod onward;
 mod problem;
+mod sheet;
 mod telling;
 #[cfg(test)]
 mod tests;
@@ -17,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-    REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    LOCATION, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{Response, StatusCode};
 use http_body_util::Full;
@@ -27,11 +29,15 @@ pub use audience::{Audience, Body, Form};
 pub use links::Links;
 
 use crate::domain::authorize::Denial;
+use crate::domain::pace::Paces;
+use crate::domain::policy::Policies;
+use crate::domain::rule::Demand;
 use crate::domain::time::Timestamp;
 use crate::identity::AuthnError;
+use crate::identity::names::IssuerNames;
 use crate::proxy::canonical::{BadRequest, Canonical};
-use crate::proxy::page::{self, Page, Step};
-use telling::{Telling, Way};
+use crate::proxy::page;
+use telling::Telling;
 
 /// Why a request is not answered by the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +121,9 @@ impl From<AuthnError> for Refused {
         match error {
             AuthnError::AmbiguousCredential => Self::AmbiguousCredential,
             AuthnError::InvalidToken(_) => Self::InvalidToken,
-            AuthnError::KeysUnavailable => Self::Unavailable { retry_after: KEYS_RETRY_AFTER },
+            AuthnError::KeysUnavailable | AuthnError::SessionUnavailable => {
+                Self::Unavailable { retry_after: KEYS_RETRY_AFTER }
+            }
             AuthnError::Overloaded => Self::Overloaded { retry_after: OVERLOAD_RETRY_AFTER },
         }
     }
@@ -134,6 +142,16 @@ pub struct Occasion<'a> {
     pub request_id: &'a str,
     /// When.
     pub now: Timestamp,
+    /// Whether a browser may be sent away to sign in.
+    pub signs_in: bool,
+    /// What the route demands, when it is known.
+    pub demand: Option<&'a Demand>,
+    /// Settings of all roles.
+    pub policies: &'a Policies,
+    /// How fast each role is decided on.
+    pub paces: &'a Paces,
+    /// Names of issuers.
+    pub names: &'a IssuerNames,
 }
 
 /// The answer to a refused request.
@@ -151,6 +169,10 @@ pub fn refuse(refused: &Refused, occasion: &Occasion<'_>) -> Response<Full<Bytes
     if occasion.audience.form == Form::Grpc {
         return trailers_only(&telling, headers);
     }
+    if let Some((status, location)) = onward::to_sign_in(refused, occasion) {
+        insert(&mut headers, LOCATION, &location);
+        return answer(status, headers, Vec::new());
+    }
     let retry_after = refused.retry_after().map(whole_seconds);
     if let Some(seconds) = retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -166,7 +188,7 @@ pub fn refuse(refused: &Refused, occasion: &Occasion<'_>) -> Response<Full<Bytes
             insert(&mut headers, CONTENT_SECURITY_POLICY, &page::CONTENT_SECURITY_POLICY);
             headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
             headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-            ("text/html; charset=utf-8", page(refused, &telling, occasion).render().into_bytes())
+            ("text/html; charset=utf-8", sheet::page(refused, &telling, occasion).render().into_bytes())
         }
         Form::Kubernetes => ("application/json", problem::status(&telling, retry_after)),
         Form::Api | Form::Grpc => ("application/problem+json", problem::problem(refused, &telling, occasion)),
@@ -192,48 +214,6 @@ fn trailers_only(telling: &Telling, mut headers: HeaderMap) -> Response<Full<Byt
     answer(StatusCode::OK, headers, Vec::new())
 }
 
-fn page<'a>(refused: &Refused, telling: &Telling, occasion: &Occasion<'a>) -> Page<'a> {
-    let mut page = Page {
-        title: telling.title,
-        sentences: vec![sentence(&telling.detail)],
-        steps: Vec::new(),
-        request_id: occasion.request_id,
-    };
-    match refused {
-        Refused::Denied(Denial::Requestable(roles)) => {
-            page.sentences = roles.iter().map(|curable| sentence(&telling::state(curable))).collect();
-            page.sentences.extend(occasion.canonical.map(|canonical| format!("You asked for `{}`.", canonical.path())));
-            for curable in roles {
-                let way = Way::of(curable, &occasion.links.portal_url);
-                let label = match way {
-                    Way::Request(_) => format!("Activate {}", curable.role),
-                    Way::Wait => format!("See how {} stands", curable.role),
-                };
-                page.steps.push(Step::Link { label, url: occasion.links.activation(curable, occasion.canonical) });
-                if let Way::Request(command) = way {
-                    page.steps.push(Step::Command(command));
-                }
-            }
-        }
-        Refused::Denied(Denial::NotSignedIn) => {
-            page.sentences = vec!["This address wants to know who you are.".to_owned(), NO_SIGN_IN.to_owned()];
-        }
-        Refused::InvalidToken | Refused::Denied(Denial::CredentialRevoked) => {
-            page.sentences.push(NO_SIGN_IN.to_owned())
-        }
-        _ => {}
-    }
-    page
-}
-
-/// A message as a sentence for a page.
-fn sentence(detail: &str) -> String {
-    let mut letters = detail.chars();
-    let capital = letters.next().map(|first| first.to_ascii_uppercase());
-    let text: String = capital.into_iter().chain(letters).collect();
-    format!("{text}.")
-}
-
 fn answer(status: StatusCode, headers: HeaderMap, body: Vec<u8>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
@@ -248,8 +228,6 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-const NO_SIGN_IN: &str = "This gate has no sign-in page of its own. Open the address through your organisation's sign-in, or \
-    use a program that sends an access token, such as curl with a header `Authorization: Bearer TOKEN`.";
 /// Everything that [`Audience::of`] and the verdict look at.
 const VARY_ON: &str = "Accept, Authorization, Content-Type, Cookie, Sec-Fetch-Mode, Upgrade, User-Agent";
 const NOT_IN_GRPC_MESSAGE: &AsciiSet = &CONTROLS.add(b'%');

@@ -7,6 +7,7 @@ use crate::clock::format_rfc3339;
 use crate::domain::authorize::{Curable, Denial};
 use crate::domain::policy::AssuranceRule;
 use crate::domain::time::Span;
+use crate::identity::words;
 use crate::proxy::denial::telling::{Telling, Way};
 use crate::proxy::denial::{Occasion, Refused};
 
@@ -38,6 +39,24 @@ struct Needed {
     pending: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     starts_at: Option<String>,
+    /// What the role opens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    /// Who must agree, in words; left out where nobody has to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<String>,
+    /// The usual time to a decision, a span.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usual_decision: Option<String>,
+    /// The longest activation, a span.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_max: Option<String>,
+    /// Since when the request waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requested_at: Option<String>,
+    /// When the request no longer waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lapses_at: Option<String>,
     /// What to type; not there while there is nothing to ask for.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_command: Option<String>,
@@ -140,10 +159,19 @@ fn json(document: &impl Serialize) -> Vec<u8> {
 }
 
 fn needed(curable: &Curable, occasion: &Occasion<'_>) -> Needed {
+    let policy = occasion.policies.role(&curable.role);
+    let approval = policy.and_then(|policy| words::approval(&policy.approval, occasion.names));
+    let pace = occasion.paces.of(&curable.role).filter(|_| approval.is_some());
     Needed {
+        description: policy.map(|policy| policy.description.clone()).filter(|text| !text.is_empty()),
+        approval,
+        usual_decision: pace.map(|pace| pace.about().to_string()),
+        duration_max: policy.map(|policy| policy.activation.max.to_string()),
+        requested_at: curable.pending.as_ref().map(|pending| format_rfc3339(pending.requested_at)),
+        lapses_at: curable.pending.as_ref().map(|pending| format_rfc3339(pending.lapses_at)),
         role: curable.role.to_string(),
         activation_url: occasion.links.activation(curable, occasion.canonical),
-        pending: curable.pending.map(|activation| activation.to_string()),
+        pending: curable.pending.as_ref().map(|pending| pending.activation.to_string()),
         starts_at: curable.starts_at.map(format_rfc3339),
         request_command: match Way::of(curable, &occasion.links.portal_url) {
             Way::Request(command) => Some(command),

@@ -212,7 +212,8 @@ fn curable(curable: &Curable, portal_url: &str) -> String {
 pub(super) fn state(curable: &Curable) -> String {
     let role = &curable.role;
     match (&curable.pending, curable.starts_at) {
-        (Some(activation), _) => {
+        (Some(pending), _) => {
+            let activation = pending.activation;
             format!("your request `{activation}` for role `{role}` waits for approval; try again once it is approved")
         }
         (None, Some(starts_at)) => {

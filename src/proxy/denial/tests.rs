@@ -6,7 +6,13 @@ use http_body_util::BodyExt;
 use super::*;
 use crate::domain::authorize::Curable;
 use crate::domain::id::ActivationId;
-use crate::domain::policy::{AssuranceGap, AssuranceRule};
+use crate::domain::pace::Pace;
+use crate::domain::policy::{
+    ActivationLimits, ApprovalRule, AssignmentLimits, AssuranceGap, AssuranceRule, ExtensionRule, JustificationRule,
+    Need, PendingLimits, Permanence, PolicyRevision, RolePolicy, Stage, TicketRule,
+};
+use crate::domain::principal::{Group, Party};
+use crate::domain::standing::{Pending, Progress};
 use crate::domain::time::Span;
 use crate::proxy::canonical::{CanonicalSettings, canonicalise};
 
@@ -26,9 +32,19 @@ fn curable(role: &str) -> Curable {
     Curable { role: role.parse().unwrap(), pending: None, starts_at: None }
 }
 
+fn waiting(role: &str) -> Pending {
+    Pending {
+        activation: ActivationId::from_random([7; 16]),
+        role: role.parse().unwrap(),
+        requested_at: Timestamp::from_seconds(0),
+        progress: Progress { stage: 0, stages: 2, agreed: 0, quorum: 1 },
+        lapses_at: Timestamp::from_seconds(86_400),
+    }
+}
+
 fn kinds() -> Vec<(&'static str, Refused)> {
     let retry_after = Duration::from_millis(2_500);
-    let pending = Curable { pending: Some(ActivationId::from_random([7; 16])), ..curable("shop/vault-reader") };
+    let pending = Curable { pending: Some(waiting("shop/vault-reader")), ..curable("shop/vault-reader") };
     let scheduled = Curable { starts_at: Some(Timestamp::from_seconds(86_400)), ..curable("shop/vault-reader") };
     let step_up = |acr: &[&str], mfa: &[&str], max_age, gaps: &[AssuranceGap]| {
         let text = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
@@ -71,18 +87,82 @@ fn kinds() -> Vec<(&'static str, Refused)> {
     ]
 }
 
+/// Settings of `shop/vault-reader`; of other roles nothing is known.
+fn policies() -> Policies {
+    let limits = AssignmentLimits { permanent: Permanence::Allowed, max: Span::days(365) };
+    let leads = Party::from(Group::new("https://id.test", "leads"));
+    let vault = RolePolicy {
+        role: "shop/vault-reader".parse().unwrap(),
+        description: "read the vault <b>at night</b>".to_owned(),
+        revision: PolicyRevision::new("aa"),
+        activation: ActivationLimits {
+            min: Span::minutes(5),
+            max: Span::hours(2),
+            default: Span::hours(1),
+            total_max: Span::hours(24),
+            start_ahead_max: Span::days(7),
+        },
+        justification: JustificationRule { need: Need::Required, ..JustificationRule::default() },
+        ticket: TicketRule { need: Need::Required, pattern: None },
+        assurance: AssuranceRule { mfa_amr: vec!["otp".to_owned()], ..AssuranceRule::default() },
+        approval: ApprovalRule {
+            stages: vec![Stage { approvers: vec![leads], quorum: 1, deny_threshold: 1 }],
+            ..ApprovalRule::default()
+        },
+        extension: ExtensionRule::None,
+        pending_after: Span::hours(24),
+        eligible: limits,
+        active: limits,
+    };
+    Policies::new([vault], PendingLimits::default())
+}
+
+fn paces() -> Paces {
+    let mut paces = Paces::default();
+    let pace = Pace { median: Span::minutes(12), decided: 9 };
+    paces.set("shop/vault-reader".parse().unwrap(), Some(pace));
+    paces
+}
+
 fn answer_to(refused: &Refused, form: Form, body: Body) -> (StatusCode, HeaderMap, String) {
     let canonical = canonical("/vault/k?q=%26&r=1");
+    answer_with(refused, form, body, &canonical, &Demand::AnyRole(Vec::new()))
+}
+
+fn answer_with(
+    refused: &Refused,
+    form: Form,
+    body: Body,
+    canonical: &Canonical,
+    demand: &Demand,
+) -> (StatusCode, HeaderMap, String) {
     let occasion = Occasion {
         audience: Audience { form, body },
         links: &links(),
-        canonical: Some(&canonical),
+        canonical: Some(canonical),
         request_id: "req-1",
-        now: Timestamp::from_seconds(0),
+        now: Timestamp::from_seconds(600),
+        signs_in: false,
+        demand: Some(demand),
+        policies: &policies(),
+        paces: &paces(),
+        names: &IssuerNames::new([("demo".into(), "https://id.test".into())]),
     };
     let (parts, body) = refuse(refused, &occasion).into_parts();
     let body = futures_util::FutureExt::now_or_never(body.collect()).unwrap().unwrap().to_bytes();
     (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// Members by name, whichever order other crates ask `serde_json` to keep.
+fn sorted(json: serde_json::Value) -> serde_json::Value {
+    match json {
+        serde_json::Value::Object(members) => {
+            let members: std::collections::BTreeMap<_, _> = members.into_iter().collect();
+            members.into_iter().map(|(name, value)| (name, sorted(value))).collect()
+        }
+        serde_json::Value::Array(items) => items.into_iter().map(sorted).collect(),
+        other => other,
+    }
 }
 
 fn told(refused: &Refused, form: Form) -> String {
@@ -102,7 +182,7 @@ fn told(refused: &Refused, form: Form) -> String {
         .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
         .collect();
     let body = match serde_json::from_str::<serde_json::Value>(&body) {
-        Ok(json) => serde_json::to_string_pretty(&json).unwrap(),
+        Ok(json) => serde_json::to_string_pretty(&sorted(json)).unwrap(),
         Err(_) => body.split_once("</style>").map_or(String::new(), |(_, rest)| rest.replace("><", ">\n<")),
     };
     format!("{status}\n{}\n{body}\n", headers.join("\n"))
@@ -115,6 +195,69 @@ fn every_refusal_for_every_audience() {
             kinds().iter().map(|(name, refused)| format!("=== {name}\n{}", told(refused, form))).collect();
         insta::assert_snapshot!(format!("{form:?}"), all.join("\n"));
     }
+}
+
+#[test]
+fn the_page_says_what_a_role_takes_and_has_one_button() {
+    let page = |refused: &Refused| answer_to(refused, Form::Browser, Body::Sent).2;
+    let eligible = page(&Denial::Requestable(vec![curable("shop/vault-reader")]).into());
+    for told in [
+        "read the vault &lt;b&gt;at night&lt;/b&gt;",
+        "<code>GET /vault/k</code>",
+        "by anyone in demo:leads",
+        "about 12 minutes, as the last 9 decisions went",
+        "with a second factor",
+        "a reason and a ticket",
+        "2 hours",
+        "href=\"https://portal.test/activate?role=shop%2Fvault-reader&amp;return_to=https%3A%2F%2Fshop.test%2Fvault%2Fk",
+    ] {
+        assert!(eligible.contains(told), "{told}: {eligible}");
+    }
+    assert_eq!(eligible.matches("class=\"button").count(), 1);
+
+    let pending = Curable { pending: Some(waiting("shop/vault-reader")), ..curable("shop/vault-reader") };
+    let waits = page(&Denial::Requestable(vec![pending]).into());
+    for told in [
+        "stage 1 of 2, nobody has decided yet",
+        "1970-01-01 00:00 UTC (10 minutes ago)",
+        "1970-01-02 00:00 UTC (in 23 hours 50 minutes)",
+        "See how it stands",
+        "href=\"https://shop.test/vault/k?q=%26&amp;r=1\">Try again",
+    ] {
+        assert!(waits.contains(told), "{told}: {waits}");
+    }
+    assert!(!waits.contains("/activate?"), "{waits}");
+
+    let unknown = page(&Denial::Requestable(vec![curable("shop/other")]).into());
+    assert!(unknown.contains("Activate shop/other") && !unknown.contains("<dl>"), "{unknown}");
+}
+
+#[test]
+fn several_roles_are_a_choice_or_a_sum() {
+    let both: Refused = Denial::Requestable(vec![curable("shop/vault-reader"), curable("shop/other")]).into();
+    let canonical = canonical("/vault");
+    let page = |demand: &Demand| answer_with(&both, Form::Browser, Body::Sent, &canonical, demand).2;
+    let any = page(&Demand::AnyRole(Vec::new()));
+    assert!(any.contains("Any one of these roles will do"), "{any}");
+    assert!(
+        any.contains("approval by anyone in demo:leads · usually 12 minutes · with a second factor · a ticket"),
+        "{any}"
+    );
+    assert_eq!(any.matches("class=\"button main\"").count(), 2);
+    assert!(page(&Demand::AllRoles(Vec::new())).contains("All of these roles are needed"));
+}
+
+#[test]
+fn what_was_no_look_at_a_page_says_so_in_its_link() {
+    let request = Request::delete("/vault/k").header("host", "shop.test").body(()).unwrap();
+    let canonical = canonicalise(&request.into_parts().0, &CanonicalSettings::default()).unwrap();
+    let link = links().activation(&curable("shop/vault-reader"), Some(&canonical));
+    assert!(link.ends_with("&method=DELETE&return_to=https%3A%2F%2Fshop.test%2Fvault%2Fk"), "{link}");
+    let pending: Refused =
+        Denial::Requestable(vec![Curable { pending: Some(waiting("a/b")), ..curable("a/b") }]).into();
+    let demand = Demand::AnyRole(Vec::new());
+    let (_, _, page) = answer_with(&pending, Form::Browser, Body::Sent, &canonical, &demand);
+    assert!(!page.contains("Try again"), "a link would ask for something else: {page}");
 }
 
 #[test]

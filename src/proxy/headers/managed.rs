@@ -29,82 +29,110 @@ enum Extent {
 
 struct Row(&'static str, Extent, Kind);
 
-/// Names that begin with `x-`, without it.
-const WITH_X: &[Row] = &[
-    Row("hallpass", Extent::Start, Kind::Identity),
-    Row("auth-request", Extent::Start, Kind::Identity),
-    Row("remote-", Extent::Start, Kind::Identity),
-    Row("webauth-", Extent::Start, Kind::Identity),
-    Row("authenticated-", Extent::Start, Kind::Identity),
-    Row("amzn-oidc", Extent::Start, Kind::Identity),
-    Row("goog-iap", Extent::Start, Kind::Identity),
-    Row("goog-authenticated", Extent::Start, Kind::Identity),
-    Row("pomerium", Extent::Start, Kind::Identity),
-    Row("ms-client-principal", Extent::Start, Kind::Identity),
-    Row("ssl-", Extent::Start, Kind::Identity),
-    Row("client-cert", Extent::Start, Kind::Identity),
-    Row("client-verify", Extent::Whole, Kind::Identity),
-    Row("forwarded", Extent::Start, Kind::Forwarding),
-    Row("real-", Extent::Start, Kind::Forwarding),
-    Row("client-ip", Extent::Whole, Kind::Forwarding),
-    Row("cluster-client-ip", Extent::Whole, Kind::Forwarding),
-    Row("originating-ip", Extent::Whole, Kind::Forwarding),
-    Row("azure-clientip", Extent::Whole, Kind::Forwarding),
-    Row("envoy-", Extent::Start, Kind::Forwarding),
-    Row("request-id", Extent::Whole, Kind::Forwarding),
-    Row("scheme", Extent::Whole, Kind::Forwarding),
-    Row("url-scheme", Extent::Whole, Kind::Forwarding),
-    Row("original-", Extent::Start, Kind::Override),
-    Row("rewrite-", Extent::Start, Kind::Override),
-    Row("override-", Extent::Start, Kind::Override),
-    Row("http-method", Extent::Start, Kind::Override),
-    Row("http-host", Extent::Start, Kind::Override),
-    Row("method-override", Extent::Whole, Kind::Override),
-    Row("host", Extent::Whole, Kind::Override),
-    Row("script-name", Extent::Whole, Kind::Override),
-];
+/// Names that begin with `x-`, without it, by the first letter.
+const fn with_x(first: u8) -> &'static [Row] {
+    match first {
+        b'a' => &[
+            Row("auth-request", Extent::Start, Kind::Identity),
+            Row("authenticated-", Extent::Start, Kind::Identity),
+            Row("amzn-oidc", Extent::Start, Kind::Identity),
+            Row("azure-clientip", Extent::Whole, Kind::Forwarding),
+        ],
+        b'c' => &[
+            Row("client-cert", Extent::Start, Kind::Identity),
+            Row("client-verify", Extent::Whole, Kind::Identity),
+            Row("client-ip", Extent::Whole, Kind::Forwarding),
+            Row("cluster-client-ip", Extent::Whole, Kind::Forwarding),
+        ],
+        b'e' => &[Row("envoy-", Extent::Start, Kind::Forwarding)],
+        b'f' => &[Row("forwarded", Extent::Start, Kind::Forwarding)],
+        b'g' => {
+            &[Row("goog-iap", Extent::Start, Kind::Identity), Row("goog-authenticated", Extent::Start, Kind::Identity)]
+        }
+        b'h' => &[
+            Row("hallpass", Extent::Start, Kind::Identity),
+            Row("http-method", Extent::Start, Kind::Override),
+            Row("http-host", Extent::Start, Kind::Override),
+            Row("host", Extent::Whole, Kind::Override),
+        ],
+        b'm' => &[
+            Row("ms-client-principal", Extent::Start, Kind::Identity),
+            Row("method-override", Extent::Whole, Kind::Override),
+        ],
+        b'o' => &[
+            Row("originating-ip", Extent::Whole, Kind::Forwarding),
+            Row("original-", Extent::Start, Kind::Override),
+            Row("override-", Extent::Start, Kind::Override),
+        ],
+        b'p' => &[Row("pomerium", Extent::Start, Kind::Identity)],
+        b'r' => &[
+            Row("remote-", Extent::Start, Kind::Identity),
+            Row("real-", Extent::Start, Kind::Forwarding),
+            Row("request-id", Extent::Whole, Kind::Forwarding),
+            Row("rewrite-", Extent::Start, Kind::Override),
+        ],
+        b's' => &[
+            Row("ssl-", Extent::Start, Kind::Identity),
+            Row("scheme", Extent::Whole, Kind::Forwarding),
+            Row("script-name", Extent::Whole, Kind::Override),
+        ],
+        b'u' => &[Row("url-scheme", Extent::Whole, Kind::Forwarding)],
+        b'w' => &[Row("webauth-", Extent::Start, Kind::Identity)],
+        _ => &[],
+    }
+}
 
-/// All other names.
-const OTHERS: &[Row] = &[
-    Row("remote-", Extent::Start, Kind::Identity),
-    Row("auth-user", Extent::Whole, Kind::Identity),
-    Row("cf-access", Extent::Start, Kind::Identity),
-    Row("ssl-client", Extent::Start, Kind::Identity),
-    Row("client-cert", Extent::Start, Kind::Identity),
-    Row("forwarded", Extent::Start, Kind::Forwarding),
-    Row("client-ip", Extent::Whole, Kind::Forwarding),
-    Row("true-client-ip", Extent::Whole, Kind::Forwarding),
-    Row("cf-connecting-ip", Extent::Start, Kind::Forwarding),
-    Row("fastly-client-ip", Extent::Whole, Kind::Forwarding),
-    Row("front-end-https", Extent::Whole, Kind::Forwarding),
-    Row("traceparent", Extent::Whole, Kind::Forwarding),
-    Row("tracestate", Extent::Whole, Kind::Forwarding),
-    Row("script-name", Extent::Whole, Kind::Override),
-    Row("path-info", Extent::Whole, Kind::Override),
-    // CGI programs take it for the outgoing proxy to use (CVE-2016-5385)
-    Row("proxy", Extent::Whole, Kind::Override),
-    Row("connection", Extent::Whole, Kind::Hop),
-    Row("proxy-", Extent::Start, Kind::Hop),
-    Row("keep-alive", Extent::Whole, Kind::Hop),
-    Row("te", Extent::Whole, Kind::Hop),
-    Row("trailer", Extent::Whole, Kind::Hop),
-    Row("transfer-encoding", Extent::Whole, Kind::Hop),
-    Row("upgrade", Extent::Whole, Kind::Hop),
-    Row("http2-settings", Extent::Whole, Kind::Hop),
-    // answered by hyper, and nothing an upstream should wait for
-    Row("expect", Extent::Whole, Kind::Hop),
-];
+/// All other names, by the first letter.
+const fn others(first: u8) -> &'static [Row] {
+    match first {
+        b'a' => &[Row("auth-user", Extent::Whole, Kind::Identity)],
+        b'c' => &[
+            Row("cf-access", Extent::Start, Kind::Identity),
+            Row("client-cert", Extent::Start, Kind::Identity),
+            Row("client-ip", Extent::Whole, Kind::Forwarding),
+            Row("cf-connecting-ip", Extent::Start, Kind::Forwarding),
+            Row("connection", Extent::Whole, Kind::Hop),
+        ],
+        b'e' => &[
+            // answered by hyper, and nothing an upstream should wait for
+            Row("expect", Extent::Whole, Kind::Hop),
+        ],
+        b'f' => &[
+            Row("forwarded", Extent::Start, Kind::Forwarding),
+            Row("fastly-client-ip", Extent::Whole, Kind::Forwarding),
+            Row("front-end-https", Extent::Whole, Kind::Forwarding),
+        ],
+        b'h' => &[Row("http2-settings", Extent::Whole, Kind::Hop)],
+        b'k' => &[Row("keep-alive", Extent::Whole, Kind::Hop)],
+        b'p' => &[
+            Row("path-info", Extent::Whole, Kind::Override),
+            // CGI programs take it for the outgoing proxy to use (CVE-2016-5385)
+            Row("proxy", Extent::Whole, Kind::Override),
+            Row("proxy-", Extent::Start, Kind::Hop),
+        ],
+        b'r' => &[Row("remote-", Extent::Start, Kind::Identity)],
+        b's' => &[Row("ssl-client", Extent::Start, Kind::Identity), Row("script-name", Extent::Whole, Kind::Override)],
+        b't' => &[
+            Row("true-client-ip", Extent::Whole, Kind::Forwarding),
+            Row("traceparent", Extent::Whole, Kind::Forwarding),
+            Row("tracestate", Extent::Whole, Kind::Forwarding),
+            Row("te", Extent::Whole, Kind::Hop),
+            Row("trailer", Extent::Whole, Kind::Hop),
+            Row("transfer-encoding", Extent::Whole, Kind::Hop),
+        ],
+        b'u' => &[Row("upgrade", Extent::Whole, Kind::Hop)],
+        _ => &[],
+    }
+}
 
 /// The kind of `name`; `None` when it passes.
 pub(super) fn kind(name: &HeaderName) -> Option<Kind> {
     let bytes = name.as_str().as_bytes();
     let (rest, rows) = match bytes {
-        [b'x', sign, rest @ ..] if !sign.is_ascii_alphanumeric() => (rest, WITH_X),
-        _ => (bytes, OTHERS),
+        [b'x', sign, rest @ ..] if !sign.is_ascii_alphanumeric() => (rest, with_x(dashed(*rest.first()?))),
+        _ => (bytes, others(dashed(*bytes.first()?))),
     };
-    // most rows fall to their first letter, and most names to all rows
-    let first = dashed(*rest.first()?);
-    rows.iter().find(|row| row.0.as_bytes().first() == Some(&first) && row.covers(rest)).map(|row| row.2)
+    rows.iter().find(|row| row.covers(rest)).map(|row| row.2)
 }
 
 /// Whether only hallpass may set `name`.

@@ -28,7 +28,7 @@ pub fn strip_inbound(headers: &mut HeaderMap) {
     });
     managed::remove(headers, &[Kind::Identity, Kind::Forwarding, Kind::Override, Kind::Hop]);
     cookies::strip_inbound(headers);
-    let underscored: Vec<_> = headers.keys().filter(|name| name.as_str().contains('_')).cloned().collect();
+    let underscored: Vec<_> = headers.keys().filter(|name| name.as_str().as_bytes().contains(&b'_')).cloned().collect();
     for name in underscored {
         headers.remove(name);
     }

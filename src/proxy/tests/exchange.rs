@@ -322,7 +322,7 @@ async fn what_passes_by_an_activation_is_recorded_with_it() {
         (&*used.path, &*used.method, &*used.route, &*used.host),
         ("/vault/k", "GET", "vault", &*house.address().to_string())
     );
-    assert_eq!((used.at, &used.principal, &used.request_id), (at(0), &ada(), &request_id));
+    assert_eq!((used.at, &used.principal, &*used.request_id), (at(0), &ada(), &*request_id));
     assert_eq!(soon(house.lines(1)).await[0]["activation"], activation.to_string());
 }
 

@@ -178,7 +178,7 @@ async fn a_request_that_waited_for_its_record_is_judged_anew() {
         let waits = tokio::time::timeout(Duration::from_millis(100), asking.join_next()).await;
         assert!(waits.is_err(), "{way}: it waits");
         happens(&house);
-        let first = queue.recv().await.unwrap();
+        let first = queue.recv().await.unwrap().read();
         assert_eq!((first.activation, &*first.path), (activation, "/vault/x"));
         let mut uses = 0;
         let answer = loop {

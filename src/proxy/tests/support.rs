@@ -23,7 +23,7 @@ use crate::domain::policy::{ActivationLimits, AssuranceRule, ExtensionRule, OwnR
 use crate::domain::principal::{Group, Party, Principal};
 use crate::domain::rule::{Demand, Enforcement, Rule};
 use crate::domain::time::{Span, Timestamp, Window};
-use crate::identity::{Authenticator, IssuerSettings, KeySource};
+use crate::identity::{Authenticator, IssuerSettings, KeySource, SignIns};
 use crate::proxy::canonical::Underscores;
 use crate::proxy::headers::TrustedProxies;
 use crate::proxy::route::{RouteOptions, RouteSettings};
@@ -131,7 +131,11 @@ impl House {
         let (lines, _) = Lines::start(log.clone(), &metrics).unwrap();
         let (recorder, used, _) = uses::start(&folder.path().join("uses.redb"), &metrics).unwrap();
         let uses = uses.unwrap_or(recorder);
-        let services = Services { authenticator, standings: standings.clone(), clock, uses, lines };
+        let (sign_ins, _) = SignIns::new(authenticator.clone(), folder.path().join("sessions")).unwrap();
+        let (policies, paces) = (Arc::default(), Arc::default());
+        let standings_too = standings.clone();
+        let services =
+            Services { authenticator, sign_ins, standings: standings_too, clock, uses, lines, policies, paces };
         let gate = RunningGate::start(&settings, &services, &metrics).unwrap();
         Self {
             gate,

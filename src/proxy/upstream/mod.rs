@@ -4,7 +4,9 @@ mod body;
 mod pool;
 mod target;
 
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -28,7 +30,7 @@ use pool::Lent;
 pub(super) struct Outgoing {
     pub(super) method: Method,
     pub(super) target: Uri,
-    /// Complete, framing included.
+    /// Those of the client that pass, framing included.
     pub(super) headers: HeaderMap,
     pub(super) body: Option<OutgoingBody>,
     pub(super) connection: Connection,
@@ -78,7 +80,7 @@ pub enum ForwardError {
     BodyBroken,
 }
 
-/// Sends a request that may pass, and returns the answer as soon as its head is there.
+/// Sends a request that may pass, with the headers that `told` adds, and returns the answer as soon as its head is there.
 ///
 /// A request without body whose method may be repeated is sent once more, on a new connection, when a kept connection dies
 /// before any byte of an answer; so is any request of which nothing was written.
@@ -86,6 +88,7 @@ pub(super) async fn forward(
     _permit: &Permit,
     upstream: &Rc<Upstream>,
     outgoing: Outgoing,
+    told: impl Fn(&mut HeaderMap),
 ) -> Result<Response<UpstreamBody>, ForwardError> {
     let shared = outgoing.connection == Connection::Shared;
     let repeatable = outgoing.body.is_none() && outgoing.method.is_idempotent();
@@ -96,6 +99,9 @@ pub(super) async fn forward(
     };
     loop {
         let copy = (lent.reused && repeatable).then(|| copy_of(&request));
+        // grown once for all that is to come
+        request.headers_mut().reserve(HEADERS_ADDED);
+        told(request.headers_mut());
         let failure = match send(&mut lent, request, progress.as_deref(), upstream).await {
             Ok(response) => {
                 check_framing(response.headers())?;
@@ -138,9 +144,14 @@ async fn send(
     let timeout = upstream.target.settings.response_timeout;
     let mut answer = std::pin::pin!(lent.sender().try_send_request(request));
     loop {
-        match tokio::time::timeout(timeout, answer.as_mut()).await {
-            Ok(Ok(response)) => return Ok(response),
-            Ok(Err(mut failed)) => {
+        let until = awake() + timeout;
+        let answered = poll_fn(|cx| match answer.as_mut().poll(cx) {
+            Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            Poll::Pending => lent.poll_passed(cx, until).map(|()| None),
+        });
+        match answered.await {
+            Some(Ok(response)) => return Ok(response),
+            Some(Err(mut failed)) => {
                 let unsent = failed.take_message();
                 let error = match progress.and_then(Progress::fault) {
                     Some(Fault::Stalled) => ForwardError::BodyStalled,
@@ -150,8 +161,8 @@ async fn send(
                 return Err(Failure { error, unsent });
             }
             // the time to answer begins when the whole request is there; a body has a limit of its own
-            Err(_) if progress.is_some_and(|progress| still_due(progress, timeout)) => {}
-            Err(_) => return Err(Failure { error: ForwardError::TimedOut, unsent: None }),
+            None if progress.is_some_and(|progress| still_due(progress, timeout)) => {}
+            None => return Err(Failure { error: ForwardError::TimedOut, unsent: None }),
         }
     }
 }
@@ -200,3 +211,6 @@ impl Outgoing {
         (request, progress)
     }
 }
+
+/// As many headers as are usually added on the way to an application.
+const HEADERS_ADDED: usize = 18;

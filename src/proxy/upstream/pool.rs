@@ -7,6 +7,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1::SendRequest;
@@ -16,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::body::RequestBody;
 use super::target::Target;
-use crate::clock::awake;
+use crate::clock::{Alarm, awake};
 
 /// One core's connections to one upstream.
 pub(in crate::proxy) struct Upstream {
@@ -36,6 +37,8 @@ struct Link {
     sender: SendRequest<RequestBody>,
     /// Bytes came from the upstream since this was last cleared.
     heard: Arc<AtomicBool>,
+    /// For the time an answer may take.
+    alarm: Alarm,
 }
 
 /// A connection lent to one exchange; dropping it closes the connection.
@@ -76,7 +79,6 @@ impl Upstream {
         let heard = Arc::new(AtomicBool::new(false));
         let wire = self.target.connect(Arc::clone(&heard)).await?;
         let (sender, connection) = hyper::client::conn::http1::Builder::new()
-            .max_headers(HEADER_FIELDS_MAX)
             .max_header_size(HEADER_BYTES_MAX)
             .handshake(TokioIo::new(wire))
             .await
@@ -85,7 +87,7 @@ impl Upstream {
         self.tasks.spawn_local(async move {
             let _ = connection.with_upgrades().await;
         });
-        Ok(Lent { link: Link { sender, heard }, reused: false, upstream: Rc::clone(self) })
+        Ok(Lent { link: Link { sender, heard, alarm: Alarm::default() }, reused: false, upstream: Rc::clone(self) })
     }
 
     /// Closes connections that were not used for long. Runs as long as the pool is there; sleeps while nothing is in it.
@@ -139,6 +141,11 @@ impl Lent {
         &mut self.link.sender
     }
 
+    /// Ready once `until` has passed.
+    pub(super) fn poll_passed(&mut self, cx: &mut Context<'_>, until: Instant) -> Poll<()> {
+        self.link.alarm.poll_passed(cx, until)
+    }
+
     /// Whether any byte came back since it was lent.
     pub(super) fn heard(&self) -> bool {
         self.link.heard.load(Ordering::Relaxed)
@@ -150,6 +157,6 @@ impl Lent {
     }
 }
 
-/// Answers of applications carry more and larger fields than requests may.
-const HEADER_FIELDS_MAX: usize = 256;
+/// Answers of applications carry larger fields than requests may. Of fields there may be 100, which is hyper's own limit: any
+/// other makes it clear its tables for each answer (5 % of what the gate executes for a request).
 const HEADER_BYTES_MAX: usize = 64 * 1024;

@@ -24,6 +24,7 @@ async fn heads_beyond_the_limit_are_431() {
         }
         let endless = served.raw(&vec![b'x'; 200_000]).await;
         assert!(!endless.contains(" 200 "), "{endless}");
+        assert_eq!(served.gauges.malformed.get(), 4, "what hyper answers by itself is counted");
     })
     .await;
 }
@@ -67,17 +68,22 @@ async fn slow_heads_and_idle_connections_are_given_up() {
         assert_eq!(until_closed(&mut silent).await, "", "nothing at all");
 
         // one byte now and then never ends the head
-        let mut slow = served.connect().await;
+        let (mut answer, mut slow) = served.connect().await.into_split();
         let began = awake();
-        let dripped = async {
-            for byte in CLOSE.bytes().cycle() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-                if byte != b'\n' && slow.write_all(&[byte]).await.is_err() {
-                    return;
+        let dripping = async {
+            let mut pulse = tokio::time::interval(Duration::from_millis(10));
+            for byte in CLOSE.bytes().filter(|byte| *byte != b'\n').cycle() {
+                pulse.tick().await;
+                if slow.write_all(&[byte]).await.is_err() {
+                    break;
                 }
             }
+            std::future::pending::<()>().await;
         };
-        soon(dripped).await;
+        tokio::select! {
+            _ = until_closed(&mut answer) => {}
+            () = dripping => {}
+        }
         assert!(awake() - began < Duration::from_secs(2));
 
         // kept for the idle time, which is longer than a head may take, and no longer
@@ -103,15 +109,9 @@ async fn a_client_that_takes_nothing_is_given_up() {
         let served = Served::new(limits, None);
         let mut stream = served.connect().await;
         stream.write_all(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-        soon(async {
-            while served.gauges.open.get() == 0 {
-                tokio::task::yield_now().await;
-            }
-            while served.gauges.open.get() > 0 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        })
-        .await;
+        // the answer has begun: draining waits for its end, which nothing but the limit brings
+        soon(stream.read_u8()).await.unwrap();
+        served.ended().await;
         assert!(until_closed(&mut stream).await.len() < 50_000_000);
     })
     .await;
@@ -166,11 +166,9 @@ async fn draining_closes_what_is_idle_and_takes_no_more() {
         let (mut fresh, mut used) = (served.connect().await, served.connect().await);
         used.write_all(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         soon(used.read_u8()).await.unwrap();
-        served.draining.cancel();
-        served.tasks.close();
+        served.ended().await;
         until_closed(&mut used).await;
         assert_eq!(until_closed(&mut fresh).await, "");
-        soon(served.tasks.wait()).await;
         assert!(TcpStream::connect(served.address).await.is_err());
     })
     .await;

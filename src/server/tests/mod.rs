@@ -53,6 +53,14 @@ impl Served {
         served
     }
 
+    /// Lets nobody in any more, and returns once everybody is gone.
+    async fn ended(&self) {
+        self.draining.cancel();
+        self.tasks.close();
+        soon(self.tasks.wait()).await;
+        assert_eq!(self.gauges.open.get(), 0);
+    }
+
     async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }

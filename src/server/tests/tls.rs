@@ -53,6 +53,20 @@ async fn a_new_certificate_is_used_for_the_next_connection() {
     .await;
 }
 
+#[test]
+fn a_certificate_tells_when_it_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(vec!["one.test".to_owned()]).unwrap();
+    parameters.not_after = rcgen::date_time_ymd(2031, 2, 3);
+    let key = KeyPair::generate().unwrap();
+    let settings = Settings { certificate_file: folder.path().join("a.crt"), key_file: folder.path().join("a.key") };
+    std::fs::write(&settings.certificate_file, parameters.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(&settings.key_file, key.serialize_pem()).unwrap();
+    let (file, ends_at) = Certificate::load(&settings).unwrap().validity();
+    assert_eq!(file, settings.certificate_file);
+    assert_eq!(ends_at, crate::clock::parse_rfc3339("2031-02-03T00:00:00Z").ok());
+}
+
 #[tokio::test]
 async fn what_does_not_belong_together_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -77,12 +91,7 @@ async fn a_handshake_that_fails_or_never_ends_holds_no_place() {
         let plain = served.raw(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n").await;
         assert!(!plain.contains("HTTP"), "{plain}");
         until_closed(&mut served.connect().await).await;
-        soon(async {
-            while served.gauges.open.get() > 0 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        })
-        .await;
+        served.ended().await;
         assert_eq!(served.gauges.handshakes_failed.get(), 2);
     })
     .await;

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::*;
+use crate::store::tables::Rows;
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const JOURNAL: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("journal");
@@ -173,6 +174,31 @@ fn tampered_rows_are_noticed_at_the_next_start() {
     let (_folder, settings) = written();
     tamper(&settings, META, "format", |row| row[3] = 9);
     assert!(matches!(refused(&settings), StoreError::UnknownVersion { found: 9, known: 2 }));
+}
+
+#[test]
+fn tables_of_an_older_format_are_folded_anew_and_a_cut_tail_is_noticed_meanwhile() {
+    let (_folder, settings) = written();
+    let was = open(&settings, at(100)).unwrap().reader.table_digests().unwrap();
+    let empty_a_table = || {
+        let database = Database::open(&settings.path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        transaction.delete_table(Rows::Activations.definition()).unwrap();
+        transaction.commit().unwrap();
+    };
+    empty_a_table();
+    tamper(&settings, META, "format", |row| row[3] = 1);
+    let reader = open(&settings, at(100)).unwrap().reader;
+    assert_eq!(reader.table_digests().unwrap(), was);
+    drop(reader);
+
+    tamper(&settings, META, "format", |row| row[3] = 1);
+    let database = Database::open(&settings.path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(JOURNAL).unwrap().remove(4).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    assert!(matches!(refused(&settings), StoreError::Damaged(_)));
 }
 
 #[test]

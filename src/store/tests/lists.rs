@@ -35,7 +35,8 @@ fn activations_are_found_by_every_filter_and_page_by_page() {
     for phase in phases {
         for principal in [None, Some(person("ada")), Some(person("bob")), Some(person("eve"))] {
             for role in [None, Some(role("shop/vault")), Some(role("shop/till"))] {
-                let filter = ActivationFilter { principal: principal.clone(), role: role.clone(), phase };
+                let filter =
+                    ActivationFilter { principal: principal.clone(), role: role.clone(), phase, ..Default::default() };
                 let expected: Vec<u8> = (0..12_u8)
                     .rev()
                     .filter(|number| {
@@ -58,6 +59,52 @@ fn activations_are_found_by_every_filter_and_page_by_page() {
         }
     }
     assert_eq!(house.reader.counts().unwrap(), (3, 3));
+    house.rows_equal_fold();
+}
+
+#[test]
+fn what_is_looked_for_in_several_lists_stands_in_all_of_them() {
+    let mut house = twelve();
+    house.commit(at(200), &[requested(12, "ada", "desk/till", vec![], at(1000)), ended(12, Ending::Denied, 200)]);
+    house.commit(at(201), &[ended(0, Ending::Denied, 201)]);
+    let ids = |filter: &ActivationFilter| -> Vec<u8> {
+        let (mut found, mut before) = (Vec::new(), None);
+        loop {
+            let look = house.reader.find_activations(filter, before, 1).unwrap();
+            found.extend(look.items.iter().map(|listed| listed.item.id.to_bytes()[0]));
+            before = look.next;
+            if before.is_none() {
+                let whole = house.reader.activations(filter, None, 100).unwrap();
+                assert_eq!(found, whole.iter().map(|listed| listed.item.id.to_bytes()[0]).collect::<Vec<_>>());
+                return found;
+            }
+        }
+    };
+    let all = ActivationFilter::default();
+    let of_shop = ActivationFilter { app: Some("shop".into()), ..all.clone() };
+    assert_eq!(ids(&of_shop), (0..12).rev().collect::<Vec<u8>>());
+    let denied = ActivationFilter { ending: Some(Ending::Denied), ..all.clone() };
+    assert_eq!(ids(&denied), [12, 0]);
+    assert_eq!(ids(&ActivationFilter { ending: Some(Ending::Denied), ..of_shop.clone() }), [0]);
+    let cancelled = ActivationFilter { ending: Some(Ending::Cancelled), ..of_shop.clone() };
+    assert_eq!(ids(&cancelled), [11, 10, 7, 6, 3, 2]);
+    assert_eq!(ids(&ActivationFilter { principal: Some(person("ada")), ..cancelled.clone() }), [10, 6, 2]);
+    assert_eq!(ids(&ActivationFilter { role: Some(role("shop/vault")), ..cancelled.clone() }), [6, 3]);
+    assert_eq!(ids(&ActivationFilter { role: Some(role("desk/till")), ..of_shop.clone() }), [0_u8; 0]);
+    assert_eq!(ids(&ActivationFilter { phase: Some(PhaseName::Pending), ..denied.clone() }), [0_u8; 0]);
+    let span = ActivationFilter { from: Some(at(3)), until: Some(at(8)), ..all.clone() };
+    assert_eq!(ids(&span), [7, 6, 5, 4, 3]);
+    assert_eq!(ids(&ActivationFilter { principal: Some(person("bob")), ..span }), [7, 5, 3]);
+    assert_eq!(ids(&ActivationFilter { until: Some(at(-5)), ..all.clone() }), [0_u8; 0]);
+    assert_eq!(ids(&ActivationFilter { from: Some(at(9999)), ..all }), [0_u8; 0]);
+
+    let positions = |ending, app: Option<&str>| -> Vec<u64> {
+        let filter = RecordFilter { ending, app: app.map(Into::into), ..RecordFilter::default() };
+        house.reader.records(&filter, Position(0), 100).unwrap().iter().map(|entry| entry.position.0).collect()
+    };
+    let newest = house.reader.head().unwrap().position.0;
+    assert_eq!(positions(Some(Ending::Denied), None), [2, newest - 2, newest - 1, newest], "whole cases");
+    assert_eq!(positions(Some(Ending::Denied), Some("desk")), [newest - 2, newest - 1]);
     house.rows_equal_fold();
 }
 
@@ -107,7 +154,14 @@ fn the_inbox_holds_what_waits_for_somebody_and_nothing_else() {
     assert_eq!(inbox(&house, "lena", &[]), [0_u8; 0]);
     let second_page = house.reader.inbox(&identity("lena", &["leads"]), Some(Position(4)), 1).unwrap();
     assert_eq!(second_page[0].item.id, act(2));
-    assert_eq!(house.reader.inbox(&identity("lena", &["leads"]), None, 2).unwrap().len(), 2);
+    let lena = identity("lena", &["leads"]);
+    assert_eq!(house.reader.inbox(&lena, None, 2).unwrap().len(), 2);
+    let oldest = |after, limit| -> Vec<u64> {
+        let listed = house.reader.inbox_in(&lena, Order::OldestFirst, after, limit).unwrap();
+        listed.iter().map(|listed| listed.position.0).collect()
+    };
+    assert_eq!((oldest(None, 10), oldest(None, 1)), (vec![2, 3, 4], vec![2]));
+    assert_eq!((oldest(Some(Position(2)), 1), oldest(Some(Position(3)), 9)), (vec![3], vec![4]));
 
     house.commit_by(by("lena"), at(4), &[decided(1, "lena", 0, Choice::Approve)], &Detail::default());
     assert_eq!(inbox(&house, "lena", &["leads"]), [3, 2], "who has voted waits no more");
@@ -234,6 +288,7 @@ fn a_case_holds_what_its_command_may_read() {
         starts_at: None,
         justification: None,
         ticket: None,
+        wanted: None,
     };
     let found = case(&mut house, &ada, &request);
     assert_eq!(ids(&found), (vec![1], vec![]));

@@ -1,56 +1,12 @@
 //! Failing disks, half transactions, remembered keys, and tables made again from the journal.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use redb::backends::InMemoryBackend;
-use redb::{Database, StorageBackend, TableDefinition};
+use redb::{Database, TableDefinition};
 
+use super::disk::{Disk, Trouble};
 use super::*;
 use crate::journal::SigningKey;
-
-/// A disk in memory that can be told to fail, and that outlives the database on it.
-#[derive(Debug, Clone)]
-struct Disk {
-    bytes: Arc<InMemoryBackend>,
-    fails: Arc<AtomicBool>,
-}
-
-impl Disk {
-    fn new() -> Self {
-        Self { bytes: Arc::new(InMemoryBackend::new()), fails: Arc::default() }
-    }
-
-    fn well(&self) -> io::Result<()> {
-        if self.fails.load(Ordering::SeqCst) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
-    }
-}
-
-impl StorageBackend for Disk {
-    fn len(&self) -> io::Result<u64> {
-        self.bytes.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.bytes.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.well()?;
-        self.bytes.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.well()?;
-        self.bytes.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.well()?;
-        self.bytes.write(offset, data)
-    }
-}
 
 fn on(disk: &Disk) -> (Opened, Vec<u8>) {
     let (key, kept) = SigningKey::generate().unwrap();
@@ -64,13 +20,13 @@ fn after_a_failed_commit_the_store_is_reopened_and_readers_go_on() {
     let eligible = made(1, AssignmentKind::Eligible, person("ada"), "shop/vault");
     let mut transaction = appender.begin().unwrap();
     transaction.append(&header(Actor::Hallpass, at(1)), &[eligible], &Detail::default()).unwrap();
-    disk.fails.store(true, Ordering::SeqCst);
+    disk.suffer(Trouble::Full);
     let failed = transaction.commit();
     assert!(matches!(failed, Err(StoreError::Full(_))), "{failed:?}");
     assert!(appender.begin().is_err(), "nothing is written before it is reopened");
     assert!(appender.reopen().is_err(), "the disk is still full");
     assert!(matches!(reader.head(), Err(StoreError::Closed)));
-    disk.fails.store(false, Ordering::SeqCst);
+    disk.suffer(Trouble::None);
     appender.reopen().unwrap();
     let head = reader.head().unwrap().position;
     assert!(head == Position(1) || head == Position(2), "whole or absent");
@@ -227,10 +183,9 @@ fn a_changed_row_is_noticed_by_the_fold_and_mended_by_it() {
         transaction.open_table(locks).unwrap().pop_first().unwrap().unwrap();
         transaction.commit().unwrap();
     }
-    let Opened { reader, mut appender } = open(&settings, at(100)).unwrap();
-    assert!(!reader.is_locked(&person("eve")).unwrap());
-    assert!(matches!(reader.check_rows(), Err(StoreError::Damaged(what)) if what.contains("`locks`")));
-    appender.rebuild().unwrap();
+    assert!(matches!(open(&settings, at(100)), Err(StoreError::Damaged(what)) if what.contains("`locks`")));
+    stopped::rebuild(&settings.path, None, &mut |_, _| {}).unwrap();
+    let Opened { reader, .. } = open(&settings, at(100)).unwrap();
     assert!(reader.is_locked(&person("eve")).unwrap());
     reader.check_rows().unwrap();
 }

@@ -1,7 +1,7 @@
 //! What a party holds, may activate and awaits, after each kind of event.
 
 use super::*;
-use crate::domain::standing::{Basis, Eligible, Held, Lock, Pending};
+use crate::domain::standing::{Basis, Eligible, Held, Lock, Pending, Progress};
 
 #[test]
 fn an_eligible_assignment_is_seen_by_its_party_only_and_until_it_ends() {
@@ -70,7 +70,13 @@ fn an_activation_is_pending_then_held_then_gone() {
     let committed = house.commit_by(by("ada"), at(1), &[request], &Detail::default());
     assert_eq!(committed.touched, std::slice::from_ref(&ada));
     let standing = house.reader.standing(&ada).unwrap();
-    let pending = Pending { activation: act(1), role: role("shop/vault"), lapses_at: at(100) };
+    let pending = Pending {
+        activation: act(1),
+        role: role("shop/vault"),
+        requested_at: at(1),
+        progress: Progress { stage: 0, stages: 1, agreed: 0, quorum: 1 },
+        lapses_at: at(100),
+    };
     assert_eq!((standing.pending, standing.held.len()), (vec![pending], 0));
     assert_eq!(house.reader.counts().unwrap(), (1, 0));
 

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use world::*;
 
-use crate::domain::activation::{Ending, Phase};
+use crate::domain::activation::{Choice, Ending, Phase};
+use crate::domain::assignment::AssignmentKind;
 use crate::domain::command::{Caller, Command, Overdue};
 use crate::domain::identity::Identity;
 use crate::domain::time::{Span, Timestamp};
 use crate::store::Idempotency;
+use crate::store::tests::disk::Trouble;
 
 #[tokio::test]
 async fn nothing_is_granted_without_the_disk_and_known_rights_last_until_their_end() {
@@ -156,4 +158,90 @@ async fn a_sweep_writes_down_everything_that_is_due_and_then_rests() {
     tokio::time::timeout(Duration::from_secs(30), both).await.expect("the sweep comes to an end");
     assert_eq!(world.reader.next_due().unwrap(), None);
     world.reader.check_rows().unwrap();
+}
+
+#[tokio::test]
+async fn a_failed_sync_is_never_asked_for_again_and_the_store_is_verified_first() {
+    let world = World::new().await;
+    world.holds("ada", 1).await;
+    world.disk.suffer(Trouble::Syncing);
+    out(&world.submit("ben", request(2, WHY)).await);
+    assert_eq!(world.disk.syncs_failed(), 1, "one commit, one sync");
+    assert_eq!(world.writer.health().state(), StoreState::Out);
+    assert!(world.is_held_by("ada") && !world.is_held_by("ben"));
+    world.mend_the_disk().await;
+    assert_eq!(world.writer.health().state(), StoreState::Open);
+    world.submit("ben", request(3, WHY)).await.unwrap();
+}
+
+#[tokio::test]
+async fn on_a_disk_without_room_only_what_ends_a_right_is_taken() {
+    let world = World::new().await;
+    world.holds("ada", 1).await;
+    world.disk.suffer(Trouble::Full);
+    let refused = world.submit("ben", request(2, WHY)).await;
+    assert!(matches!(refused, Err(SubmitError::DiskFull)), "{refused:?}");
+    in_memory(&world.submit("ada", Command::Deactivate { id: act(1) }).await);
+    // the room set aside is back: what ends a right is written, and nothing else
+    world.mend_the_disk().await;
+    assert_eq!(world.writer.health().state(), StoreState::EndsOnly);
+    assert!(matches!(world.phase(1), Phase::Ended { ending: Ending::Deactivated, .. }));
+    let refused = world.submit("ben", request(2, WHY)).await;
+    assert!(matches!(refused, Err(SubmitError::DiskFull)), "{refused:?}");
+    world.submit("root", lock("ben", Some(WHY))).await.unwrap();
+    assert!(world.reader.is_locked(&person("ben")).unwrap());
+}
+
+#[tokio::test]
+async fn a_disk_that_may_only_be_read_is_an_outage_like_others() {
+    let world = World::new().await;
+    world.holds("ada", 1).await;
+    world.disk.suffer(Trouble::ReadOnly);
+    out(&world.submit("ben", request(2, WHY)).await);
+    in_memory(&world.submit("root", revoke(1)).await);
+    assert!(!world.is_held_by("ada"));
+    world.mend_the_disk().await;
+    assert!(matches!(world.phase(1), Phase::Ended { ending: Ending::Revoked, .. }));
+}
+
+#[tokio::test]
+async fn without_the_store_an_approver_revokes_and_an_administrator_removes() {
+    let world = World::new().await;
+    let mut ask = request(1, WHY);
+    if let Command::RequestActivation { role, .. } = &mut ask {
+        *role = safe();
+    }
+    world.submit("ada", ask).await.unwrap();
+    let (choice, justification) = (Choice::Approve, Some(WHY.to_owned()));
+    let yes = Command::Decide { id: act(1), choice, revision: 1, adjusted: None, justification };
+    world.submit("lea", yes).await.unwrap();
+    let ada_holds_safe = || {
+        let standing = world.standings.of(&person("ada").into()).unwrap();
+        standing.holding(&safe(), &identity("ada"), world.now.now()).is_some()
+    };
+    assert!(ada_holds_safe());
+    let assigned = Command::Assign {
+        id: asg(9),
+        kind: AssignmentKind::Active,
+        role: role(),
+        party: person("ben").into(),
+        starts_at: None,
+        ends_at: None,
+        justification: Some(WHY.to_owned()),
+    };
+    world.submit("root", assigned).await.unwrap();
+    assert!(world.is_held_by("ben"));
+    world.break_the_disk().await;
+    let remove = |id| Command::RemoveAssignment { id, justification: Some(WHY.to_owned()) };
+    out(&world.submit("ada", remove(asg(9))).await);
+    out(&world.submit("root", remove(asg(4))).await);
+    assert!(world.is_held_by("ben"));
+    in_memory(&world.submit("root", remove(asg(9))).await);
+    assert!(!world.is_held_by("ben"));
+    in_memory(&world.submit("lea", revoke(1)).await);
+    assert!(!ada_holds_safe(), "lea approves this role");
+    world.mend_the_disk().await;
+    assert!(!ada_holds_safe() && !world.is_held_by("ben"));
+    assert!(matches!(world.phase(1), Phase::Ended { ending: Ending::Revoked, .. }));
+    assert!(world.reader.assignment(asg(9)).unwrap().unwrap().item.ended.is_some());
 }

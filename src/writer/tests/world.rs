@@ -1,11 +1,5 @@
 //! A writer on a disk that can be told to fail, a clock that can be moved, and people to give commands.
 
-use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use redb::StorageBackend;
-use redb::backends::InMemoryBackend;
-
 use crate::clock::ManualClock;
 use crate::domain::activation::Phase;
 use crate::domain::assignment::AssignmentKind;
@@ -14,53 +8,16 @@ use crate::domain::id::{ActivationId, AssignmentId};
 use crate::domain::identity::{Assurance, Identity};
 use crate::domain::policy::{
     ActivationLimits, ApprovalRule, AssignmentLimits, AssuranceRule, ExtensionRule, JustificationRule, Need, Pattern,
-    PendingLimits, Permanence, PolicyRevision, RolePolicy, TicketRule,
+    PendingLimits, Permanence, PolicyRevision, RolePolicy, Stage, TicketRule,
 };
 use crate::domain::principal::{Group, Party, Principal};
 use crate::domain::role::RoleId;
 use crate::domain::standing::Lock;
 use crate::domain::time::{Span, Timestamp};
 use crate::journal::SigningKey;
+use crate::store::tests::disk::{Disk, Trouble};
 use crate::store::{Opened, Reader, open_backend};
 pub(super) use crate::writer::*;
-
-/// A disk in memory that can be told to fail.
-#[derive(Debug, Clone)]
-pub(super) struct Disk {
-    pub(super) bytes: Arc<InMemoryBackend>,
-    pub(super) fails: Arc<AtomicBool>,
-}
-
-impl Disk {
-    fn well(&self) -> io::Result<()> {
-        if self.fails.load(Ordering::SeqCst) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
-    }
-}
-
-impl StorageBackend for Disk {
-    fn len(&self) -> io::Result<u64> {
-        self.bytes.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.bytes.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.well()?;
-        self.bytes.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.well()?;
-        self.bytes.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.well()?;
-        self.bytes.write(offset, data)
-    }
-}
 
 pub(super) const NOW: i64 = 1_800_000_000;
 pub(super) const WHY: &str = "the till of shop 4 is stuck";
@@ -79,12 +36,15 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new() -> Self {
-        let disk = Disk { bytes: Arc::new(InMemoryBackend::new()), fails: Arc::default() };
+        let disk = Disk::new();
         let (now, clock) = Clock::manual(Timestamp::from_seconds(NOW));
         let (key, _) = SigningKey::generate().unwrap();
         let Opened { reader, appender } = open_backend(disk.clone(), key, now.now()).unwrap();
         let standings = Standings::new(reader.clone(), 100).unwrap();
-        let policies = Policies::new([policy(role()), policy(RoleId::administrator())], PendingLimits::default());
+        let policies = Policies::new(
+            [policy(role()), policy(RoleId::administrator()), approved(policy(safe()))],
+            PendingLimits::default(),
+        );
         let settings =
             Settings { policies: Arc::new(ArcSwap::from_pointee(policies)), clock_behind_max: Duration::from_secs(5) };
         let (writer, _) = start(appender, standings.clone(), now.clone(), settings, &Metrics::default()).unwrap();
@@ -103,6 +63,7 @@ impl World {
             declared(2, AssignmentKind::Eligible, role(), "ben", None),
             declared(3, AssignmentKind::Active, RoleId::administrator(), "root", minutes(10)),
             declared(4, AssignmentKind::Active, RoleId::administrator(), "vera", None),
+            declared(6, AssignmentKind::Eligible, safe(), "ada", None),
             Declared { party: Party::Group(crew()), ..declared(5, AssignmentKind::Eligible, role(), "", None) },
         ];
         let reconcile = Command::Reconcile { declared, digest: "d".to_owned() };
@@ -140,7 +101,7 @@ impl World {
 
     /// The disk fails from now on, and somebody notices.
     pub(super) async fn break_the_disk(&self) {
-        self.disk.fails.store(true, Ordering::SeqCst);
+        self.disk.suffer(Trouble::Writing);
         let noticed = self.submit("ben", request(99, WHY)).await;
         assert!(matches!(noticed, Err(SubmitError::Unavailable)), "{noticed:?}");
         assert!(!self.writer.health().takes_commands());
@@ -148,7 +109,7 @@ impl World {
 
     /// The disk is well again, and the writer has found out.
     pub(super) async fn mend_the_disk(&self) {
-        self.disk.fails.store(false, Ordering::SeqCst);
+        self.disk.suffer(Trouble::None);
         let found_out = async {
             while !self.writer.health().takes_commands() {
                 tokio::task::yield_now().await;
@@ -173,6 +134,20 @@ pub(super) fn crew() -> Group {
 
 pub(super) fn role() -> RoleId {
     "shop/vault".parse().unwrap()
+}
+
+/// A role that lea approves.
+pub(super) fn safe() -> RoleId {
+    "shop/safe".parse().unwrap()
+}
+
+fn approved(mut policy: RolePolicy) -> RolePolicy {
+    policy.approval.stages = vec![Stage { approvers: vec![person("lea").into()], quorum: 1, deny_threshold: 1 }];
+    policy
+}
+
+pub(super) fn asg(number: u8) -> AssignmentId {
+    AssignmentId::from_random([number; 16])
 }
 
 pub(super) fn act(number: u8) -> ActivationId {
@@ -237,6 +212,7 @@ pub(super) fn request(number: u8, why: &str) -> Command {
         starts_at: None,
         justification: Some(why.to_owned()),
         ticket: None,
+        wanted: None,
     }
 }
 

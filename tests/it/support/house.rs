@@ -31,11 +31,16 @@ impl House {
 
     /// The same with more configuration at its end.
     pub async fn with(more: &str) -> Self {
+        Self::written_as(|text, _| format!("{text}\n{more}")).await
+    }
+
+    /// The same with a configuration that was made over.
+    pub async fn written_as(change: impl FnOnce(String, &Issuer) -> String) -> Self {
         let (clock, manual) = Clock::manual(morning());
         let issuer = Issuer::start(clock.clone()).await.expect("an issuer");
         let upstream = Upstream::start().await.expect("an application");
         let folder = tempfile::tempdir().expect("a folder");
-        let config = written(more, &issuer, &upstream);
+        let config = change(written(&issuer, &upstream), &issuer);
         let app = App::start(load(&config, &folder), clock).await.expect("hallpass starts");
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
         let house = Self { app, issuer, upstream, clock: manual, http, config, folder };
@@ -122,7 +127,7 @@ fn morning() -> Timestamp {
     Timestamp::from_seconds(1_795_420_800)
 }
 
-fn written(more: &str, issuer: &Issuer, upstream: &Upstream) -> String {
+fn written(issuer: &Issuer, upstream: &Upstream) -> String {
     let shipped = include_str!("../../../config/demo.toml");
     let text = shipped
         .replace(r#"public_url = "http://127.0.0.1:8081""#, r#"public_url = "http://portal.test""#)
@@ -133,7 +138,7 @@ fn written(more: &str, issuer: &Issuer, upstream: &Upstream) -> String {
         .replace(r#""http://127.0.0.1:8083/keys""#, &format!("\"{}\"", issuer.keys_url()))
         .replace(r#""http://127.0.0.1:8083""#, &format!("\"{}\"", issuer.url()))
         .replace(r#""http://127.0.0.1:8084""#, &format!("\"{}\"", upstream.url()));
-    format!("{text}\n{}\n{more}", include_str!("house.toml"))
+    format!("{text}\n{}", include_str!("house.toml"))
 }
 
 fn load(text: &str, folder: &TempDir) -> Config {

@@ -4,6 +4,7 @@ mod house;
 mod people;
 pub mod process;
 pub mod sockets;
+pub mod visitor;
 
 pub use house::House;
 pub use people::{Answer, Who, id};

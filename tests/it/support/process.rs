@@ -14,8 +14,11 @@ use tempfile::TempDir;
 pub struct Program {
     pub gate: String,
     pub portal: String,
+    pub admin: String,
     pub issuer: Issuer,
     pub http: reqwest::Client,
+    /// Variables that the process is started with.
+    pub environment: Vec<(&'static str, String)>,
     folder: TempDir,
     process: Option<Child>,
 }
@@ -32,11 +35,14 @@ impl Program {
             .replace("127.0.0.1:8082", &format!("127.0.0.1:{admin}"))
             .replace(r#""http://127.0.0.1:8083/keys""#, &format!("\"{}\"", issuer.keys_url()))
             .replace(r#""http://127.0.0.1:8083""#, &format!("\"{}\"", issuer.url()))
-            .replace("http://127.0.0.1:8084", upstream);
+            .replace("http://127.0.0.1:8084", upstream)
+            .replace(r#"path = "demo.redb""#, "path = \"demo.redb\"\nkey_file = \"demo.key\"");
         std::fs::write(folder.path().join("hallpass.toml"), format!("{text}\n{more}")).expect("written");
         Self {
             gate: format!("http://127.0.0.1:{gate}"),
             portal: format!("http://127.0.0.1:{portal}"),
+            admin: format!("http://127.0.0.1:{admin}"),
+            environment: Vec::new(),
             issuer,
             http: reqwest::Client::builder().timeout(Duration::from_secs(20)).build().expect("a client"),
             folder,
@@ -48,8 +54,20 @@ impl Program {
         self.folder.path().join("demo.redb")
     }
 
+    pub fn config(&self) -> String {
+        self.folder.path().join("hallpass.toml").display().to_string()
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Changes the configuration on disk.
+    pub fn edit(&self, from: &str, to: &str) {
+        let file = self.folder.path().join("hallpass.toml");
+        let text = std::fs::read_to_string(&file).expect("a configuration");
+        assert!(text.contains(from), "the configuration says {from}");
+        std::fs::write(file, text.replace(from, to)).expect("written");
     }
 
     pub fn token(&self, person: &Person) -> String {
@@ -62,6 +80,7 @@ impl Program {
         let child = Command::new(env!("CARGO_BIN_EXE_hallpass"))
             .args(["serve", "--config"])
             .arg(self.folder.path().join("hallpass.toml"))
+            .envs(self.environment.iter().map(|(name, value)| (*name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -111,6 +130,12 @@ impl Program {
         let request = self.http.post(format!("{}/api/v1{path}", self.portal)).bearer_auth(token).json(body);
         let answer = request.send().await.ok()?;
         Some((answer.status().as_u16(), answer.json().await.ok()?))
+    }
+
+    /// What the admin listener answers at `path`.
+    pub async fn admin(&self, path: &str) -> (u16, String) {
+        let answer = self.http.get(format!("{}{path}", self.admin)).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("text"))
     }
 
     pub async fn read(&self, token: &str, path: &str) -> (u16, Value) {

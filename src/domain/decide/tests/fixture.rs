@@ -182,6 +182,7 @@ pub(super) fn request() -> Command {
         starts_at: None,
         justification: Some(WHY.to_owned()),
         ticket: None,
+        wanted: None,
     }
 }
 

@@ -31,6 +31,7 @@ impl Ask {
             starts_at: self.starts_at,
             justification: self.justification.map(str::to_owned),
             ticket: self.ticket.map(str::to_owned),
+            wanted: None,
         }
     }
 }
@@ -161,6 +162,7 @@ fn what_time_has_ended_is_written_down_before_the_new_request() {
         starts_at: None,
         justification: Some(WHY.to_owned()),
         ticket: None,
+        wanted: None,
     };
     let fresh = Caller::Identity(Arc::new(Identity { ends_at: Timestamp::MAX, ..identity("ada") }));
     let events = decide(&again, &fresh, &command, long_after).expect("the old request has lapsed");

@@ -2,6 +2,9 @@
 
 use maud::{Markup, html};
 
+use crate::domain::principal::Party;
+use crate::identity::names::IssuerNames;
+
 /// A principal: name, when it is known, and `issuer:subject`.
 pub(in crate::portal) fn person(name: Option<&str>, short: &str) -> Markup {
     html! {
@@ -19,6 +22,14 @@ pub(in crate::portal) fn any_of(shorts: &[String]) -> Markup {
             @if index > 0 { @if index.saturating_add(1) == shorts.len() { " or " } @else { ", " } }
             (party(short))
         }
+    }
+}
+
+/// A principal or a group.
+pub(in crate::portal) fn one(party: &Party, names: &IssuerNames) -> Markup {
+    match party {
+        Party::Principal(principal) => html! { code { bdi { (names.of_principal(principal)) } } },
+        Party::Group(group) => html! { "anyone in " code { bdi { (names.of_group(group)) } } },
     }
 }
 

@@ -2,6 +2,8 @@
 
 use maud::{Markup, html};
 
+use crate::portal::wire::wanted::Wanted;
+
 /// What somebody wrote: line breaks stay, and letters that turn the direction of writing turn nothing else.
 pub(in crate::portal) fn said(text: &str) -> Markup {
     html! { q .said dir="auto" { (text) } }
@@ -18,6 +20,11 @@ pub(in crate::portal) fn said_or(text: Option<&str>, otherwise: &str) -> Markup 
 /// A name, path or id.
 pub(in crate::portal) fn code(text: &str) -> Markup {
     html! { code { bdi { (text) } } }
+}
+
+/// The request that was denied, as whoever asked for the role brought it along.
+pub(in crate::portal) fn wanted(wanted: &Wanted) -> Markup {
+    html! { code .wanted { b { bdi { (wanted.method) } } " " bdi { (wanted.url) } } }
 }
 
 /// A role's name: the application stands back behind the role.

@@ -142,13 +142,10 @@ fn facts(desk: &Desk, case: &Activation, shown: &wire::Activation) -> Markup {
     if let Some(routes) = routes.get(&case.role).filter(|routes| !routes.is_empty()) {
         pairs.push(("Opens", html! { ul .plain-list { @for route in routes { li { (text::code(route)) } } } }));
     }
-    pairs.push((
-        "Asked for",
-        html! {
-            (time::span(case.requested.duration))
-            @if let Some(start) = case.requested.starts_at { " from " (time::moment(start)) }
-        },
-    ));
+    if let Some(wanted) = &shown.wanted {
+        pairs.push(("Denied request", text::wanted(wanted)));
+    }
+    pairs.push(("Asked for", story::asked(&case.requested)));
     let unsaid = if shown.erased { "erased" } else { "none" };
     pairs.push(("Justification", text::said_or(shown.justification.as_deref(), unsaid)));
     if let Some(ticket) = &shown.ticket {

@@ -78,7 +78,7 @@ fn write(appender: &mut Appender, past: u32) {
         bits[..4].copy_from_slice(&drawn.to_be_bytes());
         bits
     };
-    let mut header =
+    let header =
         |bits| Header { command: CommandId::from_random(bits), time: at, actor: Actor::Hallpass, idempotency: None };
     let mut transaction = appender.begin().unwrap();
     for number in 0..ROLES {

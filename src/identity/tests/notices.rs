@@ -1,0 +1,120 @@
+//! Notices of providers that somebody signed out: which are believed, and what they end.
+
+use serde_json::{Value, json};
+
+use super::browser::{Browser, CLIENT, Manner, Street};
+use super::forge::{EC, RSA, with};
+use crate::domain::time::Span;
+use crate::identity::NoticeError;
+
+const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+
+impl Street {
+    /// A logout token that holds but for these members; `null` removes one.
+    fn notice(&self, header: &Value, changes: &Value) -> String {
+        let now = self.now().as_seconds();
+        let honest = json!({
+            "iss": self.issuer(), "aud": CLIENT, "sub": "ada", "sid": "s-1", "iat": now, "exp": now + 120,
+            "jti": "j-1", "events": {EVENT: {}},
+        });
+        let header = with(with(RSA.header(), &json!({"typ": "logout+jwt"})), header);
+        RSA.raw(&header.to_string(), &with(honest, changes).to_string())
+    }
+
+    async fn tell(&self, token: &str) -> Result<usize, NoticeError> {
+        self.sign_ins.notice(format!("logout_token={token}").as_bytes()).await
+    }
+}
+
+#[tokio::test]
+async fn a_notice_ends_the_sessions_it_means_and_is_taken_once() {
+    let street = Street::new().await;
+    let (at_gate, mut at_portal) = (street.signed_in().await, Browser::default());
+    street.sign_in(&mut at_portal, &street.portal, "").await.unwrap();
+    street.behave(Manner { claims: json!({"sid": "s-2"}), ..Manner::default() });
+    let other_sign_in = street.signed_in().await;
+    street.behave(Manner { claims: json!({"sub": "grace", "sid": "s-3"}), ..Manner::default() });
+    let grace = street.signed_in().await;
+    let open = street.who(&at_gate, &street.gate).await.unwrap();
+
+    let token = street.notice(&json!({}), &json!({}));
+    assert_eq!(street.tell(&token).await, Ok(2));
+    open.moved().await;
+    assert!(!street.is_in(&at_gate, &street.gate).await && !street.is_in(&at_portal, &street.portal).await);
+    assert!(street.is_in(&other_sign_in, &street.gate).await && street.is_in(&grace, &street.gate).await);
+    assert!(matches!(street.tell(&token).await, Err(NoticeError::Refused(_))), "once only");
+
+    let whole = street.notice(&json!({}), &json!({"sid": null, "jti": "j-2"}));
+    assert_eq!(street.tell(&whole).await, Ok(1), "all that are left of her");
+    assert!(!street.is_in(&other_sign_in, &street.gate).await && street.is_in(&grace, &street.gate).await);
+    let nobody = street.notice(&json!({}), &json!({"sub": "nobody", "sid": null, "jti": "j-3"}));
+    assert_eq!(street.tell(&nobody).await, Ok(0));
+}
+
+#[tokio::test]
+async fn an_end_is_an_end_also_after_a_restart() {
+    let street = Street::new().await;
+    let browser = street.signed_in().await;
+    assert_eq!(street.tell(&street.notice(&json!({}), &json!({}))).await, Ok(1));
+    let street = street.restarted().await;
+    assert!(!street.is_in(&browser, &street.gate).await);
+}
+
+#[tokio::test]
+async fn only_a_logout_token_is_a_notice() {
+    let street = Street::new().await;
+    let browser = street.signed_in().await;
+    let now = street.now().as_seconds();
+    let table = [
+        ("plain type", json!({"typ": "JWT"}), json!({}), true),
+        ("only sub", json!({}), json!({"sid": null}), true),
+        ("only sid", json!({}), json!({"sub": null}), true),
+        ("list of audiences", json!({}), json!({"aud": [CLIENT]}), true),
+        ("an ID token", json!({"typ": "JWT"}), json!({"events": null, "nonce": "n"}), false),
+        ("an access token", json!({"typ": "at+jwt"}), json!({"events": null}), false),
+        ("an access token with an event", json!({"typ": "at+jwt"}), json!({}), false),
+        ("a security event", json!({"typ": "secevent+jwt"}), json!({}), false),
+        ("no event", json!({}), json!({"events": null}), false),
+        ("another event", json!({}), json!({"events": {"x": {}}}), false),
+        ("an event that is no object", json!({}), json!({"events": {EVENT: true}}), false),
+        ("nonce", json!({}), json!({"nonce": "n"}), false),
+        ("neither sub nor sid", json!({}), json!({"sub": null, "sid": null}), false),
+        ("odd sub", json!({}), json!({"sub": 1}), false),
+        ("no jti", json!({}), json!({"jti": null}), false),
+        ("no iat", json!({}), json!({"iat": null}), false),
+        ("no exp", json!({}), json!({"exp": null}), false),
+        ("expired", json!({}), json!({"exp": now}), false),
+        ("from the future", json!({}), json!({"iat": now + 120}), false),
+        ("good for a year", json!({}), json!({"exp": now + 31_536_000}), false),
+        ("another audience", json!({}), json!({"aud": "hallpass"}), false),
+        ("another issuer", json!({}), json!({"iss": "https://evil.test"}), false),
+        ("issuer as list", json!({}), json!({"iss": [street.issuer()]}), false),
+        ("an extension", json!({"crit": ["x"]}), json!({}), false),
+    ];
+    for (number, (name, header, changes, good)) in table.into_iter().enumerate() {
+        let changes = with(json!({"jti": format!("j-{number}"), "sid": "nobody", "sub": "nobody"}), &changes);
+        let told = street.tell(&street.notice(&header, &changes)).await;
+        assert_eq!(told.is_ok(), good, "{name}: {told:?}");
+    }
+    let stranger = EC.token(&json!({"iss": street.issuer()}));
+    for token in ["", "x", "a.b.c", stranger.as_str()] {
+        assert!(street.tell(token).await.is_err(), "{token}");
+    }
+    for form in [b"".as_slice(), b"logout_token", b"logout_token=a&logout_token=b", b"\xff"] {
+        assert!(street.sign_ins.notice(form).await.is_err(), "{form:?}");
+    }
+    assert!(street.is_in(&browser, &street.gate).await, "none of them ended anything");
+}
+
+#[tokio::test]
+async fn a_refresh_under_way_brings_nothing_back() {
+    let street = Street::new().await;
+    let browser = street.signed_in().await;
+    street.pass(Span::minutes(6));
+    let headers = browser.headers();
+    let asking = street.sign_ins.identify(&street.gate, &headers, street.now());
+    let token = street.notice(&json!({}), &json!({}));
+    let (_, told) = tokio::join!(asking, street.tell(&token));
+    assert_eq!(told, Ok(1));
+    assert!(!street.is_in(&browser, &street.gate).await);
+}

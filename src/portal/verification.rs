@@ -1,0 +1,152 @@
+//! Verifying the journal while it is in use: one at a time, beside everything else, up to the head it began with.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::domain::standing::Position;
+use crate::domain::time::Timestamp;
+use crate::journal::verify::Verifier;
+use crate::store::{Head, Reader, RecordFilter, StoreError};
+
+/// What is known of the last verification, or of the one under way.
+#[derive(Debug, Clone, Default)]
+pub(super) enum State {
+    /// None since the start.
+    #[default]
+    Never,
+    /// One is under way.
+    Running {
+        started_at: Timestamp,
+        /// Records that are good so far.
+        checked: u64,
+        /// Records there were when it began.
+        records: u64,
+    },
+    /// Every record up to this head is good.
+    Whole {
+        ended_at: Timestamp,
+        head: Head,
+        /// Records whose note was erased, which breaks nothing.
+        erased: u64,
+    },
+    /// A record is wrong.
+    Broken {
+        ended_at: Timestamp,
+        /// The first record that is wrong.
+        sequence: u64,
+        wrong: String,
+    },
+    /// It did not come to an end: the process stops, or the store could not be read.
+    Unfinished { ended_at: Timestamp },
+}
+
+/// Verifies, one at a time. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Verification {
+    state: Arc<Mutex<State>>,
+    tasks: TaskTracker,
+}
+
+impl Verification {
+    pub(super) fn new() -> Self {
+        Self { state: Arc::default(), tasks: TaskTracker::new() }
+    }
+
+    /// How it stands.
+    pub(super) fn state(&self) -> State {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Begins one, unless one is under way; how it stands then.
+    pub(super) fn begin(&self, reader: Reader, clock: Clock, stop: CancellationToken) -> Result<State, StoreError> {
+        let head = reader.head()?;
+        let began = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if matches!(*state, State::Running { .. }) {
+                return Ok(state.clone());
+            }
+            *state = State::Running { started_at: clock.now(), checked: 0, records: head.position.0 };
+            state.clone()
+        };
+        let own = self.clone();
+        self.tasks.spawn_blocking(move || {
+            // also when it panics: nobody could begin another one otherwise
+            let mut ending = Ending { verification: own, outcome: State::Unfinished { ended_at: clock.now() } };
+            ending.outcome = ending.verification.run(&reader, head, &clock, &stop);
+        });
+        Ok(began)
+    }
+
+    fn run(&self, reader: &Reader, head: Head, clock: &Clock, stop: &CancellationToken) -> State {
+        let (mut verifier, mut erased) = (Verifier::new(reader.public_key()), 0_u64);
+        while verifier.tip().sequence < head.position.0 {
+            let after = Position(verifier.tip().sequence);
+            if stop.is_cancelled() {
+                return State::Unfinished { ended_at: clock.now() };
+            }
+            let entries = match reader.records(&RecordFilter::default(), after, BATCH) {
+                Ok(entries) => entries,
+                Err(StoreError::Damaged(wrong)) => {
+                    return State::Broken { ended_at: clock.now(), sequence: after.next().0, wrong };
+                }
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "the journal could not be verified");
+                    return State::Unfinished { ended_at: clock.now() };
+                }
+            };
+            let wanted = entries.iter().take_while(|entry| entry.position <= head.position);
+            for entry in wanted {
+                match verifier.check(entry.position.0, &entry.sealed, entry.note.as_ref()) {
+                    Ok(record) => {
+                        let is_erased = record.detail.is_some() && entry.note.is_none();
+                        erased = erased.saturating_add(u64::from(is_erased));
+                    }
+                    Err(fault) => {
+                        tracing::error!(sequence = fault.sequence, wrong = %fault.wrong, "the journal is not whole");
+                        return State::Broken {
+                            ended_at: clock.now(),
+                            sequence: fault.sequence,
+                            wrong: fault.wrong.to_string(),
+                        };
+                    }
+                }
+            }
+            if entries.is_empty() {
+                return State::Unfinished { ended_at: clock.now() };
+            }
+            self.went_on(verifier.tip().sequence);
+        }
+        if verifier.tip().hash == head.hash {
+            State::Whole { ended_at: clock.now(), head, erased }
+        } else {
+            let wrong = "the head is not that of the last record".to_owned();
+            State::Broken { ended_at: clock.now(), sequence: head.position.0, wrong }
+        }
+    }
+
+    fn went_on(&self, sequence: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::Running { checked, .. } = &mut *state {
+            *checked = sequence;
+        }
+    }
+}
+
+/// Puts the outcome in place, whatever happens.
+struct Ending {
+    verification: Verification,
+    outcome: State,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let outcome = std::mem::take(&mut self.outcome);
+        *self.verification.state.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
+    }
+}
+
+/// Records read together.
+const BATCH: usize = 500;

@@ -1,0 +1,96 @@
+//! A disk in memory that can be told to fail, and that outlives the database on it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use redb::StorageBackend;
+use redb::backends::InMemoryBackend;
+
+/// What is wrong with a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Nothing.
+    None,
+    /// No room: nothing can be written.
+    Full,
+    /// The file stays as long as it is: what lies inside can be written.
+    NoGrowth,
+    /// Writing is answered with an error of the device.
+    Writing,
+    /// Writes go through, and then the device does not confirm them.
+    Syncing,
+    /// Mounted for reading only.
+    ReadOnly,
+}
+
+/// A disk in memory. Cheap to clone; all clones are the same disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Disk {
+    bytes: Arc<InMemoryBackend>,
+    trouble: Arc<ArcSwap<Trouble>>,
+    syncs_failed: Arc<AtomicU64>,
+}
+
+impl Disk {
+    /// An empty disk that is well.
+    pub(crate) fn new() -> Self {
+        Self {
+            bytes: Arc::new(InMemoryBackend::new()),
+            trouble: Arc::new(ArcSwap::from_pointee(Trouble::None)),
+            syncs_failed: Arc::default(),
+        }
+    }
+
+    /// From now on this is wrong with it.
+    pub(crate) fn suffer(&self, trouble: Trouble) {
+        self.trouble.store(Arc::new(trouble));
+    }
+
+    /// How often somebody asked it to confirm writes and was told no.
+    pub(crate) fn syncs_failed(&self) -> u64 {
+        self.syncs_failed.load(Ordering::SeqCst)
+    }
+
+    fn writable(&self) -> io::Result<()> {
+        match **self.trouble.load() {
+            Trouble::None | Trouble::NoGrowth | Trouble::Syncing => Ok(()),
+            Trouble::Full => Err(io::ErrorKind::StorageFull.into()),
+            Trouble::Writing => Err(io::Error::other("input/output error")),
+            Trouble::ReadOnly => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
+        }
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        self.bytes.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.bytes.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.writable()?;
+        if **self.trouble.load() == Trouble::NoGrowth && len > self.bytes.len()? {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.bytes.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.writable()?;
+        if **self.trouble.load() == Trouble::Syncing {
+            self.syncs_failed.fetch_add(1, Ordering::SeqCst);
+            return Err(io::Error::other("input/output error"));
+        }
+        self.bytes.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.writable()?;
+        self.bytes.write(offset, data)
+    }
+}

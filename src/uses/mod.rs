@@ -1,0 +1,215 @@
+//! Record of requests made under an elevation: bounded queue, batches, back-pressure.
+//!
+//! Uses live in a file of their own, so that their commits never wait for a command's, nor a command for theirs. Within an
+//! activation they are numbered from 1 and chained ([`block`]); once the activation has ended, count and digest are sealed
+//! in the journal. A full queue makes requests wait; nothing is dropped silently. What was queued but not yet written when
+//! the machine dies is lost: at most one batch.
+
+mod batches;
+mod block;
+mod carry;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::Thread;
+
+use prometheus_client::metrics::gauge::Gauge;
+use redb::{Database, TableDefinition};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+use crate::domain::id::ActivationId;
+use crate::domain::principal::Principal;
+use crate::domain::time::Timestamp;
+use crate::store::{StoreError, tell_who_may_read};
+use crate::telemetry::Metrics;
+pub use carry::{UseSnapshot, bring_back, compact};
+pub use read::UseReader;
+
+/// One request that passed because of an activation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use<'u> {
+    /// The activation.
+    pub activation: ActivationId,
+    /// Who.
+    pub principal: Principal,
+    /// When the verdict was given.
+    pub at: Timestamp,
+    /// `X-Request-Id` of the request.
+    pub request_id: Cow<'u, str>,
+    /// Method, as forwarded.
+    pub method: Cow<'u, str>,
+    /// Host, as decided on.
+    pub host: Cow<'u, str>,
+    /// Canonical path without query, as decided on.
+    pub path: Cow<'u, str>,
+    /// Name of the route.
+    pub route: Cow<'u, str>,
+}
+
+/// All uses of one activation so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stretch {
+    /// How many.
+    pub count: u64,
+    /// Digest of the last block, hexadecimal.
+    pub digest: String,
+}
+
+/// A use on its way to the recorder's thread, as it will be written.
+#[derive(Debug)]
+pub struct Queued {
+    activation: ActivationId,
+    principal: Principal,
+    entry: Vec<u8>,
+}
+
+/// Takes uses from the data path. Cheap to clone; the recorder's thread stops when all are dropped.
+#[derive(Debug, Clone)]
+pub struct UseRecorder {
+    // before `wake`: who is woken finds the queue closed
+    queue: mpsc::Sender<Queued>,
+    wake: Wake,
+    waiting: Gauge,
+}
+
+/// Wakes the recorder's thread from gathering, also when it is dropped.
+#[derive(Debug, Clone)]
+struct Wake(Thread);
+
+/// What became of a use that could not wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is queued.
+    Yes,
+    /// The queue is full: it must wait.
+    Full,
+}
+
+/// The record of uses cannot be kept: the request must not pass.
+#[derive(Debug, thiserror::Error)]
+#[error("the record of uses cannot be kept")]
+pub struct UsesUnavailable;
+
+/// The recorder's thread.
+pub struct Running {
+    thread: std::thread::JoinHandle<()>,
+}
+
+/// Opens or creates the file of uses and starts the thread that writes it.
+///
+/// # Errors
+/// When the file cannot be opened, or no thread can be had.
+pub fn start(path: &Path, metrics: &Metrics) -> Result<(UseRecorder, UseReader, Running), StoreError> {
+    let database = Arc::new(open(path)?);
+    let reader = UseReader::new(Arc::clone(&database));
+    let (queue, receiver) = mpsc::channel(QUEUE_LENGTH);
+    let waiting = Gauge::default();
+    metrics.register(|registry| {
+        registry.register("uses_queue", "uses that wait to be written", waiting.clone());
+    });
+    let written = waiting.clone();
+    let thread = std::thread::Builder::new()
+        .name("hallpass-uses".to_owned())
+        .spawn(move || batches::write(&database, receiver, &written))
+        .map_err(StoreError::Io)?;
+    let recorder = UseRecorder { queue, wake: Wake(thread.thread().clone()), waiting };
+    Ok((recorder, reader, Running { thread }))
+}
+
+impl Running {
+    /// Waits until everything queued is written. Every [`UseRecorder`] must be dropped first.
+    pub fn join(self) {
+        if self.thread.join().is_err() {
+            tracing::error!("the record of uses ended in a panic");
+        }
+    }
+}
+
+impl UseRecorder {
+    /// A recorder whose queue holds `length` uses and that nobody writes but who holds the other end.
+    #[cfg(test)]
+    pub(crate) fn unwritten(length: usize) -> (Self, mpsc::Receiver<Queued>) {
+        let (queue, receiver) = mpsc::channel(length);
+        (Self { queue, wake: Wake(std::thread::current()), waiting: Gauge::default() }, receiver)
+    }
+
+    /// Queues one use if there is room.
+    ///
+    /// # Errors
+    /// When uses cannot be written any more.
+    pub fn try_record(&self, used: &Use<'_>) -> Result<Taken, UsesUnavailable> {
+        match self.queue.try_send(Queued::new(used)) {
+            Ok(()) => {
+                self.queued();
+                Ok(Taken::Yes)
+            }
+            Err(TrySendError::Full(_)) => Ok(Taken::Full),
+            Err(TrySendError::Closed(_)) => Err(UsesUnavailable),
+        }
+    }
+
+    /// Queues one use; waits while the queue is full.
+    ///
+    /// # Errors
+    /// When uses cannot be written any more.
+    pub async fn record(&self, used: &Use<'_>) -> Result<(), UsesUnavailable> {
+        self.queue.send(Queued::new(used)).await.map_err(|_| UsesUnavailable)?;
+        self.queued();
+        Ok(())
+    }
+
+    fn queued(&self) {
+        self.waiting.inc();
+        if self.queue.max_capacity() - self.queue.capacity() >= batches::BATCH_LENGTH {
+            self.wake.0.unpark();
+        }
+    }
+}
+
+#[cfg(test)]
+impl Queued {
+    /// As it will be read.
+    pub(crate) fn read(self) -> Use<'static> {
+        let activation = self.activation;
+        let block = block::Block::new(&[self], &block::NOTHING);
+        block::uses_in(&block.bytes, activation).and_then(|mut uses| uses.pop()).expect("a use")
+    }
+}
+
+impl Drop for Wake {
+    fn drop(&mut self) {
+        self.0.unpark();
+    }
+}
+
+fn open(path: &Path) -> Result<Database, StoreError> {
+    tell_who_may_read(path);
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    let file = file.map_err(|source| StoreError::file(path, source))?;
+    let database = redb::Builder::new()
+        .set_cache_size(CACHE_BYTES)
+        .create_with_backend(redb::backends::FileBackend::new(file)?)?;
+    let transaction = database.begin_write()?;
+    transaction.open_table(BLOCKS)?;
+    transaction.open_table(UNSEALED)?;
+    transaction.commit()?;
+    Ok(database)
+}
+
+fn damaged() -> StoreError {
+    StoreError::Damaged("a block of recorded uses is not readable".to_owned())
+}
+
+/// Activation and number of the block's last use → the block.
+const BLOCKS: TableDefinition<'_, ([u8; 16], u64), &[u8]> = TableDefinition::new("use_blocks");
+/// Activations whose count and digest are not sealed in the journal yet.
+const UNSEALED: TableDefinition<'_, [u8; 16], ()> = TableDefinition::new("unsealed_activations");
+const CACHE_BYTES: usize = 16 << 20;
+const QUEUE_LENGTH: usize = 16_384;

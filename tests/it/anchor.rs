@@ -1,0 +1,362 @@
+//! Stories of heads kept elsewhere: they are published, and a journal that does not hold its newest one opens nothing.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use data_encoding::BASE64;
+use hallpass::clock::Clock;
+use hallpass::demo::issuer::{ADA, ROOT};
+use hallpass::demo::upstream::Upstream;
+use hallpass::domain::time::{Span, Timestamp};
+use hallpass::journal::SignedCheckpoint;
+use hallpass::journal::checkpoint::read_all;
+use hallpass::store::{self, Settings};
+use serde_json::{Value, json};
+
+use crate::support::process::Program;
+use crate::support::{House, eventually};
+
+const ANCHORED: &str = "[anchor]\nfile = \"anchors\"\n";
+
+/// A program whose head was anchored, killed, and the role that Ada held then.
+async fn anchored() -> (Program, Upstream) {
+    let upstream = Upstream::start().await.expect("an application");
+    let mut program = Program::new(&upstream.url(), ANCHORED).await;
+    program.start(&ADA).await;
+    let ada = program.token(&ADA);
+    let ask = json!({ "role": "shop/records-editor", "duration": "1h", "justification": "a correction, at last" });
+    let (status, told) = program.post(&ada, "/activations", &ask).await.expect("an answer");
+    assert_eq!(status, 201, "{told}");
+    assert_eq!(edit(&program).await, 200, "the role opens its route");
+    program.kill();
+    (program, upstream)
+}
+
+async fn edit(program: &Program) -> u16 {
+    let request = program.http.put(format!("{}/records/1", program.gate)).bearer_auth(program.token(&ADA));
+    request.body("{}").send().await.expect("an answer").status().as_u16()
+}
+
+async fn text(program: &Program, url: String) -> (u16, String) {
+    let answer = program.http.get(url).send().await.expect("an answer");
+    (answer.status().as_u16(), answer.text().await.expect("a body"))
+}
+
+/// Moves the journal on and lets its head be anchored.
+async fn goes_on(program: &mut Program) {
+    program.start(&ROOT).await;
+    let root = program.token(&ROOT);
+    for principal in ["demo:nobody-1", "demo:nobody-2"] {
+        let lock = json!({ "justification": "only to write a record" });
+        let (status, told) =
+            program.post(&root, &format!("/principals/{principal}/lock"), &lock).await.expect("an answer");
+        assert!(status < 300, "{status}: {told}");
+    }
+    let (status, told) = program.post(&root, "/audit/anchors", &json!({})).await.expect("an answer");
+    assert_eq!((status, &told["missed"]), (200, &json!([])), "{told}");
+    assert_eq!(told["reached"], json!(["file"]), "the demo's log is too quiet for it");
+    program.kill();
+}
+
+fn newest(program: &Program) -> SignedCheckpoint {
+    let file = fs::read_to_string(program.folder().join("anchors")).expect("anchors");
+    read_all(&file).pop().expect("an anchor")
+}
+
+/// What everybody meets when the journal is in doubt.
+async fn is_shut(program: &Program, why: &str) {
+    assert_eq!(edit(program).await, 503, "{why}: the role opens nothing");
+    let account = program.http.get(format!("{}/account", program.gate)).bearer_auth(program.token(&ADA));
+    assert_eq!(account.send().await.expect("an answer").status(), 200, "{why}: whoever is signed in goes on");
+    assert_eq!(text(program, format!("{}/", program.gate)).await.0, 200, "{why}: public routes go on");
+    let ask = json!({ "role": "shop/records-editor", "justification": "it is urgent, really" });
+    let (status, told) = program.post(&program.token(&ADA), "/activations", &ask).await.expect("an answer");
+    assert_eq!((status, told["type"].as_str()), (503, Some("https://hallpass.dev/problems/journal_doubted")), "{told}");
+    let (ready, reason) = text(program, format!("{}/readyz", program.admin)).await;
+    assert_eq!(ready, 503, "{why}: {reason}");
+    for told in [told["detail"].as_str().unwrap_or_default(), &reason, &program.log()] {
+        assert!(told.contains(why), "{why} in {told}");
+    }
+    let (_, metrics) = text(program, format!("{}/metrics", program.admin)).await;
+    assert!(metrics.contains("hallpass_journal_doubted 1\n"), "{metrics}");
+    let root = program.token(&ROOT);
+    let (status, told) = program.post(&root, "/audit/anchors", &json!({})).await.expect("an answer");
+    assert_eq!(status, 503, "{why}: a head in doubt is told to nobody: {told}");
+}
+
+#[tokio::test]
+async fn an_old_copy_opens_nothing_until_it_is_confirmed_or_restored() {
+    let (mut program, _upstream) = anchored().await;
+    let (store, kept) = (program.store(), program.folder().join("true.redb"));
+    let old = fs::read(&store).expect("a store");
+    goes_on(&mut program).await;
+    fs::rename(&store, &kept).expect("moved");
+    fs::write(&store, &old).expect("written");
+    let anchor = newest(&program);
+
+    program.start(&ADA).await;
+    is_shut(&program, "an old copy, or its end was cut").await;
+    assert_eq!(newest(&program), anchor, "the newest anchor stays the one that was right");
+    program.kill();
+
+    // the true one comes back
+    let forked = fs::read(&store).expect("a store");
+    fs::copy(&kept, &store).expect("restored");
+    program.start(&ADA).await;
+    assert_eq!(edit(&program).await, 200);
+    let (_, metrics) = text(&program, format!("{}/metrics", program.admin)).await;
+    assert!(
+        metrics.contains("hallpass_journal_doubted 0\n")
+            && metrics.contains("hallpass_anchor_age_seconds{target=\"file\"}")
+    );
+    program.kill();
+
+    // or the operator goes on with the other
+    let anchor = newest(&program);
+    fs::write(&store, &forked).expect("written");
+    let store = store.display().to_string();
+    let (config, anchors) = (program.config(), program.folder().join("anchors").display().to_string());
+    let verify = |program: &Program| program.run(&["audit", "verify", &store, "--anchor", &anchors]);
+    assert_eq!(verify(&program).0, 1);
+    let confirm = ["anchor", "confirm", "--config", &config, "--because", "the disk of shop 4 burnt"];
+    let (code, told) = program.run(&confirm);
+    assert!(code == 2 && told.contains("--yes"), "{code}: {told}");
+    let (code, told) = program.run(&[&confirm[..], &["--yes"]].concat());
+    assert!(code == 0 && told.contains("confirmed by record"), "{code}: {told}");
+    program.start(&ADA).await;
+    assert_eq!(edit(&program).await, 200, "{}", program.log());
+    let root = program.token(&ROOT);
+    let (_, page) = program.read(&root, "/audit?event=anchor_confirmed").await;
+    let record = &page["items"][0];
+    assert_eq!(record["actor"]["type"], "operator", "{page}");
+    assert_eq!(record["detail"]["justification"], "the disk of shop 4 burnt");
+    assert_eq!(record["event"]["expected"]["sequence"], anchor.checkpoint.sequence);
+    program.kill();
+    let (code, told) = verify(&program);
+    assert!(code == 0 && told.contains("confirmed"), "{code}: {told}");
+    let (code, told) = program.run(&confirm);
+    assert!(code == 0 && told.contains("nothing to confirm"), "{code}: {told}");
+}
+
+#[tokio::test]
+async fn every_other_journal_in_its_place_is_noticed() {
+    let (mut program, _upstream) = anchored().await;
+    let old = fs::read(program.store()).expect("a store");
+    goes_on(&mut program).await;
+    let whole = fs::read(program.store()).expect("a store");
+
+    // deleted: a fresh start is none in silence
+    fs::remove_file(program.store()).expect("removed");
+    program.start(&ADA).await;
+    is_shut(&program, "this is journal").await;
+    program.kill();
+
+    // foreign, with a key of its own
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let other = Settings { path: elsewhere.path().join("store"), key_path: elsewhere.path().join("key") };
+    drop(store::open(&other, Clock::system().now()).expect("a store"));
+    let key = program.folder().join("demo.key");
+    let own_key = fs::read(&key).expect("a key");
+    fs::copy(&other.path, program.store()).expect("copied");
+    fs::copy(&other.key_path, &key).expect("copied");
+    program.start(&ADA).await;
+    is_shut(&program, "this is journal").await;
+    program.kill();
+    fs::write(&key, &own_key).expect("written");
+
+    // forked: an old copy that went on in another way, past the anchored record
+    fs::write(program.store(), &old).expect("written");
+    let settings = Settings { path: program.store(), key_path: key.clone() };
+    go_on_alone(&settings, newest(&program).checkpoint.sequence + 5);
+    program.start(&ADA).await;
+    is_shut(&program, "another record stands there in this journal").await;
+    program.kill();
+
+    // the file of anchors itself: damaged, and told by somebody without the key
+    fs::write(program.store(), &whole).expect("written");
+    let anchors = program.folder().join("anchors");
+    let true_anchors = fs::read_to_string(&anchors).expect("anchors");
+    fs::write(&anchors, "something else\n").expect("written");
+    program.start(&ADA).await;
+    is_shut(&program, "the file of anchors holds no whole anchor").await;
+    program.kill();
+    let sequence = newest_of(&true_anchors).checkpoint.sequence;
+    let forged =
+        newest_of(&true_anchors).to_string().replacen(&format!("\n{sequence}\n"), &format!("\n{}\n", sequence - 1), 1);
+    fs::write(&anchors, forged).expect("written");
+    program.start(&ADA).await;
+    is_shut(&program, "no key of this journal signed it").await;
+    program.kill();
+
+    // emptied, or no store at all: hallpass does not even start
+    fs::write(&anchors, &true_anchors).expect("written");
+    for bytes in [&b""[..], &[0; 8192]] {
+        fs::write(program.store(), bytes).expect("written");
+        let (code, told) = program.run(&["serve", "--config", &program.config()]);
+        assert!(code == 70 && told.contains("damaged"), "{code}: {told}");
+        assert_eq!(fs::read(program.store()).expect("a store"), bytes, "nothing is put in its place");
+    }
+
+    // the true one with its true anchors
+    fs::write(program.store(), &whole).expect("written");
+    program.start(&ADA).await;
+    assert_eq!(edit(&program).await, 200, "{}", program.log());
+}
+
+fn newest_of(anchors: &str) -> SignedCheckpoint {
+    read_all(anchors).pop().expect("an anchor")
+}
+
+/// Appends records to a store until its head is `sequence`.
+fn go_on_alone(settings: &Settings, sequence: u64) {
+    use hallpass::domain::event::{Actor, Detail, Event};
+    use hallpass::domain::id::CommandId;
+
+    let mut opened = store::open(settings, Clock::system().now()).expect("a store");
+    let mut transaction = opened.appender.begin().expect("a transaction");
+    let time = transaction.head().time;
+    while transaction.head().position.0 < sequence {
+        let command = CommandId::from_random([7; 16]);
+        let header = store::Header { command, time, actor: Actor::Configuration, idempotency: None };
+        let event = Event::ConfigurationApplied { digest: "other".to_owned() };
+        transaction.append(&header, &[event], &Detail::default()).expect("appended");
+    }
+    transaction.commit().expect("committed");
+}
+
+/// Somebody else's server: it refuses for as long as it is told to, and keeps what it took.
+#[derive(Clone, Default)]
+struct Hook {
+    refuses: Arc<Mutex<bool>>,
+    asked: Arc<Mutex<Vec<(HeaderMap, String)>>>,
+}
+
+impl Hook {
+    async fn start(&self) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let router = axum::Router::new().route("/anchors", post(take)).with_state(self.clone());
+        tokio::task::spawn_local(async move { axum::serve(listener, router).await });
+        format!("http://{address}/anchors")
+    }
+
+    fn asked(&self) -> Vec<(HeaderMap, String)> {
+        self.asked.lock().expect("asked").clone()
+    }
+}
+
+async fn take(State(hook): State<Hook>, headers: HeaderMap, body: String) -> StatusCode {
+    hook.asked.lock().expect("asked").push((headers, body));
+    if *hook.refuses.lock().expect("refuses") { StatusCode::BAD_GATEWAY } else { StatusCode::NO_CONTENT }
+}
+
+#[tokio::test]
+async fn heads_reach_file_and_webhook_at_an_interval_and_again_until_they_are_taken() {
+    tokio::task::LocalSet::new().run_until(heads_are_published()).await;
+}
+
+async fn heads_are_published() {
+    let hook = Hook::default();
+    *hook.refuses.lock().expect("refuses") = true;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (anchors, secret) = (folder.path().join("anchors"), folder.path().join("secret"));
+    let bytes = [3; 32];
+    fs::write(&secret, format!("whsec_{}\n", BASE64.encode(&bytes))).expect("written");
+    let more = format!(
+        "[anchor]\nfile = \"{}\"\ninterval = \"1m\"\nrecords_max = 3\n[anchor.webhook]\nurl = \"{}\"\nsecret_file = \"{}\"\n",
+        anchors.display(),
+        hook.start().await,
+        secret.display()
+    );
+    let house = House::with(&more).await;
+    let in_file = || fs::read_to_string(&anchors).map(|text| read_all(&text)).unwrap_or_default();
+    eventually("an anchor at the start", || in_file().len() == 1).await;
+    eventually("the webhook is asked", || hook.asked().len() == 1).await;
+
+    // refused: asked again after a pause, with the present head
+    *hook.refuses.lock().expect("refuses") = false;
+    eventually("the webhook is asked again", || {
+        house.pass(Span::seconds(1));
+        hook.asked().len() == 2
+    })
+    .await;
+    let (headers, body) = hook.asked().pop().expect("a message");
+    let header = |name: &str| headers[name].to_str().expect("text").to_owned();
+    let signed = format!("{}.{}.{body}", header("webhook-id"), header("webhook-timestamp"));
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &bytes);
+    let signature = BASE64.encode(aws_lc_rs::hmac::sign(&key, signed.as_bytes()).as_ref());
+    assert_eq!(header("webhook-signature"), format!("v1,{signature}"));
+    let told: Value = serde_json::from_str(&body).expect("JSON");
+    let note: SignedCheckpoint = told["data"]["checkpoint"].as_str().expect("a note").parse().expect("a checkpoint");
+    assert_eq!(
+        (&told["type"], told["data"]["sequence"].as_u64()),
+        (&json!("journal.anchored"), Some(note.checkpoint.sequence))
+    );
+
+    // three records are many enough
+    let seen = hook.asked().len();
+    house.ada_holds_the_vault("10m").await;
+    eventually("an anchor after so many records", || hook.asked().len() > seen).await;
+
+    // an interval
+    let seen = hook.asked().len();
+    eventually("an anchor after the interval", || {
+        house.pass(Span::seconds(20));
+        hook.asked().len() > seen
+    })
+    .await;
+
+    // and on demand
+    let vera = house.vera();
+    let told = vera.post("/audit/anchors", json!({})).await.expect(200).json();
+    assert_eq!(told["reached"], json!(["file", "webhook"]), "{told}");
+    let head = vera.read("/audit/head").await.expect(200).json();
+    assert_eq!((&told["sequence"], &told["hash"]), (&head["sequence"], &head["hash"]));
+    assert_eq!(house.ada().post("/audit/anchors", json!({})).await.status, 403, "not for everybody");
+    let note = vera.read("/audit/checkpoint").await.expect(200);
+    let note: SignedCheckpoint = note.text.parse().expect("a checkpoint");
+    assert!(note.is_by(&head["signing_key"].as_str().expect("a key").parse().expect("a key")));
+    assert_eq!(house.ada().read("/audit/checkpoint").await.status, 403);
+    let newest = in_file().pop().expect("an anchor");
+    assert_eq!(newest.checkpoint.sequence, head["sequence"].as_u64().expect("a number"));
+    house.stop().await;
+}
+
+#[test]
+fn a_file_of_anchors_stays_bounded_and_survives_a_torn_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("anchors");
+    let (key, _) = hallpass::journal::SigningKey::generate().expect("a key");
+    let note = |sequence| {
+        let time = Timestamp::from_seconds(1_795_000_000);
+        hallpass::journal::Checkpoint { realm: "00ff".into(), sequence, hash: [1; 32], time }.sign(&key)
+    };
+    let newest = |path: &Path| match hallpass::anchor::newest(path).expect("read") {
+        hallpass::anchor::Newest::Note(note) => Some(note.checkpoint.sequence),
+        _ => None,
+    };
+    assert_eq!(newest(&path), None);
+    for sequence in 1..=3 {
+        hallpass::anchor::append(&path, &note(sequence)).expect("appended");
+        assert_eq!(newest(&path), Some(sequence));
+    }
+    // cut off inside the newest: the one before counts, and the next one is whole
+    let whole = fs::read(&path).expect("read");
+    fs::write(&path, &whole[..whole.len() - 20]).expect("cut");
+    assert_eq!(newest(&path), Some(2));
+    hallpass::anchor::append(&path, &note(4)).expect("appended");
+    assert_eq!(newest(&path), Some(4));
+    // grown: put aside, and still found there when the new file is lost
+    fs::write(&path, [fs::read(&path).expect("read"), vec![b'\n'; 1 << 20]].concat()).expect("grown");
+    hallpass::anchor::append(&path, &note(5)).expect("appended");
+    let length = fs::metadata(&path).expect("a file").len();
+    assert!(length < 1000 && newest(&path) == Some(5), "{length}");
+    hallpass::anchor::append(&path, &note(6)).expect("appended");
+    fs::remove_file(&path).expect("lost");
+    fs::write(folder.path().join("anchors.1"), &whole).expect("written");
+    assert_eq!(newest(&path), Some(3));
+}
