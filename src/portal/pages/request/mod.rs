@@ -22,7 +22,7 @@ use crate::portal::pages::form::{Fields, query, url};
 use crate::portal::pages::layout::{Frame, Page, see_other};
 use crate::portal::pages::outside::shell::leads_back;
 use crate::portal::pages::parts::decision::{self, Words};
-use crate::portal::pages::parts::{list, party, text, time};
+use crate::portal::pages::parts::{list, party, text};
 use crate::portal::pages::{rules, story};
 use crate::portal::problem::Problem;
 use crate::portal::wire::activation as wire;
