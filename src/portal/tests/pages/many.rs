@@ -69,7 +69,7 @@ fn name(number: u32) -> String {
 
 /// Ada's group may activate every role, and she has withdrawn many requests.
 fn write(appender: &mut Appender, past: u32) {
-    let at = Timestamp::from_seconds(NOW).minus(Span::days(1));
+    let at = Timestamp::from_seconds(NOW);
     let terms = policy(TILL, ApprovalRule::default()).terms();
     let mut drawn = 0_u32;
     let mut draw = || {
