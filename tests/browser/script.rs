@@ -48,7 +48,7 @@ async fn script_in_every_field_is_shown_as_text() {
         format!(
             "/activate?role=shop/records-editor&justification={hostile}&ticket={hostile}&duration={hostile}&return_to={hostile}"
         ),
-        format!("/activate?role=shop/records-editor&return_to=javascript:alert(3)"),
+        "/activate?role=shop/records-editor&return_to=javascript:alert(3)".to_owned(),
         format!("/activations/{id}?return_to={hostile}"),
         format!("/activations/{id}?return_to=javascript:alert(4)"),
         format!("/activations/{hostile}"),
