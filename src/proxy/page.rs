@@ -105,6 +105,7 @@ h1{font-size:1.5rem;line-height:1.25;font-weight:650;letter-spacing:-.01em;margi
 h2{font-size:1.0625rem;line-height:1.3;font-weight:650;margin:0 0 .25rem;overflow-wrap:anywhere}\
 h2 .app,.dim{color:var(--dim);font-weight:400}\
 p{margin:0 0 .75rem;overflow-wrap:anywhere}\
+a{color:var(--main)}\
 code{overflow-wrap:anywhere;font-family:ui-monospace,'SF Mono','Cascadia Mono','DejaVu Sans Mono',monospace;font-size:.875em}\
 pre{margin:0;padding:.75rem 1rem;border:1px solid var(--line);border-radius:6px;background:var(--sunk);white-space:pre-wrap;overflow-wrap:anywhere}\
 section{background:var(--sheet);border:1px solid var(--line);border-radius:8px;padding:1.25rem;margin:1.25rem 0}\

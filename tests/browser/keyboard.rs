@@ -33,7 +33,7 @@ async fn a_keyboard_is_enough() {
     grace.types("the count is due today").await;
     grace.tabs_to("Approve").await;
     grace.presses(Key::Enter).await;
-    grace.sees("The role is held.").await;
+    grace.sees("Your decision is written down").await;
     ada.arrives("the vault", |address| address == format!("{}/vault", house.gate)).await;
     for window in [ada, grace] {
         window.closes().await;
@@ -70,12 +70,9 @@ impl Window {
     }
 }
 
-/// What has the focus, by its words or its name, and whether an outline or a border shows it.
+/// What has the focus, by its words or its name, and whether an outline shows it.
 const STOP: &str = "
     const at = document.activeElement;
-    const style = getComputedStyle(at);
-    const shown = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
-    const label = at.matches('input[type=radio], input[type=checkbox]') && at.nextElementSibling;
-    const beside = label && getComputedStyle(label).outlineStyle !== 'none';
-    return [at === document.body ? '' : (at.name === 'justification' ? at.name : at.innerText || at.name || '').trim(), Boolean(at === document.body || shown || beside)];";
+    const outlined = (element) => element && getComputedStyle(element).outlineStyle !== 'none' && parseFloat(getComputedStyle(element).outlineWidth) > 0;
+    return [at === document.body ? '' : (at.name === 'justification' ? at.name : at.innerText || at.name || '').trim(), Boolean(at === document.body || outlined(at) || outlined(at.closest('label')))];";
 const STOPS_MAX: usize = 60;

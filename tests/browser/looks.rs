@@ -61,6 +61,7 @@ async fn every_page_can_be_used_by_everybody() {
     ada.sees("For how long").await;
     album.here(&ada, "activate-refused").await;
     for (state, id) in &cases {
+        let id = id.as_str().unwrap_or_default();
         album
             .page(&ada, format!("{portal}/activations/{id}?return_to={gate}/vault"), &format!("request-{state}"))
             .await;
@@ -87,7 +88,7 @@ async fn every_page_can_be_used_by_everybody() {
         .await;
     grace.open(&format!("{portal}/approvals")).await;
     grace.clicks("Approve chosen").await;
-    grace.sees("choose at least one request").await;
+    grace.sees("Choose at least one request").await;
     album.here(&grace, "approvals-none-chosen").await;
 
     let root = driver.window(Setting::Ordinary).await;

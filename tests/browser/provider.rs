@@ -39,5 +39,14 @@ async fn its_pages_can_be_used_by_everybody() {
     window.sees("cannot be used").await;
     faults.extend(looks.over(&window, "provider-stray").await);
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+
+    // who looks does see what is wrong
+    window
+        .open("data:text/html,<title>x</title><body style='width:2000px'><img src=x><p style='color:%23ccc'>pale")
+        .await;
+    let faults = looks.over(&window, "known-bad").await.join("\n");
+    for known in ["image-alt", "html-has-lang", "wide on a screen"] {
+        assert!(faults.contains(known), "{known} was not seen: {faults}");
+    }
     window.closes().await;
 }

@@ -73,6 +73,7 @@ async fn story(circumstances: Circumstances) {
     };
     let ((), took) = timed(decided).await;
     assert!(took < circumstances.back_within, "back only {took:?} after the click that decided");
+    grace.sees("Your decision is written down").await;
     ada.sees("ada").await;
     assert!(!ada.text().await.contains("vault-reader role"), "{}", ada.told().await);
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use http::StatusCode;
 use maud::{Markup, html};
 
+use crate::portal::pages::parts::text;
 use crate::portal::problem::Problem;
 
 /// What is wrong with a form.
@@ -96,7 +97,7 @@ impl Faults {
         html! {
             @if !self.is_empty() {
                 div .notice .bad role="alert" {
-                    @for fault in &self.whole { p { (fault) } }
+                    @for fault in &self.whole { p { (text::with_code(fault)) } }
                     (remedy)
                     @match beside {
                         0 => {},

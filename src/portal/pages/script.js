@@ -88,7 +88,8 @@
   }
 
   function selectAll(box) {
-    const boxes = () => all(`input[type=checkbox][name="${box.dataset.all}"]`, box.form || document);
+    // they stand outside of the form they belong to
+    const boxes = () => [...box.form.elements].filter((one) => one.type === "checkbox" && one.name === box.dataset.all);
     const told = document.getElementById(box.dataset.told || "");
     const show = () => {
       const chosen = boxes().filter((one) => one.checked).length;

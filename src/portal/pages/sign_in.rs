@@ -16,6 +16,7 @@ use crate::identity::{Begun, Fault, NoticeError, SignInError};
 use crate::portal::Portal;
 use crate::portal::pages::layout::{Frame, Page, see_other};
 use crate::portal::pages::parts::button::{Weight, link};
+use crate::portal::pages::parts::text;
 use crate::portal::problem::{Code, Kind, Problem};
 
 /// Sends the browser to a provider, or lets the person choose one.
@@ -172,22 +173,13 @@ fn failed(portal: &Portal, error: &SignInError) -> Response {
         },
     };
     let body = html! {
-        @for sentence in error.sentences() { p { (with_code(&sentence)) } }
+        @for sentence in error.sentences() { p { (text::with_code(&sentence)) } }
         (way)
         p .dim { "Code " code { (error.code()) } " · status " (status.as_u16()) }
     };
     let mut response = answer(portal, Page::new(error.title(), body).status(status));
     response.extensions_mut().insert(Code(error.code()));
     response
-}
-
-/// The text, escaped, with every second part between backticks as code.
-fn with_code(text: &str) -> Markup {
-    html! {
-        @for (index, part) in text.split('`').enumerate() {
-            @if index % 2 == 1 { code { (part) } } @else { (part) }
-        }
-    }
 }
 
 fn answer(portal: &Portal, page: Page<'_>) -> Response {

@@ -94,7 +94,12 @@ async fn an_approver_sees_all_that_is_needed_to_decide_longest_waiting_first() {
     let approve = format!("/activations/{}/approve", id(&first));
     let words = [("revision", "1"), ("justification", SEEN), ("from", "/approvals")];
     let decided = send(&world, &GRACE, &approve, &words).await;
-    assert_eq!((decided.status.as_u16(), decided.header("location")), (303, "/approvals"));
+    let back = format!("/approvals?decided={}", id(&first).replace('_', "%5F"));
+    assert_eq!((decided.status.as_u16(), decided.header("location")), (303, back.as_str()));
+    let page = text(&world, &GRACE, &back).await;
+    assert!(page.contains("Your decision is written down") && page.contains("Active"), "{page}");
+    let page = text(&world, &MALLORY, &back).await;
+    assert!(!page.contains("Your decision is written down"), "only to whoever may see the case: {page}");
     let elsewhere = [("revision", "1"), ("justification", SEEN), ("from", "//evil.example")];
     let deny = format!("/activations/{}/deny", id(&second));
     let decided = send(&world, &GRACE, &deny, &elsewhere).await;

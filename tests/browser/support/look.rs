@@ -84,6 +84,11 @@ impl Window {
     pub async fn prefers(&self, scheme: &str) {
         let wish = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         self.devtools("Emulation.setEmulatedMedia", wish).await;
+        // colours may take their time to change
+        let still = super::eventually(async || {
+            (self.script("return document.getAnimations().length").await == json!(0)).then_some(())
+        });
+        assert!(still.await.is_some(), "something moves on and on: {}", self.told().await);
     }
 
     /// The whole page as PNG, also what is below the screen.

@@ -72,19 +72,17 @@ impl Window {
         let path = format!(
             "//*[self::a or self::button or self::summary or self::label][contains(normalize-space(.), \"{words}\")]"
         );
-        let found = eventually(async || {
+        let clicked = eventually(async || {
             for element in self.client.find_all(Locator::XPath(&path)).await.ok()? {
                 if element.is_displayed().await.is_ok_and(|displayed| displayed) {
-                    return Some(element);
+                    // a part of the page may be replaced just now: then there is another one to click
+                    return element.click().await.ok();
                 }
             }
             None
         });
-        match found.await {
-            Some(element) => {
-                element.click().await.unwrap_or_else(|error| panic!("`{words}` cannot be clicked: {error}"))
-            }
-            None => panic!("there is nothing to click that says `{words}`: {}", self.told().await),
+        if clicked.await.is_none() {
+            panic!("nothing that says `{words}` can be clicked: {}", self.told().await);
         }
     }
 

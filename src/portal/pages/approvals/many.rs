@@ -9,6 +9,7 @@ use maud::{Markup, html};
 
 use crate::domain::policy::Need;
 use crate::portal::Portal;
+use crate::portal::api::activation::visible;
 use crate::portal::api::decision::{Decided, LINES_MAX, decide_all};
 use crate::portal::desk::Desk;
 use crate::portal::idempotency::Key;
@@ -23,7 +24,7 @@ use crate::portal::pages::parts::field::Field;
 use crate::portal::pages::parts::notice::notice;
 use crate::portal::pages::parts::{party, table, text};
 use crate::portal::problem::{Kind, Problem};
-use crate::portal::wire::activation::DecisionLine;
+use crate::portal::wire::activation::{Activation, DecisionLine};
 use crate::portal::wire::common::Choice;
 
 /// What was sent, and what became of it.
@@ -34,6 +35,8 @@ pub(super) struct Sent {
     results: Vec<Decided>,
     /// Chosen, and still to be decided on.
     chosen: HashSet<String>,
+    /// What was decided on by itself just now.
+    last: Option<Activation>,
 }
 
 /// Decides on all that was chosen, as far as each may be; answered with a result for each line and what still waits. Sent
@@ -120,6 +123,13 @@ pub(super) fn bar(sent: &Sent) -> Markup {
 }
 
 impl Sent {
+    /// Nothing was sent, but one case was decided on just before.
+    pub(super) fn after(desk: &Desk, decided: Option<&str>) -> Result<Self, Problem> {
+        let case = decided.and_then(|id| id.parse().ok()).and_then(|id| visible(desk, id).ok());
+        let last = case.map(|case| desk.activation(&case)).transpose()?;
+        Ok(Self { last, ..Self::default() })
+    }
+
     pub(super) fn has_chosen(&self, id: &str) -> bool {
         self.chosen.contains(id)
     }
@@ -138,6 +148,13 @@ impl Sent {
             decided.outcome.as_ref().err().and_then(Problem::refusals).and_then(StepUp::for_refusals)
         });
         html! {
+            @if let Some(last) = &self.last {
+                (notice(Tone::News, &html! { p {
+                    "Your decision is written down: " (party::person(last.name.as_deref(), &last.principal)) " · "
+                    a href={ "/activations/" (last.id) } { (text::role(last.role.0.as_str())) } " "
+                    (badge::state(last.state, last.ending))
+                } }))
+            }
             @for fault in self.faults.of("chosen") { (notice(Tone::Bad, &html! { p { (fault) } })) }
             @if !self.results.is_empty() {
                 (notice(tone, &html! {

@@ -27,8 +27,13 @@ pub(super) use many::decide;
 
 /// The page.
 pub(super) async fn page(State(portal): State<Portal>, visitor: Visitor, uri: Uri) -> Result<Response, Problem> {
-    let cursor = query(uri.query()).filled("cursor").map(str::to_owned);
-    portal.read(&visitor.identity, move |desk| show(desk, cursor, &Sent::default(), StatusCode::OK)).await
+    portal
+        .read(&visitor.identity, move |desk| {
+            let asked = query(uri.query());
+            let cursor = asked.filled("cursor").map(str::to_owned);
+            show(desk, cursor, &Sent::after(desk, asked.filled("decided"))?, StatusCode::OK)
+        })
+        .await
 }
 
 /// The page with what became of decisions above it.

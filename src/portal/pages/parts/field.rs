@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use crate::domain::policy::Need;
 use crate::portal::pages::fault::Faults;
+use crate::portal::pages::parts::text;
 
 /// One field, whatever its kind.
 #[derive(Debug, Clone, Copy)]
@@ -118,7 +119,7 @@ impl Field<'_> {
         let faults = self.faults.of(self.name);
         html! {
             @if !faults.is_empty() {
-                ul .faults id={ (self.id()) "-faults" } { @for fault in faults { li { (fault) } } }
+                ul .faults id={ (self.id()) "-faults" } { @for fault in faults { li { (text::with_code(fault)) } } }
             }
         }
     }

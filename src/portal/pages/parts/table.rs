@@ -30,7 +30,8 @@ fn cells(columns: &[&str], row: Vec<Markup>) -> Markup {
             @for (index, (column, cell)) in columns.iter().zip(row).enumerate() {
                 @if index == 0 { th role="rowheader" scope="row" data-label=(column) { (cell) } }
                 @else if column.is_empty() { td .actions role="cell" { (cell) } }
-                @else { td role="cell" data-label=(column) { (cell) } }
+                // one box, or as a card its parts would be laid out beside each other
+                @else { td role="cell" data-label=(column) { div { (cell) } } }
             }
         }
     }

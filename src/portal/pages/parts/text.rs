@@ -22,6 +22,15 @@ pub(in crate::portal) fn code(text: &str) -> Markup {
     html! { code { bdi { (text) } } }
 }
 
+/// A sentence, with every second part between backticks as code.
+pub(in crate::portal) fn with_code(text: &str) -> Markup {
+    html! {
+        @for (index, part) in text.split('`').enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
 /// The request that was denied, as whoever asked for the role brought it along.
 pub(in crate::portal) fn wanted(wanted: &Wanted) -> Markup {
     html! { code .wanted { b { bdi { (wanted.method) } } " " bdi { (wanted.url) } } }

@@ -13,7 +13,7 @@ use crate::portal::api::activation::visible;
 use crate::portal::body::Named;
 use crate::portal::pages::entry::{Sender, StepUp};
 use crate::portal::pages::fault::Faults;
-use crate::portal::pages::form::{Fields, ONCE, Posted};
+use crate::portal::pages::form::{Fields, ONCE, Posted, url};
 use crate::portal::pages::layout::see_other;
 use crate::portal::pages::parts::decision::{self, Words};
 use crate::portal::pages::parts::time;
@@ -153,7 +153,9 @@ async fn done(
 ) -> Result<Response, Problem> {
     match portal.command(&sender.commander, command, fields.idempotency(&format!("{verb} {id}"))).await {
         // whoever decides among all that waits goes on there
-        Ok(_) if fields.text(decision::FROM) == decision::APPROVALS => Ok(see_other(decision::APPROVALS)),
+        Ok(_) if fields.text(decision::FROM) == decision::APPROVALS => {
+            Ok(see_other(&url(decision::APPROVALS, &[("decided", &id.to_string())])))
+        }
         Ok(_) => Ok(see_other(&format!("/activations/{id}"))),
         Err(problem) => {
             let sent = place(sent, problem)?;

@@ -106,7 +106,10 @@ async fn every_broken_rule_stands_beside_its_field_and_nothing_filled_in_is_lost
     }
     let both = [("role", VAULT), ("preset", "30m"), ("duration", "45m"), ("justification", WHY)];
     let answer = world.form(&ADA, "/activate", &both).await;
-    assert_eq!(faults(&answer, "duration"), ["`30m` is chosen and `45m` is written; which one is meant?"]);
+    assert_eq!(
+        faults(&answer, "duration"),
+        ["<code>30m</code> is chosen and <code>45m</code> is written; which one is meant?"]
+    );
     let neither = [("role", VAULT), ("preset", "other"), ("duration", " "), ("justification", WHY)];
     assert_eq!(faults(&world.form(&ADA, "/activate", &neither).await, "duration").len(), 1);
     assert_eq!(world.get(&ADA, "/activations").await.expect(200)["items"], json!([]), "nothing was asked for");
