@@ -4,7 +4,13 @@
 //! The second verifier is `tests/verifier/verify.py`. `tests/all` installs what it needs and names its Python in
 //! `TESTS_VERIFIER_PYTHON`; without that the comparison says that it was left out.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what a test is given must be there")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "what a test is given must be there"
+)]
 
 use std::path::Path;
 use std::process::Command;

@@ -27,9 +27,16 @@ enum Command {
     /// Verify every page, the whole journal, and that every row is what the journal says; changes nothing
     Check(Place),
     /// Write the store anew without what it no longer holds: what was erased is then in none of its bytes
-    Compact(Place),
+    Compact(File),
     /// Verify the journal and make every row from it anew
     Rebuild(Place),
+}
+
+#[derive(Debug, Args)]
+struct File {
+    /// The store's file, while no hallpass runs on it
+    #[arg(value_name = "STORE")]
+    store: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -45,9 +52,9 @@ struct Place {
 pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
     match &arguments.command {
         Command::Check(place) => check(place, streams),
-        Command::Compact(place) => {
-            let compact = |progress: stopped::Progress<'_>| backup::compact(&place.store, progress);
-            tell("compacted", &with_bar("compacting", &place.store, compact)?, streams)?;
+        Command::Compact(file) => {
+            let compact = |progress: stopped::Progress<'_>| backup::compact(&file.store, progress);
+            tell("compacted", &with_bar("compacting", &file.store, compact)?, streams)?;
             let told = "copies and backups made before still hold what they held, and the disk may keep old blocks";
             Ok(writeln!(streams.err, "note: {told}")?)
         }

@@ -57,7 +57,7 @@ async fn sign_in(sign_ins: &SignIns, site: &Site, headers: &HeaderMap, query: &s
         Ok(Begun::Choose(offers)) => {
             let body = html! {
                 p { "Who knows you?" }
-                @for offer in &offers { p { a.button href=(site.sign_in(&offer.query)) { (offer.name) } } }
+                @for offer in &offers { p { a.button.main href=(site.sign_in(&offer.query)) { (offer.name) } } }
             };
             shell(StatusCode::OK, "Sign in", None, &body)
         }
@@ -79,7 +79,7 @@ fn ask_to_sign_out(sign_ins: &SignIns, site: &Site, headers: &HeaderMap) -> Resp
     }
     let body = html! {
         p { "This ends your sign-in at this address, here and at the service you signed in with." }
-        form method="post" action="/.hallpass/sign-out" { p { button.button type="submit" { "Sign out" } } }
+        form method="post" action="/.hallpass/sign-out" { p { button.button.main type="submit" { "Sign out" } } }
         p { a href="/" { "Stay signed in" } }
     };
     shell(StatusCode::OK, "Sign out?", None, &body)
@@ -97,7 +97,7 @@ async fn sign_out(sign_ins: &SignIns, site: &Site, headers: &HeaderMap) -> Resul
     let next = signed_out.onward.unwrap_or_else(|| site.signed_out());
     let body = html! {
         p { "You are signed out here." }
-        p { a.button href=(next) { "Go on" } }
+        p { a.button.main href=(next) { "Go on" } }
     };
     let mut response = shell(StatusCode::OK, "Signed out", Some(&next), &body);
     add_cookies(&mut response, signed_out.cookies);
@@ -107,7 +107,7 @@ async fn sign_out(sign_ins: &SignIns, site: &Site, headers: &HeaderMap) -> Resul
 fn signed_out(site: &Site) -> Response<Bytes> {
     let body = html! {
         p { "You are signed out." }
-        p { a.button href=(site.sign_in("return_to=%2F")) { "Sign in again" } }
+        p { a.button.main href=(site.sign_in("return_to=%2F")) { "Sign in again" } }
     };
     shell(StatusCode::OK, "Signed out", None, &body)
 }
@@ -127,9 +127,9 @@ fn failed(site: &Site, error: &SignInError) -> Response<Bytes> {
     };
     let body = html! {
         @for sentence in error.sentences() { (page::sentence(&sentence)) }
-        @if let Some(again) = &again { p { a.button href=(again) { "Sign in again" } } }
+        @if let Some(again) = &again { p { a.button.main href=(again) { "Sign in again" } } }
         @if let Some(home) = home { p { a href=(home) { "Go on" } } }
-        footer { "code " code { (error.code()) } }
+        p.dim { "Code " code { (error.code()) } " · status " (status.as_u16()) }
     };
     shell(status, error.title(), None, &body)
 }

@@ -27,6 +27,16 @@ pub enum StoreError {
         /// The format that is known.
         known: u32,
     },
+    /// A record was written by a later version of hallpass.
+    #[error(
+        "record {sequence} has version {version}, which this hallpass does not know: run the version that wrote it, or a newer one"
+    )]
+    UnknownRecord {
+        /// Its position.
+        sequence: u64,
+        /// Its version.
+        version: u32,
+    },
     /// The store belongs to another signing key or another chain.
     #[error("the store belongs to another signing key: {0}")]
     Foreign(String),

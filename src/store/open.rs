@@ -12,7 +12,8 @@ use crate::domain::event::{Actor, Detail, Event};
 use crate::domain::id::CommandId;
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
-use crate::journal::verify::Verifier;
+use crate::journal::upcast::{self, Unreadable};
+use crate::journal::verify::{Fault, Verifier, Wrong};
 use crate::journal::{PublicKey, SigningKey, Tip};
 use crate::store::append::{Draft, write_head, write_seal};
 use crate::store::fold::Folded;
@@ -318,7 +319,7 @@ fn verify_tail(source: &ReadTransaction, Chain { realm, root }: &Chain, last: u6
     } else {
         let before = Position(first.saturating_sub(1));
         let sealed = rows::existing(rows::sealed(source, before)?)?;
-        let time = crate::journal::upcast::read(&sealed.core)?.time;
+        let time = upcast::read(&sealed.core)?.time;
         let in_force = rows::key_after(source, *root, before)?;
         Verifier::after(in_force, realm.clone(), Tip { sequence: before.0, hash: sealed.hash, time })
     };
@@ -326,9 +327,9 @@ fn verify_tail(source: &ReadTransaction, Chain { realm, root }: &Chain, last: u6
         let (sequence, row) = entry?;
         let sequence = sequence.value();
         let note = rows::note(source, Position(sequence))?;
-        let record = verifier
-            .check(sequence, &rows::sealed_from(row.value())?, note.as_ref())
-            .map_err(|fault| StoreError::Damaged(fault.to_string()))?;
+        let sealed = rows::sealed_from(row.value())?;
+        let record =
+            verifier.check(sequence, &sealed, note.as_ref()).map_err(|fault| not_verified(&sealed.core, &fault))?;
         if let Event::JournalOpened { realm: begun, .. } = record.event
             && begun != *realm
         {
@@ -336,6 +337,16 @@ fn verify_tail(source: &ReadTransaction, Chain { realm, root }: &Chain, last: u6
         }
     }
     Ok(*verifier.tip())
+}
+
+/// What a fault of a record means: one that is authentic but of a later version is no damage.
+fn not_verified(core: &[u8], fault: &Fault) -> StoreError {
+    match (&fault.wrong, upcast::read(core)) {
+        (Wrong::Unreadable(_), Err(Unreadable::Version(version))) => {
+            StoreError::UnknownRecord { sequence: fault.sequence, version }
+        }
+        _ => StoreError::Damaged(fault.to_string()),
+    }
 }
 
 /// Fresh random bytes.

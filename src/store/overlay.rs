@@ -1,6 +1,7 @@
 //! A store's file that is read and never written: what the database would write, such as a repair, stays in memory.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::ops::Bound;
@@ -127,15 +128,12 @@ impl StorageBackend for Overlay {
         let file_length = changed.file_length;
         for (number, within, piece) in pieces(offset, data.len()) {
             let source = data.get(piece).ok_or(io::ErrorKind::InvalidInput)?;
-            if !changed.pages.contains_key(&number) {
-                let page = self.page(number, file_length)?;
-                changed.pages.insert(number, page);
-            }
-            if let Some(target) =
-                changed.pages.get_mut(&number).and_then(|page| page.get_mut(within..within + source.len()))
-            {
-                target.copy_from_slice(source);
-            }
+            let page = match changed.pages.entry(number) {
+                Entry::Occupied(page) => page.into_mut(),
+                Entry::Vacant(free) => free.insert(self.page(number, file_length)?),
+            };
+            let target = page.get_mut(within..within + source.len()).ok_or(io::ErrorKind::InvalidInput)?;
+            target.copy_from_slice(source);
         }
         Ok(())
     }

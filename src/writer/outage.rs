@@ -347,7 +347,13 @@ fn awaits(standings: &[Standing], id: ActivationId) -> bool {
 
 /// Whether what was reopened is not what it should be, rather than out of reach.
 const fn is_disbelief(error: &StoreError) -> bool {
-    matches!(error, StoreError::Damaged(_) | StoreError::Foreign(_) | StoreError::UnknownVersion { .. })
+    matches!(
+        error,
+        StoreError::Damaged(_)
+            | StoreError::Foreign(_)
+            | StoreError::UnknownVersion { .. }
+            | StoreError::UnknownRecord { .. }
+    )
 }
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

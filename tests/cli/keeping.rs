@@ -65,7 +65,12 @@ impl Kept {
 
     /// Runs `hallpass store` with this and the store.
     fn command(&self, name: &str) -> Said {
-        said(program().args(["store", name, "--public-key", &self.public_key]).arg(self.store()))
+        let mut command = program();
+        command.args(["store", name]).arg(self.store());
+        if name != "compact" {
+            command.args(["--public-key", &self.public_key]);
+        }
+        said(&mut command)
     }
 }
 

@@ -1,11 +1,10 @@
-//! From the link to sign in to the session, and out again.
+//! From the link to sign in to the session.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::HeaderMap;
 use oauth2::{CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope};
-use reqwest::Url;
 
 use super::asked::{Asked, came_in_words};
 use super::error::{FellShort, SignInError};
@@ -14,13 +13,13 @@ use super::id_token::{self, Expected, IdToken};
 use super::pending::{LIFE, NotPending, Pending};
 use super::provider::Provider;
 use super::query::{Given, Query};
-use super::{Begun, Finished, Offer, Shared, SignIns, SignedOut, return_to};
+use super::{Begun, Finished, Offer, Shared, SignIns, return_to};
 use crate::domain::time::{Span, Timestamp};
 use crate::identity::error::AuthnError;
 use crate::identity::issuer::UNKNOWN_KEY;
 use crate::identity::random;
 use crate::identity::secret::Secret;
-use crate::identity::session::{Content, NotStarted, Session, sid_finder};
+use crate::identity::session::{Content, NotStarted, Session};
 use crate::identity::settings::{IssuerSettings, SignInSettings};
 use crate::identity::site::{Presented, Site};
 
@@ -95,6 +94,9 @@ impl SignIns {
     }
 
     async fn finished(&self, site: &Site, headers: &HeaderMap, query: &str) -> Result<(String, Finished), SignInError> {
+        if !self.is_offered() {
+            return Err(SignInError::NotOffered);
+        }
         let query = Query::read(query);
         let now = self.shared.now();
         let Given::One(state) = query.given("state") else { return Err(SignInError::Malformed) };
@@ -114,23 +116,8 @@ impl SignIns {
         self.jobs.run(work).await.map_err(|_| SignInError::Unavailable)?
     }
 
-    /// Ends the session of the request, here and for good.
-    ///
-    /// # Errors
-    /// [`SignInError::Unavailable`] when that could not be written down; it is in force all the same.
-    pub async fn sign_out(&self, site: &Site, headers: &HeaderMap) -> Result<SignedOut, SignInError> {
-        let cookies = vec![site.clear_session()];
-        let Some(session) = self.present(site, headers, self.shared.now()) else {
-            return Ok(SignedOut { cookies, onward: None });
-        };
-        let (shared, site) = (Arc::clone(&self.shared), site.clone());
-        let work = async move { shared.end(&session, &site).await };
-        let onward = self.jobs.run(work).await.map_err(|_| SignInError::Unavailable)??;
-        Ok(SignedOut { cookies, onward })
-    }
-
     /// The session of the request, however it stands.
-    fn present(&self, site: &Site, headers: &HeaderMap, now: Timestamp) -> Option<Arc<Session>> {
+    pub(super) fn present(&self, site: &Site, headers: &HeaderMap, now: Timestamp) -> Option<Arc<Session>> {
         if !self.is_offered() {
             return None;
         }
@@ -324,28 +311,6 @@ impl Shared {
             tokio::time::sleep(KEY_PAUSE).await;
         }
     }
-
-    /// Ends a session and those of the same session at the provider; returns where to sign out there.
-    async fn end(self: &Arc<Self>, session: &Arc<Session>, site: &Site) -> Result<Option<String>, SignInError> {
-        let content = self.sessions.content(session)?;
-        let (key, issuer) = (*session.key(), Arc::clone(&session.identity().principal.issuer));
-        let finder = content.as_ref().and_then(|content| content.sid.as_ref()).map(|sid| sid_finder(&issuer, sid));
-        self.blocking(move |shared| {
-            shared.sessions.end(&[key])?;
-            finder.map_or(Ok(0), |finder| shared.sessions.end_found_by(&finder))
-        })
-        .await??;
-        let principal = &session.identity().principal;
-        tracing::info!(%principal, site = site.origin(), "signed out");
-        let Some((issuer, sign_in)) = self.provider(&issuer) else { return Ok(None) };
-        let provider = match self.providers.known_of(&issuer.issuer) {
-            Some(provider) => Some(provider),
-            // whoever signed out is signed out here, also when the provider does not answer
-            None => self.providers.of(&issuer, self.now()).await.ok(),
-        };
-        let hint = content.and_then(|content| content.id_token);
-        Ok(provider.and_then(|provider| end_session(&provider, &sign_in, hint.as_ref(), site)))
-    }
 }
 
 fn no_tokens(no: NoTokens, issuer: &IssuerSettings) -> SignInError {
@@ -410,24 +375,8 @@ pub(super) fn proven_until(id_token: Timestamp, expires_in: Option<Span>, now: T
     id_token.min(access).max(now.plus(PROVEN_MIN))
 }
 
-/// Where to sign out at the provider (OpenID Connect RP-Initiated Logout 1.0).
-fn end_session(provider: &Provider, sign_in: &SignInSettings, hint: Option<&Secret>, site: &Site) -> Option<String> {
-    let mut url: Url = provider.end_session.clone()?;
-    {
-        let mut query = url.query_pairs_mut();
-        query.append_pair("client_id", &sign_in.client_id);
-        query.append_pair("post_logout_redirect_uri", &site.signed_out());
-        if let Some(hint) = hint.filter(|hint| hint.reveal().len() <= HINT_BYTES_MAX) {
-            query.append_pair("id_token_hint", hint.reveal());
-        }
-    }
-    Some(url.into())
-}
-
 const CODE_BYTES_MAX: usize = 4096;
 const SHOWN_CHARS_MAX: usize = 300;
-/// A longer hint would not fit a URL everywhere.
-const HINT_BYTES_MAX: usize = 6 * 1024;
 /// How long the way back from the provider may take from a sign-in that was just in time.
 const RETURN_SLACK: Span = Span::seconds(30);
 const PROVEN_MIN: Span = Span::seconds(5);

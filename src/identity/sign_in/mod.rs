@@ -9,6 +9,7 @@ mod error;
 mod exchange;
 mod flow;
 mod id_token;
+mod leaving;
 mod logout;
 mod pending;
 mod provider;

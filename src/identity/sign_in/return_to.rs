@@ -20,7 +20,11 @@ fn own(site: &Site, text: &str) -> Option<String> {
     let base = Url::parse(site.origin()).ok()?;
     // the parser of the URL standard: tabs and line ends drop out and backslashes are slashes, as in every browser
     let url = base.join(text).ok()?;
-    let own = url.origin() == base.origin() && url.username().is_empty() && url.password().is_none();
+    // the origin of a `blob:` is that of the address inside it
+    let own = url.scheme() == base.scheme()
+        && url.origin() == base.origin()
+        && url.username().is_empty()
+        && url.password().is_none();
     if !own || leads_in_circles(url.path()) {
         return None;
     }

@@ -92,8 +92,11 @@ async fn only_a_logout_token_is_a_notice() {
         ("an extension", json!({"crit": ["x"]}), json!({}), false),
     ];
     for (number, (name, header, changes, good)) in table.into_iter().enumerate() {
-        let changes = with(json!({"jti": format!("j-{number}"), "sid": "nobody", "sub": "nobody"}), &changes);
-        let told = street.tell(&street.notice(&header, &changes)).await;
+        let mut all = json!({"jti": format!("j-{number}"), "sid": "nobody", "sub": "nobody"});
+        for (member, value) in changes.as_object().unwrap() {
+            all[member] = value.clone();
+        }
+        let told = street.tell(&street.notice(&header, &all)).await;
         assert_eq!(told.is_ok(), good, "{name}: {told:?}");
     }
     let stranger = EC.token(&json!({"iss": street.issuer()}));

@@ -60,9 +60,9 @@ impl Frame {
         let (viewer, identity) = (&desk.viewer, desk.viewer.identity());
         let mut places = vec![Place::Home, Place::Activate, Place::Approvals];
         if viewer.sees_all() {
-            places.extend([Place::Assignments, Place::History]);
+            places.push(Place::Assignments);
         }
-        places.push(Place::Roles);
+        places.extend([Place::History, Place::Roles]);
         Ok(Self {
             visitor: Some(Visiting {
                 name: identity.name.as_deref().map(str::to_owned),

@@ -31,6 +31,8 @@ POST /api/v1/audit/anchors
 GET /api/v1/audit/checkpoint
 GET /api/v1/audit/export
 GET /api/v1/audit/head
+GET /api/v1/audit/verification
+POST /api/v1/audit/verification
 GET /api/v1/backup
 GET /api/v1/eligible-assignments
 POST /api/v1/eligible-assignments

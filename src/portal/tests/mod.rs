@@ -2,6 +2,7 @@
 
 mod assignments;
 mod decisions;
+mod desk;
 mod document;
 mod events;
 mod forms;

@@ -239,3 +239,21 @@ fn damaged_pages_are_an_error_and_never_a_panic_or_another_truth() {
         }
     }
 }
+
+#[test]
+fn an_authentic_record_of_a_later_version_is_refused_and_said_to_be_one() {
+    let (_folder, settings) = written();
+    let realm = open(&settings, at(100)).unwrap().reader.realm().unwrap().0;
+    let key = super::super::key::load(&settings.key_path).unwrap().unwrap();
+    tamper(&settings, JOURNAL, 4, |row| {
+        let at = row.windows(11).position(|bytes| bytes == b"\"version\":1").unwrap();
+        row[at + 10] = b'9';
+        // version, previous hash, hash, signature, core
+        let previous: [u8; 32] = row[1..33].try_into().unwrap();
+        let sealed = crate::journal::chain::seal(&key, &realm, 4, previous, row[129..].to_vec());
+        row[33..65].copy_from_slice(&sealed.hash);
+        row[65..129].copy_from_slice(&sealed.signature);
+    });
+    let error = refused(&settings);
+    assert!(matches!(error, StoreError::UnknownRecord { sequence: 4, version: 9 }), "{error}");
+}

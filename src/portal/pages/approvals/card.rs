@@ -15,8 +15,17 @@ use crate::portal::pages::parts::{list, party, text, time};
 use crate::portal::problem::Problem;
 use crate::portal::wire::activation::{Activation, Approval};
 
-/// The card; with its own form when `inline`.
-pub(super) fn card(desk: &Desk, shown: &Activation, sent: &Sent, inline: bool) -> Result<Markup, Problem> {
+/// What a card has besides what there is to know.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    /// Its own form.
+    pub(super) inline: bool,
+    /// It can be chosen among many.
+    pub(super) many: bool,
+}
+
+/// The card.
+pub(super) fn card(desk: &Desk, shown: &Activation, sent: &Sent, shape: Shape) -> Result<Markup, Problem> {
     let id: ActivationId = shown.id.parse().map_err(|_| Problem::unknown())?;
     let case = visible(desk, id)?;
     let Some(vote) = open_vote(shown) else { return Ok(html! {}) };
@@ -26,12 +35,16 @@ pub(super) fn card(desk: &Desk, shown: &Activation, sent: &Sent, inline: bool) -
     Ok(html! {
         article .card.waiting.ask id={ "case-" (shown.id) } {
             div .row.spread {
-                label .choose {
-                    input type="checkbox" form=(BULK) name="chosen" value=(chosen) checked[sent.has_chosen(&shown.id)];
-                    span {
-                        (party::person(shown.name.as_deref(), &shown.principal))
-                        span .unseen { ": choose the request of " (about) }
+                @if shape.many {
+                    label .choose {
+                        input type="checkbox" form=(BULK) name="chosen" value=(chosen) checked[sent.has_chosen(&shown.id)];
+                        span {
+                            (party::person(shown.name.as_deref(), &shown.principal))
+                            span .unseen { ": choose the request of " (about) }
+                        }
                     }
+                } @else {
+                    (party::person(shown.name.as_deref(), &shown.principal))
                 }
                 span .dim { "lapses " (time::distance(vote.lapses_at.0, desk.viewer.now())) }
             }
@@ -41,8 +54,8 @@ pub(super) fn card(desk: &Desk, shown: &Activation, sent: &Sent, inline: bool) -
             }
             (text::said_or(reason(shown), "No justification."))
             (facts(desk, shown, vote, &past.show(desk, &case)))
-            @if inline {
-                details .decide open[sent.is_about(&shown.id)] {
+            @if shape.inline {
+                details .decide open[!shape.many || sent.is_about(&shown.id)] {
                     summary { "Decide" span .unseen { " on " (about) } }
                     (decision::form(desk, &case, &Words::default(), "/approvals"))
                     p { a href={ "/activations/" (shown.id) } { "The whole story" span .unseen { " of " (about) } } }

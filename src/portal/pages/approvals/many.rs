@@ -110,7 +110,6 @@ pub(super) fn bar(sent: &Sent) -> Markup {
                 label .choose hidden { input type="checkbox" form=(BULK) data-all="chosen" data-told="many-told"; span { "Choose all" } }
                 span #many-told .dim aria-live="polite" {}
             }
-            @for fault in sent.faults.of("chosen") { p .faults role="alert" { (fault) } }
             (field.lines(&sent.justification))
             div .buttons {
                 (submit_as(Weight::Main, "Approve chosen", "choice", "approve"))
@@ -139,6 +138,7 @@ impl Sent {
             decided.outcome.as_ref().err().and_then(Problem::refusals).and_then(StepUp::for_refusals)
         });
         html! {
+            @for fault in self.faults.of("chosen") { (notice(Tone::Bad, &html! { p { (fault) } })) }
             @if !self.results.is_empty() {
                 (notice(tone, &html! {
                     p { b { (done) " decided" @if failed > 0 { ", " (failed) " not" } "." } }

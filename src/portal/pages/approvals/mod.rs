@@ -21,6 +21,7 @@ use crate::portal::pages::parts::{list as pages, notice};
 use crate::portal::problem::Problem;
 use crate::portal::wire::activation::Activation;
 
+use card::Shape;
 use many::Sent;
 pub(super) use many::decide;
 
@@ -57,12 +58,15 @@ fn show(desk: &Desk, cursor: Option<String>, sent: &Sent, status: StatusCode) ->
 
 fn inbox(desk: &Desk, cases: &[&Activation], sent: &Sent) -> Result<Markup, Problem> {
     // a form each is for few: a long list is gone through together, or one by one on their own pages
-    let inline = cases.len() <= INLINE_MAX;
-    let cards = cases.iter().map(|case| card::card(desk, case, sent, inline)).collect::<Result<Vec<_>, Problem>>()?;
+    let (inline, many) = (cases.len() <= INLINE_MAX, cases.len() > 1);
+    let cards = cases
+        .iter()
+        .map(|case| card::card(desk, case, sent, Shape { inline, many }))
+        .collect::<Result<Vec<_>, Problem>>()?;
     Ok(html! {
-        @if cases.len() > 1 { p .dim { (cases.len()) " wait for you; the one that has waited longest comes first." } }
+        @if many { p .dim { (cases.len()) " wait for you; the one that has waited longest comes first." } }
         @for card in cards { (card) }
-        @if cases.len() > 1 { (many::bar(sent)) }
+        @if many { (many::bar(sent)) }
     })
 }
 

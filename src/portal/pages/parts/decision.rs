@@ -25,7 +25,10 @@ pub(in crate::portal) struct Words {
 }
 
 /// The fields of the form.
-pub(in crate::portal) const FIELDS: [&str; 6] = ["revision", "justification", "duration", "starts_at", "offset", ONCE];
+pub(in crate::portal) const FIELDS: [&str; 7] =
+    ["revision", FROM, "justification", "duration", "starts_at", "offset", ONCE];
+/// Where the form stands when that is not the case's own page.
+pub(in crate::portal) const FROM: &str = "from";
 /// Those beside which faults can be told.
 pub(in crate::portal) const TOLD: [&str; 3] = ["justification", "duration", "starts_at"];
 
@@ -62,6 +65,7 @@ pub(in crate::portal) fn form(desk: &Desk, case: &Activation, words: &Words, ret
         form method="post" action=(path("approve")) novalidate {
             (once())
             input type="hidden" name="revision" value=(case.revision);
+            @if return_to == APPROVALS { input type="hidden" name=(FROM) value=(APPROVALS); }
             (field("justification", "Your reason", &hint, rule.need).lines(&words.justification))
             @if asks_anew {
                 details open[!words.duration.is_empty() || !words.starts_at.is_empty() || TOLD.iter().skip(1).any(|name| !words.faults.of(name).is_empty())] {
@@ -77,6 +81,9 @@ pub(in crate::portal) fn form(desk: &Desk, case: &Activation, words: &Words, ret
         }
     }
 }
+
+/// The page of all that waits: whoever decides there goes on there.
+pub(in crate::portal) const APPROVALS: &str = "/approvals";
 
 /// As asked, and lengths below it.
 fn shorter(asked: Span, min: Span) -> Vec<Choice> {

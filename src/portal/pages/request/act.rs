@@ -152,6 +152,8 @@ async fn done(
     place: fn(Sent, Problem) -> Result<Sent, Problem>,
 ) -> Result<Response, Problem> {
     match portal.command(&sender.commander, command, fields.idempotency(&format!("{verb} {id}"))).await {
+        // whoever decides among all that waits goes on there
+        Ok(_) if fields.text(decision::FROM) == decision::APPROVALS => Ok(see_other(decision::APPROVALS)),
         Ok(_) => Ok(see_other(&format!("/activations/{id}"))),
         Err(problem) => {
             let sent = place(sent, problem)?;

@@ -16,10 +16,10 @@ use crate::domain::time::{Span, Timestamp, Window};
 use crate::portal::Limits;
 use crate::store::{Appender, Header};
 
-const ROLES: u32 = 10_000;
+pub(super) const ROLES: u32 = 10_000;
 const PAST: u32 = 2_000;
 /// What a page is given in this suite, which is built without optimisation and shares its machine; what it needs is told.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 #[tokio::test]
 async fn home_shows_a_page_of_many_roles_and_of_a_long_past_at_once() {
@@ -59,16 +59,16 @@ async fn home_shows_a_page_of_many_roles_and_of_a_long_past_at_once() {
 }
 
 #[expect(clippy::disallowed_methods, reason = "how much a test does is set from outside")]
-fn past() -> u32 {
+pub(super) fn past() -> u32 {
     std::env::var("TESTS_PAGES_PAST").ok().map_or(PAST, |past| past.parse().unwrap())
 }
 
-fn name(number: u32) -> String {
+pub(super) fn name(number: u32) -> String {
     format!("app-{}/role-{number}", number / 100)
 }
 
 /// Ada's group may activate every role, and she has withdrawn many requests.
-fn write(appender: &mut Appender, past: u32) {
+pub(super) fn write(appender: &mut Appender, past: u32) {
     let at = Timestamp::from_seconds(NOW);
     let terms = policy(TILL, ApprovalRule::default()).terms();
     let mut drawn = 0_u32;

@@ -2,6 +2,7 @@
 
 mod activate;
 mod home;
+mod long;
 mod many;
 mod outside;
 mod problem;
