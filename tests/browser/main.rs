@@ -5,5 +5,13 @@
 #![expect(unreachable_pub, reason = "modules of one test program")]
 #![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "what a story needs must be there")]
 
+mod attack;
+mod bulk;
+mod certified;
+mod keyboard;
+mod looks;
 mod provider;
+mod script;
+mod sessions;
+mod story;
 mod support;
