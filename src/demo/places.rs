@@ -54,7 +54,7 @@ impl Part {
             Self::Gate => "the application, through hallpass",
             Self::Portal => "the portal",
             Self::Admin => "health and metrics",
-            Self::Issuer => "the token issuer",
+            Self::Issuer => "the identity provider",
             Self::Upstream => "the application itself",
         }
     }

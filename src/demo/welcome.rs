@@ -1,4 +1,4 @@
-//! What the demo says when it is ready: where to go, who is there, and lines to copy into another terminal.
+//! What the demo says when it is ready: where to go, who is there, what to click, and lines to copy into another terminal.
 
 use std::io::Write;
 
@@ -29,12 +29,27 @@ pub(super) fn write(stage: &Stage, colour: Colour, out: &mut dyn Write) -> anyho
         writeln!(out, "  {}", ink.warn(&format!("port {port} is taken; another one was found for {}", part.title())))?;
     }
 
-    writeln!(out, "\nPeople (any of them gets a token for the asking; a real issuer would want to see a password)\n")?;
+    writeln!(
+        out,
+        "\nPeople (the demo's identity provider believes whoever asks; a real one would want to see a password)\n"
+    )?;
     for person in PEOPLE {
         writeln!(out, "  {:<36}{}", format!("{}, {}", person.subject, person.name), person.about)?;
     }
 
-    writeln!(out, "\n{}", ink.strong("Try it: copy line by line into another terminal"))?;
+    writeln!(
+        out,
+        "\n{}",
+        ink.strong("Click through it: two people, so two browser windows, the second a private one")
+    )?;
+    for (number, (told, url)) in clicks(gate, portal, issuer).into_iter().enumerate() {
+        writeln!(out, "\n  {}. {told}", number.saturating_add(1))?;
+        if let Some(url) = url {
+            writeln!(out, "     {url}")?;
+        }
+    }
+
+    writeln!(out, "\n{}", ink.strong("Or try it by hand: copy line by line into another terminal"))?;
     for (told, line) in lines(gate, portal, issuer) {
         writeln!(out, "\n  {}\n  {line}", ink.dim(&format!("# {told}")))?;
     }
@@ -45,6 +60,32 @@ pub(super) fn write(stage: &Stage, colour: Colour, out: &mut dyn Write) -> anyho
     }
     writeln!(out, "\nOr watch all of it play by itself, beside this one: the same command with --tour")?;
     Ok(())
+}
+
+/// What to click, in order: what happens, and where it begins.
+fn clicks(gate: &str, portal: &str, issuer: &str) -> Vec<(&'static str, Option<String>)> {
+    vec![
+        (
+            "Open the vault, and sign in as Ada. It is refused; activate the role, say why, and leave the page open:",
+            Some(format!("{gate}/vault")),
+        ),
+        (
+            "In the private window sign in as Grace, and approve. Ada's window goes back to the vault by itself:",
+            Some(format!("{portal}/approvals")),
+        ),
+        (
+            "As Ada watch the vault's events; as Grace open the activation and revoke it. The events stop at once:",
+            Some(format!("{gate}/vault/events")),
+        ),
+        (
+            "Sign Ada out at her identity provider: hallpass is told, and her sessions are over:",
+            Some(format!("{issuer}/")),
+        ),
+        (
+            "Vera reads the history, Root assigns roles: sign in as they do, in a private window of their own:",
+            Some(format!("{portal}/history")),
+        ),
+    ]
 }
 
 /// The same story for the command line, which is this very program.

@@ -49,8 +49,8 @@ impl Reader {
             // what every list was looked through down to; one that ended early keeps the others from going on without it
             let mut reached = None;
             for phase in filter.phases() {
-                let (ids, stopped) = match scopes.as_slice() {
-                    [only] => (newest(source, *phase, *only, before, limit)?, None),
+                let Looked { found: ids, stopped } = match scopes.as_slice() {
+                    [only] => Looked { found: newest(source, *phase, *only, before, limit)?, stopped: None },
                     scopes => in_all(source, *phase, scopes, before, limit)?,
                 };
                 reached = reached.max(stopped);
@@ -124,6 +124,13 @@ fn bounds(
     ))
 }
 
+/// What one look came upon.
+struct Looked {
+    found: Vec<(Position, [u8; 16])>,
+    /// Down to where it has looked, when it stopped before the end.
+    stopped: Option<Position>,
+}
+
 /// Ids that stand in all of these lists, newest first, starting below `before`. After so many steps it stops, and tells
 /// down to where it has looked.
 fn in_all(
@@ -132,10 +139,10 @@ fn in_all(
     scopes: &[Scope],
     before: Option<Position>,
     limit: usize,
-) -> Result<(Vec<(Position, [u8; 16])>, Option<Position>), StoreError> {
+) -> Result<Looked, StoreError> {
     let table = source.table(phase.definition())?;
     let Some(mut candidate) = before.map_or(Some(u64::MAX), |Position(before)| before.checked_sub(1)) else {
-        return Ok((Vec::new(), None));
+        return Ok(Looked { found: Vec::new(), stopped: None });
     };
     let (mut found, mut steps) = (Vec::new(), 0_usize);
     'search: while found.len() < limit {
@@ -143,11 +150,11 @@ fn in_all(
         for scope in scopes {
             steps = steps.saturating_add(1);
             if steps > STEPS_MAX {
-                return Ok((found, Some(Position(candidate.saturating_add(1)))));
+                return Ok(Looked { found, stopped: Some(Position(candidate.saturating_add(1))) });
             }
             let (from, until) = (scope.newest_first(candidate), scope.at(u64::MAX));
             let next = table.range::<&[u8]>(from.as_slice()..=until.as_slice())?.next().transpose()?;
-            let Some((key, value)) = next else { return Ok((found, None)) };
+            let Some((key, value)) = next else { return Ok(Looked { found, stopped: None }) };
             let Position(position) = inverted_position(key.value())?;
             if position < candidate {
                 candidate = position;
@@ -161,7 +168,7 @@ fn in_all(
             None => break,
         }
     }
-    Ok((found, None))
+    Ok(Looked { found, stopped: None })
 }
 
 /// Rows one look may seek: some tens of milliseconds.

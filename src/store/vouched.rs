@@ -31,6 +31,12 @@ struct PartyRows {
     open: Vec<(u8, [u8; 16], OpenRow)>,
 }
 
+/// A key and its value.
+struct Row {
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
 impl<'s, S: Source> Vouched<'s, S> {
     /// The rows of `source`, which is the state `view`.
     pub(super) const fn new(source: &'s S, seals: &'s Seals, view: View<'s>) -> Self {
@@ -113,7 +119,7 @@ impl<'s, S: Source> Vouched<'s, S> {
         let found = self.group(Rows::Behind, &prefix)?;
         found
             .into_iter()
-            .map(|(key, _)| {
+            .map(|Row { key, .. }| {
                 let id = *key.last_chunk().ok_or_else(|| StoreError::Damaged("a key without id".to_owned()))?;
                 Ok(existing(self.activation(id)?)?.item)
             })
@@ -145,7 +151,7 @@ impl<'s, S: Source> Vouched<'s, S> {
         let prefix = prefix.first_chunk::<16>().copied().unwrap_or_default();
         self.group(Rows::Standing, &prefix)?
             .into_iter()
-            .map(|(key, id)| {
+            .map(|Row { key, value: id }| {
                 let placed = existing(self.assignment(fixed(&id)?)?)?;
                 if placed.position != inverted_position(&key)? {
                     return Err(StoreError::Damaged("a list names another assignment".to_owned()));
@@ -182,7 +188,7 @@ impl<'s, S: Source> Vouched<'s, S> {
     }
 
     /// Keys and values of a whole group that shares the beginning of its keys.
-    fn group(&self, rows: Rows, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    fn group(&self, rows: Rows, prefix: &[u8]) -> Result<Vec<Row>, StoreError> {
         let table = self.source.table(rows.definition())?;
         let range = match after_prefix(prefix) {
             Some(end) => table.range::<&[u8]>(prefix..end.as_slice())?,
@@ -192,7 +198,7 @@ impl<'s, S: Source> Vouched<'s, S> {
         for entry in range {
             let (key, value) = entry?;
             sum = sum.with(self.seals.row(rows, key.value(), value.value()));
-            found.push((key.value().to_vec(), value.value().to_vec()));
+            found.push(Row { key: key.value().to_vec(), value: value.value().to_vec() });
         }
         self.check(&seal::group(rows, prefix)?, sum)?;
         Ok(found)

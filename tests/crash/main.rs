@@ -1,7 +1,13 @@
 //! Power cuts, damaged files, full and read-only disks, wrong clocks: what was acknowledged is kept, and nobody gains.
 
 #![expect(unreachable_pub, reason = "modules of one test program")]
-#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "what a story needs must be there")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "what a story needs must be there"
+)]
 
 #[path = "../model/draw.rs"]
 mod draw;

@@ -167,7 +167,6 @@ async fn a_second_process_is_told_and_leaves_the_first_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_are_for_their_owner_alone_and_wider_ones_are_told_of() {
     let mut program = Program::new("http://127.0.0.1:9", "").await;
-    program.edit("\"demo.redb\"", "\"demo.redb\"\nkey_file = \"demo.key\"");
     program.start(&ROOT).await;
     let mut seen = Vec::new();
     for entry in std::fs::read_dir(program.folder()).expect("a folder").map(|entry| entry.expect("an entry")) {

@@ -2,7 +2,9 @@
 // standard input. It says `ready` when it listens, and ends when its standard input does.
 //
 // settings: modules (folder with oidc-provider), port, clients, people (claims by account),
-//           heeds_acr (asks for what `acr_values` names; otherwise it signs people in as they are)
+//           heeds_acr (asks for what `acr_values` names; otherwise it signs people in as they are),
+//           lifetime (of ID and access tokens, in seconds)
+// It says `refreshed` whenever a refresh token was redeemed.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
@@ -53,7 +55,9 @@ const configuration = {
   pkce: { required: () => true },
   rotateRefreshToken: true,
   issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
-  ttl: { AccessToken: 600, IdToken: 600, AuthorizationCode: 60, RefreshToken: 3600, Session: 3600, Grant: 3600, Interaction: 600 },
+  ttl: {
+    AccessToken: settings.lifetime, IdToken: settings.lifetime, AuthorizationCode: 60, RefreshToken: 3600, Session: 3600, Grant: 3600, Interaction: 600,
+  },
   interactions: { policy: policy(), url: (ctx, interaction) => `/interaction/${interaction.uid}` },
   // the clients of the tests live on loopback, where a provider on the Internet rightly sends nothing
   fetch: (url, { dispatcher, ...options }) => fetch(url, options),
@@ -82,6 +86,9 @@ const configuration = {
 
 const provider = new Provider(issuer, configuration);
 provider.on('server_error', (ctx, error) => console.error(error));
+provider.on('grant.success', ({ oidc }) => {
+  if (oidc.params.grant_type === 'refresh_token') console.log('refreshed');
+});
 provider.on('backchannel.error', (ctx, error) => console.error('back-channel logout:', error.message));
 
 function page(title, body) {

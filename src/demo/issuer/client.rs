@@ -29,7 +29,7 @@ impl Client {
             id: id.to_owned(),
             secret: None,
             redirect_uris: vec![format!("{gate}/.hallpass/callback"), format!("{portal}/callback")],
-            post_logout_redirect_uris: vec![format!("{gate}/.hallpass/sign-out"), format!("{portal}/signed-out")],
+            post_logout_redirect_uris: vec![format!("{gate}/.hallpass/signed-out"), format!("{portal}/signed-out")],
             backchannel_logout_uri: Some(format!("{portal}/backchannel-logout")),
         }
     }

@@ -10,7 +10,7 @@ use crate::portal::api::audit::all_or_nothing;
 use crate::portal::caller::{Commander, SignedIn};
 use crate::portal::desk::Desk;
 use crate::portal::problem::{Kind, Problem};
-use crate::portal::wire::record::{Anchored, Missed};
+use crate::portal::wire::head::{Anchored, Missed};
 use crate::portal::wire::text::Instant;
 use crate::writer::SubmitError;
 

@@ -16,7 +16,8 @@ use crate::portal::desk::Desk;
 use crate::portal::problem::{Kind, Problem};
 use crate::portal::wire::Page;
 use crate::portal::wire::common::Ending;
-use crate::portal::wire::record::{JournalHead, Record};
+use crate::portal::wire::head::JournalHead;
+use crate::portal::wire::record::Record;
 use crate::portal::wire::text::{Instant, RoleName};
 use crate::store::{Entry, RecordFilter};
 

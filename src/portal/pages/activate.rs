@@ -170,8 +170,9 @@ fn standing(desk: &Desk, policy: &RolePolicy, wish: &Wish) -> Markup {
 /// What was wrong, and what the sign-in lacks even before anything is sent.
 fn above(desk: &Desk, policy: &RolePolicy, wish: &Wish, refused: &Refused) -> Markup {
     let (portal, identity) = (&desk.portal, desk.viewer.identity());
-    let step_up = refused.step_up.clone();
     let ahead = StepUp::for_rule(&policy.assurance, identity, desk.viewer.now());
+    // the rule says more than a refusal does
+    let step_up = refused.step_up.as_ref().map(|asked| ahead.as_ref().unwrap_or(asked));
     html! {
         @if refused.faults.is_empty() {
             @if let Some(ahead) = ahead {

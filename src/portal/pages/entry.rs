@@ -35,6 +35,8 @@ pub(in crate::portal) struct Sender {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::portal) struct StepUp {
     mfa: bool,
+    /// What counts as a second factor, where that is known: then whoever comes back without one is told at once.
+    amr: Vec<String>,
     acr_values: Vec<String>,
     max_age: Option<Span>,
 }
@@ -100,6 +102,7 @@ impl StepUp {
         let gaps = rule.gaps(&identity.assurance, now);
         (!gaps.is_empty()).then(|| Self {
             mfa: gaps.contains(&AssuranceGap::Mfa),
+            amr: if gaps.contains(&AssuranceGap::Mfa) { rule.mfa_amr.clone() } else { Vec::new() },
             acr_values: if gaps.contains(&AssuranceGap::Acr) { rule.acr.clone() } else { Vec::new() },
             max_age: rule.max_age.filter(|_| gaps.contains(&AssuranceGap::Age)),
         })
@@ -140,8 +143,10 @@ impl StepUp {
 fn sign_in_url(return_to: &str, step_up: &StepUp) -> String {
     let max_age = step_up.max_age.map(|age| age.as_seconds().to_string()).unwrap_or_default();
     let acr_values = step_up.acr_values.join(" ");
-    let second_factor = if step_up.mfa { "yes" } else { "" };
-    let asked = [("acr_values", acr_values.as_str()), ("second_factor", second_factor), ("max_age", &max_age)];
+    let amr = step_up.amr.join(" ");
+    let second_factor = if step_up.mfa && amr.is_empty() { "yes" } else { "" };
+    let asked =
+        [("acr_values", acr_values.as_str()), ("amr", &amr), ("second_factor", second_factor), ("max_age", &max_age)];
     url("/sign-in", &[[("return_to", return_to)].as_slice(), &asked].concat())
 }
 
@@ -160,12 +165,15 @@ mod tests {
 
     #[test]
     fn the_sign_in_asks_for_what_is_lacking() {
-        let step_up = StepUp { mfa: false, acr_values: vec!["a".into(), "b".into()], max_age: Some(Span::minutes(5)) };
+        let acr_values = vec!["a".into(), "b".into()];
+        let step_up = StepUp { acr_values, max_age: Some(Span::minutes(5)), ..StepUp::default() };
         assert_eq!(sign_in_url("/", &step_up), "/sign-in?return_to=%2F&acr_values=a%20b&max_age=300");
         assert_eq!(
             sign_in_url("/", &StepUp { mfa: true, ..StepUp::default() }),
             "/sign-in?return_to=%2F&second_factor=yes"
         );
+        let known = StepUp { mfa: true, amr: vec!["mfa".into(), "hwk".into()], ..StepUp::default() };
+        assert_eq!(sign_in_url("/", &known), "/sign-in?return_to=%2F&amr=mfa%20hwk");
         assert_eq!(sign_in_url("/", &StepUp::default()), "/sign-in?return_to=%2F");
     }
 }

@@ -6,6 +6,7 @@ mod desk;
 mod document;
 mod events;
 mod forms;
+mod history;
 mod journal;
 mod pages;
 mod requests;

@@ -3,6 +3,7 @@
 pub(super) mod activation;
 pub(super) mod assignment;
 pub(super) mod common;
+pub(super) mod head;
 pub(super) mod me;
 pub(super) mod record;
 pub(super) mod role;

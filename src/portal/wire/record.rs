@@ -8,7 +8,6 @@ use crate::domain::event as domain;
 use crate::domain::policy::Terms as Frozen;
 use crate::domain::principal::Principal;
 use crate::identity::names::IssuerNames;
-use crate::journal::PublicKey;
 use crate::portal::sight::Viewer;
 use crate::portal::wire::assignment::{Assignment, AssignmentEnding};
 use crate::portal::wire::common::{
@@ -17,7 +16,7 @@ use crate::portal::wire::common::{
 use crate::portal::wire::me::Assurance;
 use crate::portal::wire::text::{Instant, RoleName};
 use crate::portal::wire::wanted::Wanted;
-use crate::store::{Entry, Head};
+use crate::store::Entry;
 
 /// One record of the journal, for people to read; the export holds the exact bytes.
 #[derive(Debug, Serialize, ToSchema)]
@@ -207,56 +206,6 @@ pub(in crate::portal) struct Terms {
     #[serde(rename = "self")]
     own_request: Allowance,
     extend: Extend,
-}
-
-/// The newest record, by which a copy kept elsewhere is compared.
-#[derive(Debug, Serialize, ToSchema)]
-pub(in crate::portal) struct JournalHead {
-    sequence: u64,
-    /// Hexadecimal.
-    hash: String,
-    time: Instant,
-    /// Names the chain.
-    realm: String,
-    /// The root key: Ed25519, hexadecimal.
-    public_key: String,
-    /// The key that signs the next record; the root key until it was rotated.
-    signing_key: String,
-}
-
-/// An anchor as it was published.
-#[derive(Debug, Serialize, ToSchema)]
-pub(in crate::portal) struct Anchored {
-    pub(in crate::portal) sequence: u64,
-    /// Hexadecimal.
-    pub(in crate::portal) hash: String,
-    pub(in crate::portal) time: Instant,
-    /// The signed note (C2SP).
-    pub(in crate::portal) checkpoint: String,
-    /// Where it is now: `log`, `file`, `webhook`.
-    pub(in crate::portal) reached: Vec<&'static str>,
-    /// Where it could not be published.
-    pub(in crate::portal) missed: Vec<Missed>,
-}
-
-/// A place where an anchor could not be published.
-#[derive(Debug, Serialize, ToSchema)]
-pub(in crate::portal) struct Missed {
-    pub(in crate::portal) target: &'static str,
-    pub(in crate::portal) detail: String,
-}
-
-impl JournalHead {
-    pub(in crate::portal) fn of(head: &Head, (realm, public_key): (String, String), signing_key: PublicKey) -> Self {
-        Self {
-            sequence: head.position.0,
-            hash: HEXLOWER.encode(&head.hash),
-            time: Instant(head.time),
-            realm,
-            public_key,
-            signing_key: signing_key.to_string(),
-        }
-    }
 }
 
 impl Record {

@@ -231,6 +231,10 @@ async fn without_the_store_an_approver_revokes_and_an_administrator_removes() {
     };
     world.submit("root", assigned).await.unwrap();
     assert!(world.is_held_by("ben"));
+    // whoever was never looked at cannot be known once the store is out
+    for who in ["root", "lea", "ada"] {
+        world.standings.of(&person(who).into()).unwrap();
+    }
     world.break_the_disk().await;
     let remove = |id| Command::RemoveAssignment { id, justification: Some(WHY.to_owned()) };
     out(&world.submit("ada", remove(asg(9))).await);

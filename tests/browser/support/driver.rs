@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use fantoccini::ClientBuilder;
@@ -32,23 +33,9 @@ impl Driver {
     pub fn start() -> Option<Self> {
         let program = super::installed("TESTS_CHROMEDRIVER")?;
         let folder = tempfile::tempdir().expect("a folder");
-        let mut process = Command::new(program)
-            .arg("--port=0")
-            // profiles go away with the folder
-            .env("TMPDIR", folder.path())
-            .env("HOME", folder.path())
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver starts");
-        let said = BufReader::new(process.stdout.take().expect("a pipe"));
-        let port = said.lines().map_while(Result::ok).find_map(|line| {
-            let (_, port) = line.split_once("started successfully on port ")?;
-            Some(port.trim_end_matches('.').to_owned())
-        });
-        let port = port.expect("chromedriver says where it listens");
+        // it wants the port it finds for IPv4 for IPv6 as well, and gives up where that is taken
+        let started = (0..5).find_map(|_| listening(&program, folder.path()));
+        let (process, port) = started.expect("chromedriver says where it listens");
         Some(Self { process, url: format!("http://127.0.0.1:{port}"), folder })
     }
 
@@ -76,6 +63,30 @@ impl Driver {
         let client = ClientBuilder::new(HttpConnector::new()).capabilities(wishes).connect(&self.url).await;
         Window::over(client.expect("a browser"))
     }
+}
+
+/// A chromedriver that listens, and where.
+fn listening(program: &str, folder: &Path) -> Option<(Child, String)> {
+    let mut process = Command::new(program)
+        .arg("--port=0")
+        // profiles go away with the folder
+        .env("TMPDIR", folder)
+        .env("HOME", folder)
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver starts");
+    let said = BufReader::new(process.stdout.take().expect("a pipe"));
+    let port = said.lines().map_while(Result::ok).find_map(|line| {
+        let (_, port) = line.split_once("started successfully on port ")?;
+        Some(port.trim_end_matches('.').to_owned())
+    });
+    if port.is_none() {
+        let _ = process.wait();
+    }
+    Some((process, port?))
 }
 
 impl Drop for Driver {

@@ -7,18 +7,18 @@ use hallpass::clock::Clock;
 use hallpass::config::{self, Source, Sources};
 use hallpass::demo::issuer::{Client, Issuer, Person, TokenOptions};
 use hallpass::demo::upstream::Upstream;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::eventually;
-use super::npm::CertifiedProvider;
+use super::npm::{CertifiedProvider, Manner};
 
 /// Where people sign in.
 pub enum Provider {
     /// The provider of the demo.
     Demo,
     /// `oidc-provider` of npm; heeding `acr_values` or not.
-    Certified { heeds_acr: bool },
+    Certified(Manner),
 }
 
 pub struct House {
@@ -57,8 +57,8 @@ impl House {
         issuer.register(Client::hallpass(CLIENT_ID, &gate, &portal));
         let (certified, text) = match provider {
             Provider::Demo => (None, format!("{shipped}\n{more}")),
-            Provider::Certified { heeds_acr } => {
-                let certified = CertifiedProvider::start(&gate, &portal, heeds_acr).await?;
+            Provider::Certified(manner) => {
+                let certified = CertifiedProvider::start(&gate, &portal, manner)?;
                 let text = certified.instead_of_demo(&shipped);
                 (Some(certified), format!("{text}\n{more}"))
             }
@@ -96,6 +96,13 @@ impl House {
         let (status, text) = (answer.status(), answer.text().await.expect("an answer"));
         assert!(status.is_success(), "{path}: {status} {text}");
         serde_json::from_str(&text).expect("JSON")
+    }
+
+    /// A request for the vault by somebody with a token: its id.
+    pub async fn asks_for_the_vault(&self, person: &Person, justification: &str) -> String {
+        let ask = json!({ "role": "shop/vault-reader", "duration": "30m", "justification": justification });
+        let asked = self.post(person, "/activations", &ask).await;
+        asked["id"].as_str().expect("an id").to_owned()
     }
 
     pub async fn read(&self, person: &Person, path: &str) -> Value {

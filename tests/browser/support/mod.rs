@@ -9,7 +9,7 @@ mod window;
 pub use driver::{Driver, Setting};
 pub use house::{House, Provider};
 pub use look::{Looks, Phone};
-pub use npm::{CertifiedProvider, PEOPLE_OF_NPM, STRONG};
+pub use npm::{Manner, STRONG};
 pub use window::Window;
 
 /// A program or file that `tests/all` installs and names in the environment; without it the story is left out, and says so.
@@ -31,7 +31,12 @@ pub async fn timed<T>(future: impl Future<Output = T>) -> (T, std::time::Duratio
 }
 
 /// Asks again and again until `found` has an answer; `None` when it never came.
-pub async fn eventually<T>(mut found: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+pub async fn eventually<T>(found: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+    within(PATIENCE, found).await
+}
+
+/// The same for what takes longer.
+pub async fn within<T>(patience: std::time::Duration, mut found: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let mut pause = tokio::time::interval(std::time::Duration::from_millis(20));
     let asking = async {
         loop {
@@ -41,7 +46,7 @@ pub async fn eventually<T>(mut found: impl AsyncFnMut() -> Option<T>) -> Option<
             pause.tick().await;
         }
     };
-    tokio::time::timeout(PATIENCE, asking).await.ok()
+    tokio::time::timeout(patience, asking).await.ok()
 }
 
 /// Longer than anything a story waits for.

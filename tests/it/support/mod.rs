@@ -2,6 +2,7 @@
 
 mod house;
 mod people;
+#[expect(dead_code, reason = "other test programs use the rest")]
 pub mod process;
 pub mod sockets;
 pub mod visitor;

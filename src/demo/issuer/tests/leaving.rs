@@ -77,7 +77,7 @@ async fn a_client_that_names_the_sign_in_ends_it_and_every_client_is_told() {
 #[tokio::test]
 async fn without_a_name_for_the_sign_in_the_person_is_asked() {
     let (mut visitor, _, heard, _server) = signed_in(200).await;
-    let back = "http://gate.test/.hallpass/sign-out";
+    let back = "http://gate.test/.hallpass/signed-out";
     let parameters = [("client_id", "web"), ("post_logout_redirect_uri", back)];
     let question = leaves(&mut visitor, &parameters).await;
     assert_eq!(question.status, 200);
@@ -109,8 +109,8 @@ async fn a_client_cannot_send_people_anywhere_when_they_leave() {
         vec![("id_token_hint", &hint), ("client_id", "other")],
         vec![("id_token_hint", &forged)],
         vec![("id_token_hint", "not a token")],
-        vec![("post_logout_redirect_uri", "http://gate.test/.hallpass/sign-out")],
-        vec![("client_id", "unknown"), ("post_logout_redirect_uri", "http://gate.test/.hallpass/sign-out")],
+        vec![("post_logout_redirect_uri", "http://gate.test/.hallpass/signed-out")],
+        vec![("client_id", "unknown"), ("post_logout_redirect_uri", "http://gate.test/.hallpass/signed-out")],
         vec![("client_id", "web"), ("client_id", "web")],
     ] {
         let told = leaves(&mut visitor, &parameters).await;

@@ -91,7 +91,7 @@ pub(super) async fn page(State(portal): State<Portal>, visitor: Visitor, uri: Ur
                     } @else {
                         (all(desk, &found.items))
                     }
-                    (list::pagination(asked.filled("cursor").map(|_| on("")).as_deref(), found.next.as_deref().map(|next| on(next)).as_deref()))
+                    (list::pagination(asked.filled("cursor").map(|_| on("")).as_deref(), found.next.as_deref().map(on).as_deref()))
                 }
             };
             Ok(Page::new("Records", body).at(Place::History).status(status).answer(&Frame::of(desk)?))
