@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use http::StatusCode;
 use maud::{Markup, html};
 
+use crate::portal::pages::parts::badge::{Tone, badge};
 use crate::portal::pages::parts::text;
 use crate::portal::problem::Problem;
 
@@ -106,6 +107,18 @@ impl Faults {
                     }
                 }
             }
+        }
+    }
+}
+
+/// What became of one of many lines when it was refused: every rule that was broken.
+pub(in crate::portal) fn refused(problem: &Problem) -> Markup {
+    let mut told = problem.members().map(|(_, detail)| detail).peekable();
+    html! {
+        div {
+            (badge(Tone::Bad, "Refused"))
+            @if told.peek().is_none() { div { (sentence(problem.detail())) } }
+            @for detail in told { div { (sentence(detail)) } }
         }
     }
 }

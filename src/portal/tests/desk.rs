@@ -293,7 +293,7 @@ async fn a_lock_says_what_it_will_end_and_ends_it() {
     let world = World::new().await;
     let held = world.ada_holds_the_vault().await;
     let page = text(&world, &ROOT, "/assignments/person?who=demo:ada").await;
-    assert!(page.contains("1 role it holds") && page.contains("Lock now") && page.contains(id(&held)), "{page}");
+    assert!(page.contains("1 role held") && page.contains("Lock now") && page.contains(id(&held)), "{page}");
     let unsaid = send(&world, &ROOT, "/assignments/lock", &[("who", "demo:ada"), ("justification", " ")]).await;
     assert!(unsaid.status == 422 && unsaid.text().contains("justification-faults"), "{}", unsaid.text());
     let locked =

@@ -16,9 +16,9 @@ use crate::portal::idempotency::Key;
 use crate::portal::pages::approvals::card::BULK;
 use crate::portal::pages::approvals::show;
 use crate::portal::pages::entry::{Sender, StepUp};
-use crate::portal::pages::fault::{Faults, sentence};
+use crate::portal::pages::fault::{Faults, refused};
 use crate::portal::pages::form::{ONCE, Posted, once};
-use crate::portal::pages::parts::badge::{self, Tone, badge};
+use crate::portal::pages::parts::badge::{self, Tone};
 use crate::portal::pages::parts::button::{Weight, submit_as};
 use crate::portal::pages::parts::field::Field;
 use crate::portal::pages::parts::notice::notice;
@@ -139,8 +139,8 @@ impl Sent {
         self.results.len() == 1 && self.has_chosen(id)
     }
 
-    /// What became of each line, in their order.
-    pub(super) fn results(&self, desk: &Desk) -> Markup {
+    /// What became of each line, in their order; `waiting` are those that still wait.
+    pub(super) fn results(&self, desk: &Desk, waiting: &[Activation]) -> Markup {
         let failed = self.chosen.len();
         let done = self.results.len().saturating_sub(failed);
         let tone = if failed == 0 { Tone::Good } else { Tone::Bad };
@@ -161,29 +161,27 @@ impl Sent {
                     p { b { (done) " decided" @if failed > 0 { ", " (failed) " not" } "." } }
                     @if let Some(step_up) = step_up { (step_up.remedy(&desk.portal, "/approvals")) }
                 }))
-                (table::table("What became of each", &["Request", "Requester", "Result"], self.results.iter().map(line)))
+                (table::table("What became of each", &["Request", "Requester", "Result"], self.results.iter().map(|decided| line(decided, waiting))))
             }
         }
     }
 }
 
-fn line(decided: &Decided) -> Vec<Markup> {
+fn line(decided: &Decided, waiting: &[Activation]) -> Vec<Markup> {
     let link = |text: &Markup| html! { a href={ "/activations/" (decided.activation) } { (text) } };
-    match &decided.outcome {
-        Ok(shown) => vec![
-            link(&text::role(shown.role.0.as_str())),
-            party::person(shown.name.as_deref(), &shown.principal),
-            badge::state(shown.state, shown.ending),
-        ],
-        Err(problem) => vec![
-            link(&text::code(&decided.activation)),
-            html! { span .dim { "unchanged" } },
-            html! {
-                (badge(Tone::Bad, "Refused"))
-                @let mut told = problem.members().map(|(_, detail)| detail).peekable();
-                @if told.peek().is_none() { div { (sentence(problem.detail())) } }
-                @for detail in told { div { (sentence(detail)) } }
-            },
-        ],
-    }
+    let known = match &decided.outcome {
+        Ok(shown) => Some(shown),
+        Err(_) => waiting.iter().find(|case| case.id == decided.activation),
+    };
+    let (role, requester) = match known {
+        Some(shown) => {
+            (link(&text::role(shown.role.0.as_str())), party::person(shown.name.as_deref(), &shown.principal))
+        }
+        None => (link(&text::code(&decided.activation)), html! { span .dim { "no longer waits for you" } }),
+    };
+    let result = match &decided.outcome {
+        Ok(shown) => badge::state(shown.state, shown.ending),
+        Err(problem) => refused(problem),
+    };
+    vec![role, requester, result]
 }

@@ -52,7 +52,7 @@ fn show(desk: &Desk, cursor: Option<String>, sent: &Sent, status: StatusCode) ->
     let cases: Vec<&Activation> = waiting.items.iter().filter(|case| open_vote(case).is_some()).collect();
     let next = waiting.next.as_deref().map(|next| url("/approvals", &[("cursor", next)]));
     let body = html! {
-        (sent.results(desk))
+        (sent.results(desk, &waiting.items))
         section #inbox data-live="" aria-label="Requests that wait for you" {
             @if cases.is_empty() { (nothing(on_first)) } @else { (inbox(desk, &cases, sent)?) }
         }

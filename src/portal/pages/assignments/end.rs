@@ -17,7 +17,7 @@ use crate::portal::desk::Desk;
 use crate::portal::idempotency::Key;
 use crate::portal::pages::assignments::{who, window};
 use crate::portal::pages::entry::{Sender, StepUp, Visitor};
-use crate::portal::pages::fault::{Faults, sentence};
+use crate::portal::pages::fault::{Faults, refused};
 use crate::portal::pages::form::{Fields, ONCE, Posted, once, query};
 use crate::portal::pages::layout::{Frame, Page, Place};
 use crate::portal::pages::parts::badge::{Tone, badge};
@@ -152,12 +152,7 @@ fn results(desk: &Desk, sent: &Sent) -> Markup {
                 } },
                 match outcome {
                     Ok(_) => badge(Tone::Plain, "Ended"),
-                    Err(problem) => html! {
-                        (badge(Tone::Bad, "Refused"))
-                        @let mut told = problem.members().map(|(_, detail)| detail).peekable();
-                        @if told.peek().is_none() { div { (sentence(problem.detail())) } }
-                        @for detail in told { div { (sentence(detail)) } }
-                    },
+                    Err(problem) => refused(problem),
                 },
             ])))
         }

@@ -156,8 +156,8 @@ fn lock_form(desk: &Desk, short: &str, standing: &Standing, sent: &Sent) -> Mark
                 p { "It may sign in and ask again. What the lock ended stays ended; what configuration declares comes back when it is read the next time." }
             } @else {
                 p {
-                    "Ends at once: " b { (counted(held, "role it holds", "roles it holds")) } " and "
-                    b { (counted(pending, "request that waits", "requests that wait")) }
+                    "Ends at once: " b { (counted(held, "role held", "roles held")) } " and "
+                    b { (counted(pending, "waiting request", "waiting requests")) }
                     ". Open connections made with them are cut, and everything it asks is refused until it is unlocked. Eligible assignments stay."
                 }
             }
