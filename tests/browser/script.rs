@@ -99,7 +99,7 @@ async fn script_in_every_field_is_shown_as_text() {
         format!("/history/records?principal={hostile}&role={hostile}&kind={hostile}"),
         format!("/assignments?role={hostile}&principal={hostile}&group={hostile}"),
         format!("/assignments/new?kind=eligible&role={hostile}&principal={hostile}&group={hostile}"),
-        format!("/assignments/person?principal={hostile}"),
+        format!("/assignments/person?who={hostile}"),
         format!("/assignments/end?chosen={hostile}"),
     ] {
         root.open(&format!("{}{path}", house.portal)).await;
