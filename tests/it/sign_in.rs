@@ -258,7 +258,7 @@ async fn a_weak_sign_in_is_stepped_up_and_comes_back() {
     let refused = ada.submits(&at(PORTAL, "/activate"), form).await.expect(422);
     let link = refused.text.split("href=\"").find(|rest| rest.starts_with("/sign-in?")).expect("the way to step up");
     let link = link.split('"').next().expect("a link").replace("&amp;", "&");
-    assert!(link.contains("second_factor=yes"), "{link}");
+    assert!(link.contains("amr=mfa"), "what the role counts as a second factor is asked for: {link}");
     let former = ada.cookies(PORTAL);
     let away = ada.opens(&at(PORTAL, &link)).await.expect(302);
     let callback = ada.says(away.header("location"), ADA).await;
