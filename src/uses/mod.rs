@@ -1,7 +1,7 @@
 //! Record of requests made under an elevation: bounded queue, batches, back-pressure.
 //!
 //! Uses live in a file of their own, so that their commits never wait for a command's, nor a command for theirs. Within an
-//! activation they are numbered from 1 and chained ([`block`]); once the activation has ended, count and digest are sealed
+//! activation they are numbered from 1 and chained (`block`); once the activation has ended, count and digest are sealed
 //! in the journal. A full queue makes requests wait; nothing is dropped silently. What was queued but not yet written when
 //! the machine dies is lost: at most one batch.
 
