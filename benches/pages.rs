@@ -45,13 +45,13 @@ fn number(variable: &str, default: usize) -> usize {
 async fn measured(roles: usize, activations: usize) {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::system());
     let issuer = Issuer::start(clock.clone()).await.unwrap();
+    let file = folder.path().join("hallpass.toml");
+    std::fs::write(&file, configuration(folder.path(), &issuer, roles)).unwrap();
+    let config = config::load(&Sources { sources: vec![Source::Path(file)], environment: Vec::new() }).unwrap();
     let began = awake();
     let last = lived_through(folder.path(), &clock, issuer.url(), activations).await;
     println!("{activations} activations are over, written in {:.1} s", began.elapsed().as_secs_f64());
 
-    let file = folder.path().join("hallpass.toml");
-    std::fs::write(&file, configuration(folder.path(), &issuer, roles)).unwrap();
-    let config = config::load(&Sources { sources: vec![Source::Path(file)], environment: Vec::new() }).unwrap();
     let began = awake();
     let app = App::start(config, clock).await.unwrap();
     println!("started with {roles} roles in {:.1} s", began.elapsed().as_secs_f64());
@@ -214,9 +214,10 @@ fn policy(number: usize) -> RolePolicy {
 /// The demo's configuration with many more roles, on the store that was filled.
 fn configuration(folder: &Path, issuer: &Issuer, roles: usize) -> String {
     let mut text = include_str!("../config/demo.toml")
+        .replace("http://127.0.0.1:8080", "http://gate.localhost")
+        .replace("http://127.0.0.1:8081", "http://portal.localhost")
         .replace("127.0.0.1:8080", "127.0.0.1:0")
         .replace("127.0.0.1:8081", "127.0.0.1:0")
-        .replace("http://127.0.0.1:0", "http://127.0.0.1:8099")
         .replace("127.0.0.1:8082", "127.0.0.1:0")
         .replace(r#""http://127.0.0.1:8083/keys""#, &format!("\"{}\"", issuer.keys_url()))
         .replace(r#""http://127.0.0.1:8083""#, &format!("\"{}\"", issuer.url()))
