@@ -8,8 +8,8 @@ use super::*;
 use crate::domain::activation::Phase;
 
 /// Each file, its root key, and how many records it holds.
-const SHIPPED: [(&str, &str, u64); 1] =
-    [("store-v1.redb", "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c", 17)];
+const SHIPPED: [(&str, &str, u64); 2] = [("store-v1.redb", ROOT, 17), ("store-v2.redb", ROOT, 22)];
+const ROOT: &str = "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c";
 
 #[test]
 fn every_store_file_ever_shipped_opens_and_says_the_same() {
