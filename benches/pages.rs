@@ -86,7 +86,7 @@ async fn measured(roles: usize, activations: usize) {
         (&root, "/history/journal".to_owned()),
         (&root, "/assignments".to_owned()),
         (&root, format!("/assignments?role={}", role(9_999))),
-        (&root, "/assignments/person?principal=demo:ada".to_owned()),
+        (&root, "/assignments/person?who=demo:ada".to_owned()),
         (&root, "/roles".to_owned()),
     ] {
         let mut times = Vec::new();
