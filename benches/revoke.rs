@@ -1,7 +1,10 @@
-//! Ten thousand open event streams, and how long a revocation takes to reach them: one person's, and everybody's.
+//! Ten thousand open streams, and how long a revocation takes to reach them: one person's, and everybody's. A third each
+//! are event streams, WebSockets and downloads.
 //!
 //! Application and clients are processes of their own, so that the gate has the whole limit of open files to itself: two
-//! for each stream. Where the limit is lower there are fewer streams, and the report says how many.
+//! for each stream. Where the limit is lower there are fewer streams, and the report says how many. They share the machine
+//! with the gate, so they do as little as they can: they are told by the kernel that a stream is over, and neither read nor
+//! close it before all are. All times are of the wall clock, which the processes share, in whole milliseconds.
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,
@@ -13,12 +16,16 @@ mod stage;
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use futures_util::future::join_all;
-use hallpass::clock::awake;
+use hallpass::clock::Clock;
+use hallpass::domain::time::Timestamp;
+use hallpass::telemetry::Metrics;
 use stage::Stage;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::task::{LocalSet, spawn_local};
@@ -28,6 +35,7 @@ const ROUNDS: usize = 3;
 /// Files the gate's process needs besides.
 const OTHER_FILES: usize = 300;
 const AT_ONCE: usize = 100;
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -66,37 +74,89 @@ async fn measure(wanted: usize) {
         single.tell(&one);
         assert_eq!((crowd.says(), single.says()), ("open".to_owned(), "open".to_owned()));
 
+        let clock = Clock::system();
         let mut neighbour = TcpStream::connect(stage.gate).await.expect("a connection");
-        let began = awake();
+        let began = clock.now();
         stage.end("eve", one_id).await;
-        let answered = began.elapsed();
-        let refused = refused(&mut neighbour, &one, began).await;
-        let cut = single.cut(began);
-        println!("one person:  answered {answered:.1?}, next request refused {refused:.1?}, her stream cut {cut:.1?}");
+        let answered = clock.now();
+        refused(&mut neighbour, &one).await;
+        let refused = clock.now();
+        let [.., cut] = single.cut();
+        println!("one person: milliseconds after the command was sent");
+        println!("  answered {}, next request refused {}", since(began, answered), since(began, refused));
+        println!("  her stream cut, as its client sees it: {}", since(began, cut));
 
-        let began = awake();
+        let cpu = cpu();
+        let began = clock.now();
+        let closed = Closing::watch(&stage.metrics, 1);
         stage.end("ada", many_id).await;
-        let answered = began.elapsed();
-        let cut = crowd.cut(began);
+        let answered = clock.now();
+        let [first, half, last] = crowd.cut();
+        let closed = closed.join();
+        println!("all other {}: milliseconds after the command was sent", streams - 1);
+        println!("  answered {}", since(began, answered));
+        let (first, half, last) = (since(began, first), since(began, half), since(began, last));
+        println!("  cut, as their clients see it: the first {first}, half of them {half}, the last {last}");
         println!(
-            "everybody:   answered {answered:.1?}, all {} cut {cut:.1?}, after the answer {:.1?}",
-            streams - 1,
-            cut - answered
+            "  the gate has closed the last socket {}, and used {} ms of CPU",
+            since(began, closed),
+            self::cpu() - cpu
         );
     }
 }
 
-/// How long after `began` a request is refused that stands behind everything else the gate has to do.
-async fn refused(stream: &mut TcpStream, token: &str, began: Instant) -> Duration {
-    stream.write_all(head(token).as_bytes()).await.expect("sent");
+fn since(began: Timestamp, at: Timestamp) -> i64 {
+    at.as_millis() - began.as_millis()
+}
+
+/// Looks when the gate has closed all connections of clients but a few.
+struct Closing(JoinHandle<Timestamp>);
+
+impl Closing {
+    fn watch(metrics: &Arc<Metrics>, left: u64) -> Self {
+        let metrics = Arc::clone(metrics);
+        Self(std::thread::spawn(move || {
+            let open = |text: &str| {
+                let line =
+                    text.lines().find_map(|line| line.strip_prefix("hallpass_connections_open{")).expect("a gauge");
+                line.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok()).expect("a number")
+            };
+            while open(&metrics.encode()) > left {
+                std::thread::sleep(LOOK_EVERY);
+            }
+            Clock::system().now()
+        }))
+    }
+
+    fn join(self) -> Timestamp {
+        self.0.join().expect("looked")
+    }
+}
+
+/// Milliseconds of CPU this process, which is the gate's, has used.
+fn cpu() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("a process");
+    let fields = stat.rsplit(')').next().expect("fields").split_whitespace();
+    fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("ticks")).sum::<u64>() * 10
+}
+
+/// Reads the refusal of a request that stands behind everything else the gate has to do.
+async fn refused(stream: &mut TcpStream, token: &str) {
+    stream.write_all(head("events", token).as_bytes()).await.expect("sent");
     let mut answer = [0; 16];
     stream.read_exact(&mut answer).await.expect("an answer");
     assert!(answer.starts_with(b"HTTP/1.1 403"), "{}", String::from_utf8_lossy(&answer));
-    began.elapsed()
 }
 
-fn head(token: &str) -> String {
-    format!("GET /vault/events HTTP/1.1\r\nhost: shop.test\r\nauthorization: Bearer {token}\r\n\r\n")
+fn head(kind: &str, token: &str) -> String {
+    let upgrade = match kind {
+        "socket" => {
+            "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+             sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        }
+        _ => "",
+    };
+    format!("GET /vault/{kind} HTTP/1.1\r\nhost: shop.test\r\n{upgrade}authorization: Bearer {token}\r\n\r\n")
 }
 
 /// Streams that begin and never end.
@@ -111,40 +171,70 @@ async fn application() {
                     return;
                 }
             }
-            let begun = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: hello\n\n";
+            let begun: &[u8] = match head.get(..10) {
+                Some(b"GET /vault") if head.starts_with(b"GET /vault/events") => {
+                    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: hello\n\n"
+                }
+                Some(b"GET /vault") if head.starts_with(b"GET /vault/file") => {
+                    b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\ndata: hello\n\n"
+                }
+                _ => {
+                    b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                      sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x81\x0ddata: hello\n\n"
+                }
+            };
             let _ = stream.write_all(begun).await;
-            let _ = stream.read_buf(&mut head).await;
+            over(&stream).await;
+            // closed later, when nobody measures any more
+            tokio::time::sleep(Duration::from_secs(1)).await;
         });
+    }
+}
+
+/// Returns once the other side has ended the stream.
+async fn over(stream: &TcpStream) {
+    let mut rest = [0; 64];
+    loop {
+        let ready = stream.ready(Interest::READABLE).await.expect("a socket");
+        // a read that finds nothing lets the socket wait again
+        if ready.is_read_closed() || stream.try_read(&mut rest).is_ok_and(|length| length == 0) {
+            return;
+        }
     }
 }
 
 /// Opens so many streams with the token it is told, says when they are open, and when all are cut.
 async fn clients(gate: SocketAddr, count: usize) {
     let token = std::io::stdin().lines().next().expect("a token").expect("a line");
-    let head = head(&token);
+    let heads = ["events", "socket", "file"].map(|kind| head(kind, &token));
     let mut streams = Vec::new();
     while streams.len() < count {
-        let more = join_all((0..AT_ONCE.min(count - streams.len())).map(|_| open(gate, &head))).await;
-        streams.extend(more);
+        let more = (streams.len()..count).zip(heads.iter().cycle()).take(AT_ONCE);
+        streams.extend(join_all(more.map(|(_, head)| open(gate, head))).await);
     }
     println!("open");
-    let cut = streams.into_iter().map(|mut stream| {
+    let clock = Clock::system();
+    let cut = streams.into_iter().map(|stream| {
+        let clock = clock.clone();
         spawn_local(async move {
-            let mut rest = [0; 64];
-            while stream.read(&mut rest).await.is_ok_and(|length| length > 0) {}
+            over(&stream).await;
+            (clock.now().as_millis(), stream)
         })
     });
-    join_all(cut.collect::<Vec<_>>()).await;
-    println!("cut");
+    let cut = join_all(cut.collect::<Vec<_>>()).await;
+    let mut times: Vec<i64> = cut.iter().map(|cut| cut.as_ref().expect("watched").0).collect();
+    times.sort_unstable();
+    let at = |place: usize| times.get(place).expect("a time");
+    println!("{} {} {}", at(0), at(count / 2), at(count - 1));
 }
 
 async fn open(gate: SocketAddr, head: &str) -> TcpStream {
     let mut stream = TcpStream::connect(gate).await.expect("a connection");
     stream.write_all(head.as_bytes()).await.expect("sent");
     let mut answer = Vec::with_capacity(1024);
-    while !answer.ends_with(b"\n\n\r\n") {
+    while !String::from_utf8_lossy(&answer).contains("data: hello\n\n") {
         assert_ne!(stream.read_buf(&mut answer).await.expect("an answer"), 0, "the gate hung up");
-        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+        assert!(matches!(answer.get(9..12), Some(b"200" | b"101")), "{}", String::from_utf8_lossy(&answer));
     }
     stream
 }
@@ -175,10 +265,11 @@ impl Part {
         self.output.next().expect("a line").expect("a line")
     }
 
-    /// How long after `began` everything was cut.
-    fn cut(&mut self, began: Instant) -> Duration {
-        assert_eq!(self.says(), "cut");
-        began.elapsed()
+    /// When the first, half and the last of its streams were cut.
+    fn cut(&mut self) -> [Timestamp; 3] {
+        let times = self.says();
+        let times = times.split(' ').map(|time| Timestamp::from_millis(time.parse().expect("a time")));
+        times.collect::<Vec<_>>().try_into().expect("three times")
     }
 }
 

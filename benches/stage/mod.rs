@@ -34,9 +34,14 @@ use hallpass::uses;
 use hallpass::writer::{self, Purpose, Submission, Writer};
 use serde_json::json;
 
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Everything a request meets.
 pub(crate) struct Stage {
     pub(crate) gate: SocketAddr,
+    pub(crate) metrics: Arc<Metrics>,
     _running: RunningGate,
     issuer: Issuer,
     writer: Writer,
@@ -79,7 +84,7 @@ impl Stage {
         let services = Services { authenticator, sign_ins, standings, clock, uses, lines, policies, paces };
         let running = RunningGate::start(&gate(upstream, issuer.url(), cores), &services, &metrics).expect("a gate");
         let gate = running.addresses().first().and_then(|address| address.tcp()).expect("an address");
-        Self { gate, _running: running, issuer, writer, _folder: folder }
+        Self { gate, metrics: Arc::new(metrics), _running: running, issuer, writer, _folder: folder }
     }
 
     /// A token of somebody who holds the role by an activation, and that activation.

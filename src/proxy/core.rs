@@ -25,6 +25,7 @@ use crate::identity::{Authenticator, Identities, SignIns};
 use crate::proxy::access::field;
 use crate::proxy::assertion::{Assertion, Statement};
 use crate::proxy::headers::{IdentityHeaders, PermitHeaders};
+use crate::proxy::lookout::{Events, Lookout};
 use crate::proxy::measure::{Meters, RouteMeters};
 use crate::proxy::settings::Rules;
 use crate::proxy::standing::Judge;
@@ -66,6 +67,8 @@ pub struct Services {
 pub(super) struct Core {
     pub(super) identities: Identities,
     pub(super) judge: Judge,
+    /// Wakes the guards.
+    pub(super) lookout: Lookout,
     pub(super) uses: UseRecorder,
     pub(super) lines: Buffer,
     pub(super) policies: Arc<ArcSwap<Policies>>,
@@ -190,11 +193,13 @@ impl Core {
     ) -> Rc<Self> {
         let background = TaskTracker::new();
         let (unread, unwanted) = mpsc::channel(UNREAD_MAX);
+        let events = Events { head: services.standings.watch(), rules: shared.moved.subscribe() };
         let view = View::new(shared.rules.load_full(), &shared.meters, None, &background);
         let core = Rc::new(Self {
             identities: Identities::new(services.authenticator, tokens_max)
                 .with_sign_ins(services.sign_ins, tokens_max),
             judge: Judge::new(services.standings, services.clock),
+            lookout: Lookout::new(),
             uses: services.uses,
             lines: services.lines.buffer(),
             policies: services.policies,
@@ -212,6 +217,8 @@ impl Core {
         });
         let logging = Rc::clone(&core);
         core.background.spawn_local(async move { logging.lines.run().await });
+        let looking = Rc::clone(&core);
+        core.background.spawn_local(async move { looking.lookout.run(&looking.judge, events).await });
         core.background.spawn_local(drain_unread(unwanted, core.background.clone()));
         core
     }
@@ -224,10 +231,6 @@ impl Core {
             *view = Rc::new(View::new(Arc::clone(&rules), &self.meters, Some(&view), &self.background));
         }
         Rc::clone(&view)
-    }
-
-    pub(super) fn rules_moved(&self) -> watch::Receiver<()> {
-        self.shared.moved.subscribe()
     }
 
     /// Where bodies go that nobody wants to read.

@@ -1,9 +1,9 @@
 //! Keeps long exchanges honest: whatever was opened under a right ends with it.
 //!
-//! A guard takes its receiver of the head first and then looks whether anything moved since the verdict, so that nothing
-//! published in between is missed. From then on it sleeps until the head moves, the rules are replaced, the permit ends, or
-//! (where nothing else would end the exchange) the gate drains. It belongs to the task of the exchange it watches: nobody
-//! keeps a list, and no byte need move for it to act.
+//! A guard has the core's lookout watch over it first and then looks whether anything moved since the verdict, so that
+//! nothing published in between is missed. From then on it sleeps until its standings change, the rules are replaced, the
+//! permit ends, or (where nothing else would end the exchange) the gate drains. It belongs to the task of the exchange it
+//! watches, and no byte need move for it to act.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use crate::domain::authorize::Permit;
 use crate::domain::identity::Identity;
-use crate::domain::standing::Standing;
 use crate::domain::time::Timestamp;
 use crate::identity::Session;
 use crate::proxy::canonical::Canonical;
 use crate::proxy::core::{Core, View};
+use crate::proxy::lookout::{Grounds, Ward};
 use crate::proxy::route::Route;
 use crate::proxy::standing::{Judged, NotPermitted};
 use crate::server;
@@ -58,9 +58,8 @@ pub(super) struct Right {
     view: Rc<View>,
     canonical: Rc<Canonical>,
     route: Arc<Route>,
-    identity: Option<Arc<Identity>>,
+    ward: Rc<Ward>,
     session: Option<Arc<Session>>,
-    standings: Vec<Arc<Standing>>,
     stamp: Stamp,
     ends_at: Timestamp,
     drain: Drain,
@@ -90,9 +89,8 @@ impl Right {
             view: Rc::clone(view),
             canonical: Rc::clone(canonical),
             route: Arc::clone(route),
-            identity: identity.cloned(),
+            ward: Ward::new(Grounds { identity: identity.cloned(), standings: judged.standings.clone() }),
             session: session.cloned(),
-            standings: judged.standings.clone(),
             stamp: judged.stamp,
             ends_at: end_of(&judged.permit),
             drain,
@@ -102,22 +100,20 @@ impl Right {
     /// Returns when the right has ended.
     pub(super) async fn ended(mut self) -> Ending {
         let core = Rc::clone(&self.core);
-        let mut head = core.judge.standings().watch();
-        let mut rules = core.rules_moved();
+        let ward = Rc::clone(&self.ward);
+        let _watched = core.lookout.watch_over(&ward);
         loop {
-            // subscribed above: what was published since the verdict is seen here, what comes later wakes
+            // watched over from above on: what was published since the verdict is seen here, what comes later wakes
+            if core.lookout.is_closed() {
+                return Ending::Unknown;
+            }
             if let Err(ending) = self.check_session().and_then(|()| self.check()) {
                 return ending;
             }
             let session = self.session.clone();
             let care_at = session.as_ref().map_or(Timestamp::MAX, |session| session.care_at());
             tokio::select! {
-                moved = head.changed() => if moved.is_err() {
-                    return Ending::Unknown;
-                },
-                moved = rules.changed() => if moved.is_err() {
-                    return Ending::Draining;
-                },
+                () = ward.called() => {}
                 () = core.judge.clock().wait_until(self.ends_at.min(care_at)) => {}
                 () = moved(session.as_ref()) => {}
                 () = core.draining.cancelled(), if self.drain == Drain::Ends => return Ending::Draining,
@@ -138,7 +134,7 @@ impl Right {
             return Ok(());
         }
         let again = sign_ins.again(session, now).ok_or(Ending::SignedOut)?;
-        self.identity = Some(Arc::clone(again.identity()));
+        self.ward.rests_on(|grounds| grounds.identity = Some(Arc::clone(again.identity())));
         self.session = Some(again);
         self.judge_again(Ending::Revoked)
     }
@@ -153,17 +149,14 @@ impl Right {
             self.route = Arc::clone(route);
             self.view = view;
             // who is vouched for by an issuer that nobody names any more is nobody
-            if self.identity.as_ref().is_some_and(|known| !self.view.rules.names.knows(&known.principal.issuer)) {
-                self.identity = None;
-            }
+            let knows = |known: &Arc<Identity>| self.view.rules.names.knows(&known.principal.issuer);
+            self.ward.rests_on(|grounds| grounds.identity = grounds.identity.take().filter(knows));
             return self.judge_again(Ending::RuleChanged);
         }
         if in_time && stamp == self.stamp {
             return Ok(());
         }
-        // the cheap look first: of thousands, few are concerned by one event
-        let unchanged = self.identity.as_ref().is_none_or(|identity| judge.is_unchanged(identity, &self.standings));
-        if in_time && unchanged {
+        if in_time && self.ward.is_unchanged(judge) {
             self.stamp = stamp;
             return Ok(());
         }
@@ -171,10 +164,10 @@ impl Right {
     }
 
     fn judge_again(&mut self, otherwise: Ending) -> Result<(), Ending> {
-        match self.core.judge.judge(&self.route.rule, self.identity.as_deref()) {
+        match self.core.judge.judge(&self.route.rule, self.ward.identity().as_deref()) {
             Ok(judged) => {
                 self.stamp = judged.stamp;
-                self.standings = judged.standings;
+                self.ward.rests_on(|grounds| grounds.standings = judged.standings);
                 self.ends_at = end_of(&judged.permit);
                 Ok(())
             }

@@ -18,6 +18,7 @@ mod gate;
 mod guard;
 pub mod headers;
 pub mod host;
+mod lookout;
 mod measure;
 mod page;
 mod reserved;

@@ -103,6 +103,10 @@ impl Judge {
     /// Whether the same standings would be found now. Says nothing about time.
     pub(super) fn is_unchanged(&self, identity: &Identity, standings: &[Arc<Standing>]) -> bool {
         let stamp = self.standings.stamp();
+        // what a journal in doubt says stays the same, and no longer counts
+        if self.standings.doubted().is_some() {
+            return false;
+        }
         let Some((own, groups)) = standings.split_first() else { return true };
         let is_same =
             |found: Option<Arc<Standing>>, was: &Arc<Standing>| found.is_some_and(|found| Arc::ptr_eq(&found, was));

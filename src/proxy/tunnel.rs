@@ -113,16 +113,18 @@ pub(super) async fn run(core: Rc<Core>, tunnel: Tunnel, mut record: Box<Record>)
     };
     record.bytes = outward.passed;
     record.ending.set(ending);
-    core.meters.tunnels_open.dec();
-    core.meters.tunnel_closed(ending);
     if let Some(ending) = ending {
+        say_goodbye(&mut client, &outward, ending).await;
+        // one revocation may cut thousands: all of them are cut before anything is noted of the first
+        tokio::task::yield_now().await;
         tracing::info!(
             reason = ending.name(),
             route = record.route.as_ref().map(|route| &*route.name),
             "a tunnel was cut"
         );
-        say_goodbye(&mut client, &outward, ending).await;
     }
+    core.meters.tunnels_open.dec();
+    core.meters.tunnel_closed(ending);
 }
 
 /// Tells a WebSocket client why, if its last frame is whole; in the middle of a frame it would be read as payload.
