@@ -18,7 +18,7 @@ use crate::domain::time::Span;
 use crate::identity::Authenticator;
 use crate::store::{Reader, StoreError};
 use crate::telemetry::Metrics;
-use crate::uses::UseReader;
+use crate::uses::{self, UseReader};
 use crate::writer::{Health, Purpose, Submission, SubmitError, Writer};
 
 /// Seals in the journal how often each ended activation was used, until `stop`.
@@ -57,6 +57,7 @@ async fn seal_ended(uses: &UseReader, reader: &Reader, writer: &Writer, clock: &
 /// What readiness depends on.
 pub(super) struct Watched {
     pub(super) health: Health,
+    pub(super) uses: uses::Health,
     pub(super) clock: Clock,
     pub(super) authenticator: Authenticator,
     pub(super) issuers: usize,
@@ -112,6 +113,10 @@ impl Watched {
         match self.health.state().explanation() {
             None => readiness.holds("journal"),
             Some(explanation) => readiness.missing("journal", explanation),
+        }
+        match self.uses.explanation() {
+            None => readiness.holds("uses"),
+            Some(explanation) => readiness.missing("uses", explanation),
         }
         let behind = self.clock.behind();
         if self.alarm.look(behind) {

@@ -99,6 +99,7 @@ impl App {
         let sessions = config.store.path.with_extension("sessions");
         let (sign_ins, sign_in_worker) = SignIns::new(authenticator.clone(), sessions.clone())
             .with_context(|| format!("the file of sessions `{}` cannot be opened", sessions.display()))?;
+        let uses_health = recorder.health().clone();
         let services = Services {
             authenticator: authenticator.clone(),
             sign_ins: sign_ins.clone(),
@@ -122,6 +123,7 @@ impl App {
         ground.start_chores(&tasks, &stop);
         let watched = chores::Watched {
             health: ground.writer.health().clone(),
+            uses: uses_health,
             clock: ground.clock.clone(),
             authenticator: authenticator.clone(),
             issuers: config.identity.issuers.len(),

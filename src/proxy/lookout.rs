@@ -135,3 +135,67 @@ impl Drop for Closing<'_> {
         self.0.call(|_| true);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::domain::identity::Assurance;
+    use crate::domain::principal::Principal;
+    use crate::domain::time::Timestamp;
+    use crate::standings::Standings;
+    use crate::store;
+
+    fn judge() -> (Judge, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = store::Settings { path: folder.path().join("s.redb"), key_path: folder.path().join("s.key") };
+        let reader = store::open(&paths, Timestamp::from_seconds(0)).unwrap().reader;
+        (Judge::new(Standings::new(reader, 10).unwrap(), Clock::system()), folder)
+    }
+
+    fn known(name: &str) -> Arc<Identity> {
+        Arc::new(Identity {
+            principal: Principal::new("https://id.test", name),
+            name: None,
+            mail: None,
+            groups: Vec::new(),
+            assurance: Assurance::default(),
+            issued_at: None,
+            ends_at: Timestamp::MAX,
+        })
+    }
+
+    #[test]
+    fn only_whom_it_concerns_is_called_and_all_when_nobody_looks_any_more() {
+        let (judge, _folder) = judge();
+        let (rules, moved) = watch::channel(());
+        let lookout = Lookout::new();
+        let events = Events { head: judge.standings().watch(), rules: moved };
+        let mut looking = Box::pin(lookout.run(&judge, events));
+        assert!(looking.as_mut().now_or_never().is_none());
+
+        let grounds = |name, standing| Grounds { identity: Some(known(name)), standings: vec![standing] };
+        let present = |name: &str| judge.standings().of(&known(name).principal.clone().into()).unwrap();
+        let unchanged = Ward::new(grounds("ada", present("ada")));
+        let changed = Ward::new(grounds("eve", Arc::new(Standing::clone(&present("eve")))));
+        let gone = Ward::new(grounds("bob", Arc::new(Standing::clone(&present("bob")))));
+        let is_called = |ward: &Ward| ward.called().now_or_never().is_some();
+        let watched = [&unchanged, &changed].map(|ward| lookout.watch_over(ward));
+        drop(lookout.watch_over(&gone));
+
+        judge.standings().publish(&[], judge.standings().position());
+        assert!(looking.as_mut().now_or_never().is_none());
+        assert_eq!([&unchanged, &changed, &gone].map(|ward| is_called(ward)), [false, true, false]);
+        rules.send_replace(());
+        assert!(looking.as_mut().now_or_never().is_none());
+        assert_eq!([&unchanged, &changed, &gone].map(|ward| is_called(ward)), [true, true, false]);
+        assert!(!lookout.is_closed());
+        drop(looking);
+        assert_eq!([&unchanged, &changed, &gone].map(|ward| is_called(ward)), [true, true, false]);
+        assert!(lookout.is_closed(), "whoever comes now is told at once");
+        drop(watched);
+        assert!(lookout.wards.borrow().is_empty());
+    }
+}

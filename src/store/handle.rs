@@ -9,18 +9,18 @@ use crate::store::StoreError;
 
 /// The database, or nothing while it is being reopened. The lock is held only to begin a transaction, never to run one.
 #[derive(Debug)]
-pub(super) struct Handle {
+pub(crate) struct Handle {
     database: RwLock<Option<Database>>,
 }
 
 impl Handle {
     /// Shares an open database.
-    pub(super) const fn new(database: Database) -> Self {
+    pub(crate) const fn new(database: Database) -> Self {
         Self { database: RwLock::new(Some(database)) }
     }
 
     /// Runs `read` on one consistent state.
-    pub(super) fn read<T>(
+    pub(crate) fn read<T>(
         &self,
         read: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
@@ -28,18 +28,18 @@ impl Handle {
     }
 
     /// Begins to read one consistent state.
-    pub(super) fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
+    pub(crate) fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
         guarded(|| self.with(|database| Ok(database.begin_read()?)))
     }
 
     /// Begins the one write transaction; blocks while another runs. What it writes is durable when it commits, in two
     /// phases because stored text may be hostile, and a crash needs no long repair.
-    pub(super) fn write(&self) -> Result<WriteTransaction, StoreError> {
+    pub(crate) fn write(&self) -> Result<WriteTransaction, StoreError> {
         guarded(|| self.with(begin_write))
     }
 
     /// Closes the database: from now on there is none.
-    pub(super) fn close(&self) -> Result<(), StoreError> {
+    pub(crate) fn close(&self) -> Result<(), StoreError> {
         let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
         match database {
             Some(database) => guarded(|| Ok(database.close()?)),
@@ -48,7 +48,7 @@ impl Handle {
     }
 
     /// Shares another one.
-    pub(super) fn set(&self, database: Database) {
+    pub(crate) fn set(&self, database: Database) {
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
     }
 
@@ -74,7 +74,7 @@ pub(super) fn begin_write(database: &Database) -> Result<WriteTransaction, Store
 }
 
 /// Runs `work`; a panic over damaged pages becomes an error.
-pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(StoreError::Damaged("the database cannot make sense of its pages".to_owned())))
 }

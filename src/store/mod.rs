@@ -53,13 +53,13 @@ use crate::domain::role::RoleId;
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
 use crate::journal::{Exported, Note, Sealed, SigningKey};
-use crate::store::handle::Handle;
 use crate::store::open::{Checked, Place, Trust};
 use crate::store::seal::Seals;
 
 pub use append::{Appender, Transaction};
 pub use build::{Ended, Fresh};
 pub use error::StoreError;
+pub(crate) use handle::{Handle, guarded};
 pub(crate) use key::tell_who_may_read;
 pub use operator::{Rotated, Successor, begin_successor, confirm_head, open_existing, public_key_in_file, rotate_key};
 pub use outside::each_record;

@@ -1,44 +1,142 @@
 //! The recorder's thread: gathers what is queued and writes it, one block for each activation and one commit for all.
+//!
+//! A batch that cannot be written is kept, and so is what is queued; nothing more is taken until the file was opened again
+//! and the batch is in it. Whether a commit that failed reached the disk all the same is seen then: a batch is one
+//! transaction, and its last block is there or it is not.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
-use redb::{Database, ReadableTable};
+use redb::ReadableTable;
 use tokio::sync::mpsc;
 
 use super::block::{self, Block, Digest, NOTHING};
+use super::file::UseFile;
+use super::health::{Health, Keeping};
 use super::{BLOCKS, Queued, UNSEALED};
 use crate::clock::awake;
-use crate::store::StoreError;
+use crate::store::{StoreError, guarded};
 
 /// How far the uses of an activation have come.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Tip {
     count: u64,
     digest: Digest,
 }
 
-/// Writes batches until every recorder is gone, or one cannot be written.
-pub(super) fn write(database: &Database, mut queue: mpsc::Receiver<Queued>, waiting: &Gauge) {
-    let mut batch = Vec::with_capacity(BATCH_LENGTH);
-    // this thread alone writes blocks: what it remembers of them stays true
-    let mut tips = HashMap::new();
-    while queue.blocking_recv_many(&mut batch, BATCH_LENGTH) > 0 {
-        gather(&mut queue, &mut batch);
-        // uses of one activation lie side by side, and stay in their order
-        batch.sort_by_key(|used| used.activation);
-        if let Err(error) = write_batch(database, &batch, &mut tips) {
-            // leaving drops the receiver: from now on every elevated request is refused rather than passed unrecorded
-            tracing::error!(%error, "uses cannot be written; requests under an elevation are refused");
-            return;
-        }
-        waiting.dec_by(i64::try_from(batch.len()).unwrap_or(0));
-        batch.clear();
-        if tips.len() > TIPS_MAX {
-            tips.clear();
+/// The last block of a batch, and whose it is.
+type Last = ([u8; 16], Tip);
+
+/// Writes what is queued.
+pub(super) struct Writing {
+    pub(super) file: UseFile,
+    pub(super) queue: mpsc::Receiver<Queued>,
+    pub(super) waiting: Gauge,
+    pub(super) health: Health,
+}
+
+impl Writing {
+    /// Writes batches until every recorder is gone.
+    pub(super) fn run(mut self) {
+        let mut batch = Vec::with_capacity(BATCH_LENGTH);
+        // this thread alone writes blocks: what it remembers of them stays true
+        let mut tips = HashMap::new();
+        while self.queue.blocking_recv_many(&mut batch, BATCH_LENGTH) > 0 {
+            gather(&mut self.queue, &mut batch);
+            // uses of one activation lie side by side, and stay in their order
+            batch.sort_by_key(|used| used.activation);
+            if let Err(error) = self.write(&batch, &mut tips) {
+                tips.clear();
+                if !self.recover(&batch, error) {
+                    let lost = batch.len() + self.queue.len();
+                    self.health.lost(lost);
+                    tracing::error!(lost, "stopped before uses could be written; they are lost");
+                    return;
+                }
+            }
+            self.waiting.dec_by(i64::try_from(batch.len()).unwrap_or(0));
+            batch.clear();
+            if tips.len() > TIPS_MAX {
+                tips.clear();
+            }
         }
     }
+
+    /// Tries until the batch is written. `false` when every recorder is gone and it could still not be.
+    fn recover(&mut self, batch: &[Queued], error: Failed) -> bool {
+        tracing::error!(
+            error = &error.error as &dyn std::error::Error,
+            "uses cannot be written; requests under an elevation are refused until they can"
+        );
+        self.health.failed();
+        self.health.set(Keeping::Out);
+        let (mut pause, mut last) = (FIRST_PAUSE, error.last);
+        loop {
+            // whoever stops hallpass does not wait for the pause, but for one more try
+            let stopping = self.queue.is_closed();
+            if !stopping {
+                self.rest(pause);
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            match self.write_again(batch, &mut last) {
+                Ok(()) => {
+                    tracing::info!("uses are written again");
+                    self.health.set(Keeping::Kept);
+                    return true;
+                }
+                Err(error) => {
+                    self.health.failed();
+                    tracing::warn!(error = &error as &dyn std::error::Error, "uses could still not be written");
+                }
+            }
+            if stopping {
+                return false;
+            }
+        }
+    }
+
+    fn rest(&self, pause: Duration) {
+        let until = awake() + pause;
+        while !self.queue.is_closed() {
+            let left = until.saturating_duration_since(awake());
+            if left.is_zero() {
+                break;
+            }
+            std::thread::park_timeout(left);
+        }
+    }
+
+    /// Opens the file again; writes the batch unless it is there, which is so when its last block is.
+    fn write_again(&self, batch: &[Queued], last: &mut Option<Last>) -> Result<(), StoreError> {
+        self.file.reopen()?;
+        if let Some((id, expected)) = *last {
+            let is_there = self.file.handle.read(|source| {
+                let tip = tip_of(&source.open_table(BLOCKS)?, id)?;
+                Ok(tip == expected)
+            })?;
+            if is_there {
+                return Ok(());
+            }
+        }
+        self.write(batch, &mut HashMap::new()).map_err(|failed| {
+            *last = failed.last;
+            failed.error
+        })
+    }
+
+    fn write(&self, batch: &[Queued], tips: &mut HashMap<[u8; 16], Tip>) -> Result<(), Failed> {
+        let mut last = None;
+        guarded(|| write_batch(&self.file, batch, tips, &mut last)).map_err(|error| Failed { error, last })
+    }
+}
+
+/// A batch that could not be written.
+struct Failed {
+    error: StoreError,
+    /// Its last block, if it came so far that it may have reached the disk.
+    last: Option<Last>,
 }
 
 /// A commit costs the same for one use and for hundreds: those that follow within a moment go with it. Whoever fills a
@@ -59,10 +157,14 @@ fn gather(queue: &mut mpsc::Receiver<Queued>, batch: &mut Vec<Queued>) {
     }
 }
 
-fn write_batch(database: &Database, batch: &[Queued], tips: &mut HashMap<[u8; 16], Tip>) -> Result<(), StoreError> {
-    let mut transaction = database.begin_write()?;
-    transaction.set_two_phase_commit(true);
-    transaction.set_quick_repair(true);
+fn write_batch(
+    file: &UseFile,
+    batch: &[Queued],
+    tips: &mut HashMap<[u8; 16], Tip>,
+    last: &mut Option<Last>,
+) -> Result<(), StoreError> {
+    let transaction = file.handle.write()?;
+    let mut written = None;
     {
         let mut blocks = transaction.open_table(BLOCKS)?;
         let mut unsealed = transaction.open_table(UNSEALED)?;
@@ -82,8 +184,10 @@ fn write_batch(database: &Database, batch: &[Queued], tips: &mut HashMap<[u8; 16
             tip.count = tip.count.saturating_add(block.count);
             tip.digest = block::digest_of(&block.bytes).unwrap_or(NOTHING);
             blocks.insert((id, tip.count), block.bytes.as_slice())?;
+            written = Some((id, *tip));
         }
     }
+    *last = written;
     transaction.commit()?;
     Ok(())
 }
@@ -101,5 +205,9 @@ pub(super) const BATCH_LENGTH: usize = 4_096;
 /// A page of uses reads whole blocks: none is much longer than a page.
 const BLOCK_LENGTH: usize = 256;
 /// At most so much longer a use waits in memory; far below what would fill the queue.
-const GATHER_FOR: std::time::Duration = std::time::Duration::from_millis(50);
+const GATHER_FOR: Duration = Duration::from_millis(50);
+/// Between tries to write again, at first.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// And at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const TIPS_MAX: usize = 65_536;

@@ -22,7 +22,7 @@ impl UseReader {
     /// # Errors
     /// When the file cannot be read.
     pub fn snapshot(&self) -> Result<UseSnapshot, StoreError> {
-        Ok(UseSnapshot { source: self.database.begin_read()?, _own: None })
+        Ok(UseSnapshot { source: self.handle.begin_read()?, _own: None })
     }
 }
 

@@ -3,33 +3,37 @@
 //! Uses live in a file of their own, so that their commits never wait for a command's, nor a command for theirs. Within an
 //! activation they are numbered from 1 and chained (`block`); once the activation has ended, count and digest are sealed
 //! in the journal. A full queue makes requests wait; nothing is dropped silently. What was queued but not yet written when
-//! the machine dies is lost: at most one batch.
+//! the machine dies is lost: at most one batch. While the file cannot be written what was taken is kept, requests under an
+//! elevation are refused rather than passed unrecorded, and it is tried again until it can.
 
 mod batches;
 mod block;
 mod carry;
+mod file;
+mod health;
 mod read;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::Thread;
 
 use prometheus_client::metrics::gauge::Gauge;
-use redb::{Database, TableDefinition};
+use redb::TableDefinition;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::domain::id::ActivationId;
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
-use crate::store::{StoreError, tell_who_may_read};
+use crate::store::StoreError;
 use crate::telemetry::Metrics;
+use batches::Writing;
 pub use carry::{UseSnapshot, bring_back, compact};
+use file::{Place, UseFile};
+pub use health::{Health, Keeping};
 pub use read::UseReader;
 
 /// One request that passed because of an activation.
@@ -77,6 +81,7 @@ pub struct UseRecorder {
     queue: mpsc::Sender<Queued>,
     wake: Wake,
     waiting: Gauge,
+    health: Health,
 }
 
 /// Wakes the recorder's thread from gathering, also when it is dropped.
@@ -107,19 +112,23 @@ pub struct Running {
 /// # Errors
 /// When the file cannot be opened, or no thread can be had.
 pub fn start(path: &Path, metrics: &Metrics) -> Result<(UseRecorder, UseReader, Running), StoreError> {
-    let database = Arc::new(open(path)?);
-    let reader = UseReader::new(Arc::clone(&database));
+    start_at(Place::File(path.to_owned()), metrics)
+}
+
+fn start_at(place: Place, metrics: &Metrics) -> Result<(UseRecorder, UseReader, Running), StoreError> {
+    let file = UseFile::open(place)?;
+    let reader = UseReader::new(Arc::clone(&file.handle));
     let (queue, receiver) = mpsc::channel(QUEUE_LENGTH);
-    let waiting = Gauge::default();
+    let (waiting, health) = (Gauge::default(), Health::new(metrics));
     metrics.register(|registry| {
         registry.register("uses_queue", "uses that wait to be written", waiting.clone());
     });
-    let written = waiting.clone();
+    let writing = Writing { file, queue: receiver, waiting: waiting.clone(), health: health.clone() };
     let thread = std::thread::Builder::new()
         .name("hallpass-uses".to_owned())
-        .spawn(move || batches::write(&database, receiver, &written))
+        .spawn(move || writing.run())
         .map_err(StoreError::Io)?;
-    let recorder = UseRecorder { queue, wake: Wake(thread.thread().clone()), waiting };
+    let recorder = UseRecorder { queue, wake: Wake(thread.thread().clone()), waiting, health };
     Ok((recorder, reader, Running { thread }))
 }
 
@@ -137,14 +146,24 @@ impl UseRecorder {
     #[cfg(test)]
     pub(crate) fn unwritten(length: usize) -> (Self, mpsc::Receiver<Queued>) {
         let (queue, receiver) = mpsc::channel(length);
-        (Self { queue, wake: Wake(std::thread::current()), waiting: Gauge::default() }, receiver)
+        let (wake, waiting, health) = (Wake(std::thread::current()), Gauge::default(), Health::unmeasured());
+        (Self { queue, wake, waiting, health }, receiver)
+    }
+
+    /// Whether uses can be written down.
+    #[must_use]
+    pub const fn health(&self) -> &Health {
+        &self.health
     }
 
     /// Queues one use if there is room.
     ///
     /// # Errors
-    /// When uses cannot be written any more.
+    /// While uses cannot be written.
     pub fn try_record(&self, used: &Use<'_>) -> Result<Taken, UsesUnavailable> {
+        if self.health.keeping() == Keeping::Out {
+            return Err(UsesUnavailable);
+        }
         match self.queue.try_send(Queued::new(used)) {
             Ok(()) => {
                 self.queued();
@@ -158,9 +177,13 @@ impl UseRecorder {
     /// Queues one use; waits while the queue is full.
     ///
     /// # Errors
-    /// When uses cannot be written any more.
+    /// While uses cannot be written; also those that wait are told when that begins.
     pub async fn record(&self, used: &Use<'_>) -> Result<(), UsesUnavailable> {
-        self.queue.send(Queued::new(used)).await.map_err(|_| UsesUnavailable)?;
+        tokio::select! {
+            biased;
+            () = self.health.becomes(Keeping::Out) => return Err(UsesUnavailable),
+            sent = self.queue.send(Queued::new(used)) => sent.map_err(|_| UsesUnavailable)?,
+        }
         self.queued();
         Ok(())
     }
@@ -189,20 +212,6 @@ impl Drop for Wake {
     }
 }
 
-fn open(path: &Path) -> Result<Database, StoreError> {
-    tell_who_may_read(path);
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-    let file = file.map_err(|source| StoreError::file(path, source))?;
-    let database = redb::Builder::new()
-        .set_cache_size(CACHE_BYTES)
-        .create_with_backend(redb::backends::FileBackend::new(file)?)?;
-    let transaction = database.begin_write()?;
-    transaction.open_table(BLOCKS)?;
-    transaction.open_table(UNSEALED)?;
-    transaction.commit()?;
-    Ok(database)
-}
-
 fn damaged() -> StoreError {
     StoreError::Damaged("a block of recorded uses is not readable".to_owned())
 }
@@ -211,5 +220,4 @@ fn damaged() -> StoreError {
 const BLOCKS: TableDefinition<'_, ([u8; 16], u64), &[u8]> = TableDefinition::new("use_blocks");
 /// Activations whose count and digest are not sealed in the journal yet.
 const UNSEALED: TableDefinition<'_, [u8; 16], ()> = TableDefinition::new("unsealed_activations");
-const CACHE_BYTES: usize = 16 << 20;
 const QUEUE_LENGTH: usize = 16_384;

@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
-use redb::{Database, ReadableDatabase, ReadableTable};
+use redb::ReadableTable;
 
 use super::block::{self, NOTHING};
 use super::{BLOCKS, Stretch, UNSEALED, Use, damaged};
 use crate::domain::id::ActivationId;
-use crate::store::StoreError;
+use crate::store::{Handle, StoreError};
 
 /// Reads recorded uses. Cheap to clone.
 #[derive(Clone)]
 pub struct UseReader {
-    pub(super) database: Arc<Database>,
+    pub(super) handle: Arc<Handle>,
 }
 
 impl UseReader {
-    pub(super) const fn new(database: Arc<Database>) -> Self {
-        Self { database }
+    pub(super) const fn new(handle: Arc<Handle>) -> Self {
+        Self { handle }
     }
 
     /// Uses of one activation with their numbers, oldest first, after number `after` (0 is all).
@@ -31,7 +31,7 @@ impl UseReader {
         after: u64,
         limit: usize,
     ) -> Result<Vec<(u64, Use<'static>)>, StoreError> {
-        let blocks = self.database.begin_read()?.open_table(BLOCKS)?;
+        let blocks = self.handle.begin_read()?.open_table(BLOCKS)?;
         let id = activation.to_bytes();
         let mut found = Vec::new();
         // the first of these blocks is the one that `after` lies in, or the next
@@ -56,7 +56,7 @@ impl UseReader {
     /// # Errors
     /// When the file cannot be read, or what it holds is not what was recorded.
     pub fn recount(&self, activation: ActivationId) -> Result<Option<Stretch>, StoreError> {
-        let blocks = self.database.begin_read()?.open_table(BLOCKS)?;
+        let blocks = self.handle.begin_read()?.open_table(BLOCKS)?;
         let id = activation.to_bytes();
         let (mut count, mut digest) = (0, NOTHING);
         for row in blocks.range((id, 0)..=(id, u64::MAX))? {
@@ -76,7 +76,7 @@ impl UseReader {
     /// # Errors
     /// When the file cannot be read.
     pub fn unsealed(&self) -> Result<Vec<(ActivationId, Stretch)>, StoreError> {
-        let transaction = self.database.begin_read()?;
+        let transaction = self.handle.begin_read()?;
         let (unsealed, blocks) = (transaction.open_table(UNSEALED)?, transaction.open_table(BLOCKS)?);
         let mut found = Vec::new();
         for row in unsealed.iter()? {
@@ -91,7 +91,7 @@ impl UseReader {
     /// # Errors
     /// When the file cannot be written.
     pub fn sealed(&self, activation: ActivationId, stretch: &Stretch) -> Result<(), StoreError> {
-        let transaction = self.database.begin_write()?;
+        let transaction = self.handle.write()?;
         {
             let blocks = transaction.open_table(BLOCKS)?;
             if self::stretch(&blocks, activation.to_bytes())?.as_ref() == Some(stretch) {

@@ -1,8 +1,9 @@
 //! Uses in their file: numbered, chained, kept over a restart, read in pages, and told when they were changed.
 
-use redb::{ReadableDatabase as _, ReadableTable as _};
+use redb::ReadableTable as _;
 
 use super::*;
+use crate::store::tests::disk::{Disk, Trouble};
 
 fn used(activation: ActivationId, number: i64) -> Use<'static> {
     Use {
@@ -100,16 +101,16 @@ async fn what_was_changed_is_found() {
         running.join();
     }
     let blocks = || -> Vec<(u64, Vec<u8>)> {
-        let database = open(&path).expect("opened");
-        let table = database.begin_read().expect("read").open_table(BLOCKS).expect("a table");
+        let file = UseFile::open(Place::File(path.clone())).expect("opened");
+        let table = file.handle.begin_read().expect("read").open_table(BLOCKS).expect("a table");
         let rows = table.iter().expect("rows").map(|row| row.expect("a row"));
         rows.map(|(key, value)| (key.value().1, value.value().to_owned())).collect()
     };
     let whole = blocks();
     assert_eq!(whole.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [2, 4, 6]);
     let with = |rows: &[(u64, Vec<u8>)]| {
-        let database = open(&path).expect("opened");
-        let transaction = database.begin_write().expect("a transaction");
+        let file = UseFile::open(Place::File(path.clone())).expect("opened");
+        let transaction = file.handle.write().expect("a transaction");
         {
             let mut table = transaction.open_table(BLOCKS).expect("a table");
             table.retain(|_, _| false).expect("emptied");
@@ -118,7 +119,7 @@ async fn what_was_changed_is_found() {
             }
         }
         transaction.commit().expect("committed");
-        UseReader::new(Arc::new(database)).recount(id(1))
+        UseReader::new(file.handle).recount(id(1))
     };
     assert_eq!(with(&whole).expect("intact").map(|stretch| stretch.count), Some(6));
     for (block, byte) in [(0, 5), (0, 60), (1, 40), (2, 100)] {
@@ -145,4 +146,53 @@ async fn a_full_batch_and_the_end_do_not_wait_for_more() {
     drop(copy);
     running.join();
     assert_eq!(reader.recount(id(1)).expect("intact").map(|stretch| stretch.count), Some((length * 2).unsigned_abs()));
+}
+
+/// The disk fails once, in some way, while uses come in.
+async fn an_outage(trouble: Trouble) {
+    let (disk, metrics) = (Disk::new(), Metrics::default());
+    let (recorder, reader, running) = start_at(Place::Disk(disk.clone()), &metrics).expect("a recorder");
+    recorder.record(&used(id(1), 0)).await.expect("recorded");
+    disk.suffer(trouble);
+    // taken before anybody knows, and kept
+    recorder.record(&used(id(1), 1)).await.expect("recorded");
+    recorder.record(&used(id(2), 2)).await.expect("recorded");
+    recorder.health().becomes(Keeping::Out).await;
+    assert!(recorder.try_record(&used(id(1), 3)).is_err(), "{trouble:?}");
+    assert!(recorder.record(&used(id(1), 3)).await.is_err(), "{trouble:?}");
+    assert!(recorder.health().explanation().is_some());
+    assert!(metrics.encode().contains("hallpass_uses_out 1"), "{}", metrics.encode());
+
+    disk.suffer(Trouble::None);
+    recorder.health().becomes(Keeping::Kept).await;
+    assert!(metrics.encode().contains("hallpass_uses_out 0") && recorder.health().explanation().is_none());
+    recorder.record(&used(id(1), 4)).await.expect("recorded");
+    drop(recorder);
+    running.join();
+    let read = |id| -> Vec<_> { reader.of(id, 0, 100).expect("uses") };
+    let first = [(1, used(id(1), 0)), (2, used(id(1), 1)), (3, used(id(1), 4))];
+    assert_eq!((read(id(1)), read(id(2))), (first.to_vec(), vec![(1, used(id(2), 2))]), "each once, after {trouble:?}");
+    assert_eq!(reader.recount(id(1)).expect("intact").map(|stretch| stretch.count), Some(3));
+    assert!(metrics.encode().contains("hallpass_uses_lost_total 0"));
+}
+
+#[tokio::test]
+async fn recording_goes_on_by_itself_after_an_outage() {
+    for trouble in [Trouble::Writing, Trouble::Syncing, Trouble::Full, Trouble::ReadOnly] {
+        an_outage(trouble).await;
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_written_before_the_end_is_counted() {
+    let (disk, metrics) = (Disk::new(), Metrics::default());
+    let (recorder, _, running) = start_at(Place::Disk(disk.clone()), &metrics).expect("a recorder");
+    disk.suffer(Trouble::Writing);
+    for number in 0..3 {
+        recorder.record(&used(id(1), number)).await.expect("recorded");
+    }
+    recorder.health().becomes(Keeping::Out).await;
+    drop(recorder);
+    running.join();
+    assert!(metrics.encode().contains("hallpass_uses_lost_total 3"), "{}", metrics.encode());
 }

@@ -273,6 +273,19 @@ async fn thousands_of_streams_are_looked_at_within_the_bound() {
 }
 
 #[tokio::test]
+async fn a_journal_in_doubt_ends_what_rests_on_a_role_and_nothing_else() {
+    let upstream = endless().await;
+    let house = House::new(&upstream.url);
+    house.assign(1, ada(), None);
+    let mut held = open(&house, "/vault/x", &house.token("ada")).await;
+    let signed_in = open(&house, "/me/x", &house.token("ada")).await;
+    house.standings.doubt("for a test");
+    assert_eq!(rest(&mut held).await.0, b"");
+    assert_eq!(soon(house.lines(1)).await[0]["cut"], "unknown");
+    assert!(signed_in.try_read(&mut [0]).is_err(), "still open");
+}
+
+#[tokio::test]
 async fn a_short_answer_finishes_under_the_permit_it_began_with() {
     let (arrived, mut arrival) = mpsc::channel(1);
     let (release, released) = tokio::sync::watch::channel(());

@@ -50,7 +50,7 @@ pub(super) struct House {
     pub(super) log: Sink,
     pub(super) used: UseReader,
     store: RefCell<Appender>,
-    standings: Standings,
+    pub(super) standings: Standings,
     signer: Ed25519KeyPair,
     _folder: TempDir,
 }

@@ -1,0 +1,71 @@
+//! The file of uses: opened, and opened again after it failed.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::Database;
+
+use super::{BLOCKS, UNSEALED};
+use crate::store::{Handle, StoreError, guarded, tell_who_may_read};
+
+/// Where uses are written. Readers share its handle and go on with what was opened again.
+pub(super) struct UseFile {
+    place: Place,
+    pub(super) handle: Arc<Handle>,
+}
+
+/// Where the database comes from, again and again.
+pub(super) enum Place {
+    File(PathBuf),
+    #[cfg(test)]
+    Disk(crate::store::tests::disk::Disk),
+}
+
+impl UseFile {
+    /// Opens or creates it.
+    pub(super) fn open(place: Place) -> Result<Self, StoreError> {
+        let database = guarded(|| place.open())?;
+        Ok(Self { place, handle: Arc::new(Handle::new(database)) })
+    }
+
+    /// After a failed commit, which nobody repeats: closes it and opens it again, as it is on disk.
+    pub(super) fn reopen(&self) -> Result<(), StoreError> {
+        match self.handle.close() {
+            // somebody's write is still under way
+            Err(StoreError::Database(error)) if matches!(*error, redb::Error::TransactionInProgress) => {
+                return Err(StoreError::Database(error));
+            }
+            // whatever else a broken file says when it is closed changes nothing
+            Ok(()) | Err(_) => {}
+        }
+        self.handle.set(guarded(|| self.place.open())?);
+        Ok(())
+    }
+}
+
+impl Place {
+    fn open(&self) -> Result<Database, StoreError> {
+        let mut builder = redb::Builder::new();
+        builder.set_cache_size(CACHE_BYTES);
+        let database = match self {
+            Self::File(path) => builder.create_with_backend(redb::backends::FileBackend::new(open_file(path)?)?)?,
+            #[cfg(test)]
+            Self::Disk(disk) => builder.create_with_backend(disk.clone())?,
+        };
+        let transaction = database.begin_write()?;
+        transaction.open_table(BLOCKS)?;
+        transaction.open_table(UNSEALED)?;
+        transaction.commit()?;
+        Ok(database)
+    }
+}
+
+fn open_file(path: &Path) -> Result<std::fs::File, StoreError> {
+    tell_who_may_read(path);
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    file.map_err(|source| StoreError::file(path, source))
+}
+
+const CACHE_BYTES: usize = 16 << 20;
