@@ -25,7 +25,7 @@ use hallpass::domain::identity::{Assurance, Identity};
 use hallpass::domain::policy::{PendingLimits, Policies};
 use hallpass::domain::principal::{Group, Principal};
 use hallpass::domain::role::RoleId;
-use hallpass::domain::time::{Span, Timestamp};
+use hallpass::domain::time::Timestamp;
 use hallpass::standings::Standings;
 use hallpass::store;
 use hallpass::telemetry::Metrics;

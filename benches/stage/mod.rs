@@ -119,7 +119,7 @@ fn gate(upstream: SocketAddr, issuer: &str, cores: usize) -> Settings {
             bind: "127.0.0.1:0".parse().expect("an address"),
             public_url: "http://shop.test".to_owned(),
             tls: None,
-            websocket_origins: Vec::new(),
+            trusted_origins: Vec::new(),
             limits: Limits::default(),
         }],
         upstreams: vec![UpstreamSettings::new("app", &format!("http://{upstream}"))],

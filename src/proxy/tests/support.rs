@@ -72,7 +72,7 @@ pub(super) fn settings(upstream: &str) -> Settings {
             bind: "127.0.0.1:0".parse().unwrap(),
             public_url: "http://shop.test".to_owned(),
             tls: None,
-            websocket_origins: vec!["https://friend.test".to_owned()],
+            trusted_origins: vec!["https://friend.test".to_owned()],
             limits: Limits::default(),
         }],
         upstreams: vec![UpstreamSettings::new("app", upstream)],
@@ -237,6 +237,11 @@ impl House {
 
     pub(super) fn lock(&self, principal: Principal) {
         self.commit(&[Event::PrincipalLocked { principal }]);
+    }
+
+    /// What was issued to `principal` before `issued_before` counts no more.
+    pub(super) fn revoke_credentials(&self, principal: Principal, issued_before: Timestamp) {
+        self.commit(&[Event::CredentialsRevoked { principal, issued_before }]);
     }
 
     fn commit(&self, events: &[Event]) {
