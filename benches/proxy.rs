@@ -108,6 +108,8 @@ fn proxy(criterion: &mut Criterion) {
         answer
     });
     assert_eq!(&answer, b"HTTP/1.1 403");
+    let metrics = stage.metrics.encode();
+    assert!(metrics.contains("hallpass_access_lines_dropped_total 0"), "and every access line was written: {metrics}");
 }
 
 criterion_group!(benches, proxy);

@@ -16,13 +16,20 @@ use crate::domain::identity::Identity;
 use crate::domain::rule::{Demand, Enforcement, Rule};
 use crate::identity::Session;
 use crate::proxy::canonical::Canonical;
-use crate::proxy::core::{Core, View};
+use crate::proxy::core::{Core, Known, Passing, View};
 use crate::proxy::denial::Refused;
 use crate::proxy::guard::Ending;
 use crate::proxy::headers::Exchange;
 use crate::proxy::measure::Decision;
 use crate::proxy::route::Route;
 use crate::telemetry::escape;
+
+/// What stands before a value, in one piece: a line has some twenty.
+macro_rules! member {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":")
+    };
+}
 
 /// What is known of one exchange.
 pub(super) struct Record {
@@ -36,7 +43,8 @@ pub(super) struct Record {
     pub(super) identity: Option<Arc<Identity>>,
     /// What proves the identity, when it is no token.
     pub(super) session: Option<Arc<Session>>,
-    pub(super) permit: Option<Permit>,
+    /// Who passed, and by what, as it is written down.
+    pub(super) passed: Option<(Rc<Known>, Rc<Passing>)>,
     decision: Option<Decision>,
     /// What was answered; a client that left before is logged as 499.
     pub(super) status: StatusCode,
@@ -64,7 +72,7 @@ impl Record {
             route: None,
             identity: None,
             session: None,
-            permit: None,
+            passed: None,
             decision: None,
             status: LEFT,
             bytes: 0,
@@ -90,18 +98,18 @@ impl Record {
         self.core.write_time(line, self.core.judge.clock().now());
         line.extend_from_slice(b"\",\"target\":\"hallpass::access\"");
         if let Some(Asked { canonical, exchange }) = &self.asked {
-            field(line, "request_id", exchange.request_id());
-            field(line, "trace_id", exchange.trace_id());
-            field(line, "client_ip", exchange.client_text());
-            field(line, "method", canonical.method.as_str());
+            word(line, member!("request_id"), exchange.request_id());
+            word(line, member!("trace_id"), exchange.trace_id());
+            word(line, member!("client_ip"), exchange.client_text());
+            word(line, member!("method"), canonical.method.as_str());
             field(line, "host", canonical.host.text());
             field(line, "path", canonical.path());
         }
         line.extend_from_slice(self.view.listener_fields(self.listener));
-        number(line, "status", u64::from(self.status.as_u16()));
-        number(line, "bytes", self.bytes);
+        number(line, member!("status"), u64::from(self.status.as_u16()));
+        number(line, member!("bytes"), self.bytes);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        number(line, "duration_ms", micros / 1000);
+        number(line, member!("duration_ms"), micros / 1000);
         // a leading one keeps the zeros of the fraction
         let fraction = line.len();
         decimal(line, 1000 + micros % 1000);
@@ -111,24 +119,24 @@ impl Record {
         if let Some(route) = &self.route {
             line.extend_from_slice(self.view.route_fields(route.index));
         }
-        if let Some(identity) = &self.identity {
-            let known = self.view.known(identity);
-            line.extend_from_slice(&known.fields);
-            // whoever is nobody passes by no role
-            if let Some(permit) = &self.permit {
-                line.extend_from_slice(&known.passing(permit).fields);
+        match (&self.passed, &self.identity) {
+            (Some((known, passing)), _) => {
+                line.extend_from_slice(&known.fields);
+                line.extend_from_slice(&passing.fields);
             }
+            (None, Some(identity)) => line.extend_from_slice(&self.view.known(identity).fields),
+            (None, None) => {}
         }
         if let Some(decision) = self.decision {
-            code(line, "verdict", decision.outcome);
-            code(line, "reason", decision.reason);
-            code(line, "mode", decision.mode);
+            word(line, member!("verdict"), decision.outcome);
+            word(line, member!("reason"), decision.reason);
+            word(line, member!("mode"), decision.mode);
         }
         if let Some(ending) = self.ending.get() {
-            code(line, "cut", ending.name());
+            word(line, member!("cut"), ending.name());
         }
         if let Some(failure) = self.failure {
-            code(line, "failure", failure);
+            word(line, member!("failure"), failure);
         }
         line.extend_from_slice(b"}\n");
     }
@@ -152,19 +160,16 @@ pub(super) fn field(line: &mut Vec<u8>, name: &str, value: &str) {
     escape::json(line, value);
 }
 
-/// Appends a member whose value is a word of our own.
-fn code(line: &mut Vec<u8>, name: &str, value: &'static str) {
-    line.extend_from_slice(b",\"");
-    line.extend_from_slice(name.as_bytes());
-    line.extend_from_slice(b"\":\"");
+/// Appends a member whose value needs no care: a word of our own, or letters, digits and signs that JSON takes as they are.
+fn word(line: &mut Vec<u8>, member: &str, value: &str) {
+    line.extend_from_slice(member.as_bytes());
+    line.push(b'"');
     line.extend_from_slice(value.as_bytes());
     line.push(b'"');
 }
 
-fn number(line: &mut Vec<u8>, name: &str, value: u64) {
-    line.extend_from_slice(b",\"");
-    line.extend_from_slice(name.as_bytes());
-    line.extend_from_slice(b"\":");
+fn number(line: &mut Vec<u8>, member: &str, value: u64) {
+    line.extend_from_slice(member.as_bytes());
     decimal(line, value);
 }
 
@@ -180,7 +185,7 @@ fn decimal(line: &mut Vec<u8>, mut value: u64) {
             break;
         }
     }
-    line.extend(digits.iter().skip(digits.len() - length));
+    line.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
 }
 
 fn allowed_by(rule: Option<&Rule>, permit: &Permit) -> &'static str {

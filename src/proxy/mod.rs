@@ -185,7 +185,6 @@ async fn pass(asking: &mut Asking<'_>, parts: Parts, record: &mut Record) -> Res
         judged = Box::pin(steps::record_uses(core, &route, identity.as_deref(), judged, record, recorded)).await?;
     }
     record.decided(Some(&route.rule), Ok(&judged.permit));
-    record.permit = Some(judged.permit.clone());
 
     let upstream = view.upstream(route.index).ok_or(Refused::Internal)?;
     // also where nobody had to be known: the rule may change
@@ -203,6 +202,7 @@ async fn pass(asking: &mut Asking<'_>, parts: Parts, record: &mut Record) -> Res
         let what = view.known(identity);
         passing = what.passing(&judged.permit);
         assertion = view.assertion((asking.listener, route.index), (identity, &judged.permit), &passing, judged.at);
+        record.passed = Some((Rc::clone(&what), Rc::clone(&passing)));
         known = Some(what);
     }
     let accept = canonical.upgrade.as_ref().and_then(|upgrade| tunnel::ask(&mut headers, upgrade));

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, ORIGIN, TE, TRANSFER_ENCODING};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, ORIGIN, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use http_body::Body;
@@ -213,15 +213,13 @@ fn use_of<'u>(
 
 /// Makes the headers of a request those of the client that the application is to see.
 pub(super) fn prepare(headers: &mut HeaderMap, forward_authorization: bool, body: Option<&Incoming>) {
-    let authorization = headers.remove(AUTHORIZATION).filter(|_| forward_authorization);
-    // exactly one framing, made below from what hyper understood; the coding goes with what belongs to one connection only
+    if !forward_authorization {
+        headers.remove(AUTHORIZATION);
+    }
+    // exactly one framing, made below from what hyper understood; the coding goes with what belongs to one connection only,
+    // and so does `TE`, since trailers are not passed on
     let had_length = headers.remove(CONTENT_LENGTH).is_some();
     headers::strip_inbound(headers);
-    // trailers are not passed on
-    headers.remove(TE);
-    if let Some(authorization) = authorization {
-        headers.insert(AUTHORIZATION, authorization);
-    }
     match body.map(|body| body.size_hint().exact()) {
         Some(Some(length)) => {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));

@@ -94,7 +94,8 @@ pub(super) fn check_expectation(headers: &HeaderMap) -> Result<(), BadRequest> {
 pub(super) fn read_connection(parts: &Parts, body: Body, upgrades: &[Arc<str>]) -> Result<Option<Upgrade>, BadRequest> {
     let mut asked = false;
     for value in parts.headers.get_all(CONNECTION) {
-        for option in readable(value)?.split(',').map(str::trim).filter(|option| !option.is_empty()) {
+        let options = readable(value)?.split(',').map(str::trim);
+        for option in options.filter(|option| !option.is_empty() && !managed::is_keep_alive(option.as_bytes())) {
             let name = HeaderName::from_bytes(option.as_bytes()).map_err(|_| BadRequest::ConnectionHeader)?;
             if ESSENTIAL.contains(&name) || managed::speaks_for_hallpass(&name) {
                 return Err(BadRequest::ConnectionHeader);

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use crate::proxy::canonical::{BadRequest, Canonical};
 use crate::proxy::headers::forwarded;
-use crate::proxy::headers::trace::{self, Ids, Sender};
+use crate::proxy::headers::trace::{self, Ids, REQUEST_ID, Sender, TRACEPARENT};
 
 /// Proxies in front of hallpass whose word about the client counts; empty trusts nobody.
 #[derive(Debug, Clone, Default)]
@@ -178,6 +178,4 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");

@@ -140,18 +140,24 @@ pub(in crate::proxy) fn speaks_for_hallpass(name: &HeaderName) -> bool {
     matches!(kind(name), Some(Kind::Identity | Kind::Forwarding | Kind::Override))
 }
 
-/// Removes every header of one of `kinds`, and every header that `Connection` names.
+/// Removes every header of one of `kinds`, [`Kind::Hop`] among them, and every header that `Connection` names.
 pub(super) fn remove(headers: &mut HeaderMap, kinds: &[Kind]) {
     let mut doomed: Vec<HeaderName> = Vec::new();
     for value in headers.get_all(CONNECTION) {
         // read byte for byte: a value that is no text still names what it names
-        let options = value.as_bytes().split(|byte| *byte == b',');
-        doomed.extend(options.filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok()));
+        let options = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        let named = options.filter(|option| !is_keep_alive(option));
+        doomed.extend(named.filter_map(|option| HeaderName::from_bytes(option).ok()));
     }
     doomed.extend(headers.keys().filter(|name| kind(name).is_some_and(|kind| kinds.contains(&kind))).cloned());
     for name in doomed {
         headers.remove(name);
     }
+}
+
+/// Whether a connection option is the one that most messages carry. The header of that name is [`Kind::Hop`] anyway.
+pub(in crate::proxy) fn is_keep_alive(option: &[u8]) -> bool {
+    option.eq_ignore_ascii_case(b"keep-alive")
 }
 
 impl Row {

@@ -12,7 +12,7 @@ pub(in crate::proxy) mod managed;
 mod tests;
 mod trace;
 
-use http::header::{CACHE_CONTROL, CONNECTION, TE, UPGRADE};
+use http::header::{CACHE_CONTROL, CONNECTION, UPGRADE};
 use http::{HeaderMap, HeaderValue};
 
 use crate::proxy::canonical::Upgrade;
@@ -21,19 +21,13 @@ pub use identity::{IdentityHeaders, PermitHeaders, add_identity, add_permit};
 use managed::Kind;
 
 /// Removes everything that could speak for hallpass, what belongs to one connection only, own cookies, and every name with
-/// an underscore. `TE: trailers` stays, because gRPC needs it.
+/// an underscore.
 pub fn strip_inbound(headers: &mut HeaderMap) {
-    let trailers = headers.get_all(TE).iter().any(|value| {
-        value.as_bytes().split(|byte| *byte == b',').any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
-    });
     managed::remove(headers, &[Kind::Identity, Kind::Forwarding, Kind::Override, Kind::Hop]);
     cookies::strip_inbound(headers);
     let underscored: Vec<_> = headers.keys().filter(|name| name.as_str().as_bytes().contains(&b'_')).cloned().collect();
     for name in underscored {
         headers.remove(name);
-    }
-    if trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
     }
 }
 
@@ -51,7 +45,7 @@ pub fn strip_outbound(headers: &mut HeaderMap) {
 
 /// Adds to an answer the id of its request and, when it came under an elevation, when that ends.
 pub fn add_outbound(headers: &mut HeaderMap, exchange: &Exchange, permit: &PermitHeaders) {
-    headers.insert(exchange::REQUEST_ID, exchange.request_id_value());
+    headers.insert(trace::REQUEST_ID, exchange.request_id_value());
     permit.add_outbound(headers);
 }
 

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use data_encoding::HEXLOWER;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Ids of one request.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub(super) enum Sender {
 /// otherwise a new one begins, unsampled and without the old state.
 pub(super) fn ids(headers: &HeaderMap, sender: Sender) -> Ids {
     let kept = match sender {
-        Sender::Trusted => only(headers, "x-request-id").filter(|id| is_request_id(id)),
+        Sender::Trusted => only(headers, &REQUEST_ID).filter(|id| is_request_id(id)),
         Sender::Stranger => None,
     };
     let request = kept.cloned().unwrap_or_else(|| {
@@ -35,7 +35,7 @@ pub(super) fn ids(headers: &HeaderMap, sender: Sender) -> Ids {
         HEXLOWER.encode_mut(&random::<16>(), &mut text);
         ascii(&text)
     });
-    match only(headers, "traceparent").filter(|value| is_traceparent(value)) {
+    match only(headers, &TRACEPARENT).filter(|value| is_traceparent(value)) {
         Some(traceparent) => Ids { request, traceparent: traceparent.clone(), tracestate: tracestate(headers) },
         None => Ids { request, traceparent: fresh_traceparent(), tracestate: None },
     }
@@ -48,10 +48,10 @@ pub(super) fn fresh_request_id() -> String {
 
 /// The trace id in a valid `traceparent`.
 pub(super) fn trace_id(traceparent: &HeaderValue) -> &str {
-    traceparent.to_str().ok().and_then(|text| text.get(3..35)).unwrap_or_default()
+    traceparent.as_bytes().get(3..35).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or_default()
 }
 
-fn only<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h HeaderValue> {
+fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())
 }
@@ -130,6 +130,8 @@ fn header_value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const DRAWN_BYTES: usize = 1000;
 const TRACESTATE_MEMBERS_MAX: usize = 32;
 const TRACESTATE_BYTES_MAX: usize = 4 * 1024;
