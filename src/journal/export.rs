@@ -294,7 +294,8 @@ impl Concerned {
             | Event::UsesSealed { .. }
             | Event::KeyRotated { .. }
             | Event::AnchorConfirmed { .. }
-            | Event::JournalSucceeded { .. } => {}
+            | Event::JournalSucceeded { .. }
+            | Event::JournalCut { .. } => {}
         }
         concerned
     }

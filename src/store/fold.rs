@@ -94,7 +94,8 @@ pub(super) fn fold(
         | Event::ConfigurationApplied { .. }
         | Event::KeyRotated { .. }
         | Event::AnchorConfirmed { .. }
-        | Event::JournalSucceeded { .. } => {}
+        | Event::JournalSucceeded { .. }
+        | Event::JournalCut { .. } => {}
         Event::AssignmentMade { assignment } => {
             let before = folded.vouched(transaction).assignment(assignment.id.to_bytes())?;
             if before.is_some() || assignment.ended.is_some() {
