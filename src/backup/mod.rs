@@ -96,6 +96,9 @@ impl Moment {
             cursors: journal.cursors()?,
         };
         let mut writer = Writer::begin(out, header)?;
+        for row in journal.carried()? {
+            writer.carried(&row)?;
+        }
         journal.each_record(|record| {
             written(record.sequence);
             Ok::<_, CarryError>(writer.record(&record)?)

@@ -318,6 +318,10 @@ impl Event {
         }
     }
 
+    /// The types of [those about the journal itself](Self::is_of_journal).
+    pub const OF_JOURNAL: [&str; 5] =
+        ["journal_opened", "key_rotated", "anchor_confirmed", "journal_succeeded", "journal_cut"];
+
     /// Whether it is about the journal itself: its beginning, its keys, its cuts, and what the operator accepted. Such records
     /// are never cut, so that the chain of keys and the proof of a cut stay with what remains.
     #[must_use]

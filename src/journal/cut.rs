@@ -35,15 +35,15 @@ impl Cut {
     /// [`NoCut`].
     pub fn stated_by(sequence: u64, record: &Record) -> Result<Option<Self>, NoCut> {
         let Event::JournalCut { records, hash, until, archive, carried } = &record.event else { return Ok(None) };
-        // the first record stays always, and so does the one behind the last that is gone
+        // the first record always stays, and one stays between each two runs
         let mut free = 2;
         for RecordRun { first, last } in records {
-            if *first < free || first > last {
+            if *first < free || first > last || *last >= sequence {
                 return Err(NoCut);
             }
             free = last.saturating_add(2);
         }
-        if records.is_empty() || free > sequence {
+        if records.is_empty() {
             return Err(NoCut);
         }
         let digest = |text| from_hex(text).ok_or(NoCut);
@@ -122,9 +122,9 @@ mod tests {
 
     #[test]
     fn a_cut_that_cannot_be_is_refused() {
-        for runs in [&[][..], &[(1, 4)], &[(4, 3)], &[(2, 4), (5, 9)], &[(5, 9), (2, 3)], &[(2, 19)], &[(2, u64::MAX)]] {
+        for runs in [&[][..], &[(1, 4)], &[(4, 3)], &[(2, 4), (5, 9)], &[(5, 9), (2, 3)], &[(2, 20)], &[(2, u64::MAX)]] {
             assert_eq!(stated(runs, 20), Err(NoCut), "{runs:?}");
         }
-        assert!(stated(&[(2, 18)], 20).is_ok());
+        assert!(stated(&[(2, 19)], 20).is_ok());
     }
 }

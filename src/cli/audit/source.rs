@@ -81,7 +81,7 @@ fn backup(source: impl BufRead, judge: &mut Judge) -> Result<(), Failure> {
     loop {
         let record = match parts.next() {
             None => return Ok(()),
-            Some(Ok(Part::Row(_))) => continue,
+            Some(Ok(Part::Row(_) | Part::Carried(_))) => continue,
             Some(Ok(Part::Record(record))) => Ok(*record),
             Some(Err(BackupError::Read(error))) => Err(error),
             Some(Err(error)) => return Err(bad(error)),
