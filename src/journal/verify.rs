@@ -120,6 +120,10 @@ pub struct Verifier {
     /// All cuts that were stated.
     cuts: Vec<Cut>,
     part: Part,
+    /// The last record that is not about the journal itself: with such a one every cut ends.
+    last: Tip,
+    /// The same of the file before.
+    before: Tip,
     aside: Option<Aside>,
 }
 
@@ -182,6 +186,8 @@ impl Verifier {
             gap: Gap { runs: Vec::new(), hash: [0; 32], may_grow: true },
             cuts: Vec::new(),
             part: Part::Whole,
+            last: Tip::START,
+            before: Tip::START,
             aside: None,
         }
     }
@@ -190,6 +196,12 @@ impl Verifier {
     #[must_use]
     pub fn gone(&self) -> &[RecordRun] {
         &self.gap.runs
+    }
+
+    /// The last record checked that is not about the journal itself: where an archive ends.
+    #[must_use]
+    pub const fn last_of_archive(&self) -> &Tip {
+        &self.last
     }
 
     /// All cuts that the records checked so far state, oldest first.
@@ -281,6 +293,7 @@ impl Verifier {
         if let Some(Aside { verifier, .. }) = self.aside.take() {
             self.cuts.extend(verifier.cuts);
         }
+        self.before = self.last;
         Ok(())
     }
 
@@ -300,7 +313,8 @@ impl Verifier {
     fn ended_aside(&self) -> Result<(), Fault> {
         match &self.aside {
             Some(Aside { first, verifier }) if !verifier.cuts.last().is_some_and(|cut| {
-                cut.by == verifier.tip.sequence && self.is_gone_by(cut)
+                let joins = cut.last() == self.before.sequence && cut.hash == self.before.hash;
+                cut.by == verifier.tip.sequence && (joins || self.is_gone_by(cut))
             }) => {
                 let wrong = Wrong::Missing { found: Some(*first) };
                 Err(Fault { sequence: self.tip.sequence.saturating_add(1), wrong })
@@ -366,6 +380,7 @@ impl Verifier {
             }
         } else {
             self.gap.may_grow = false;
+            self.last = Tip { sequence, hash: sealed.hash, time: record.time };
         }
         self.realm = self.realm.take().or(told);
         self.tip = Tip { sequence, hash: sealed.hash, time: record.time };

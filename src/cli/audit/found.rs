@@ -145,14 +145,9 @@ impl Judge {
         }
     }
 
-    /// The end of what was taken so far.
-    pub(super) fn tip(&self) -> Option<Tip> {
-        self.verifier.as_ref().map(|verifier| *verifier.tip())
-    }
-
     /// Names the file that was taken last: a cut that ends where it ends must name the same digest.
     pub(super) fn names(&mut self, digest: Digest) {
-        self.files.extend(self.tip().map(|tip| (tip, digest)));
+        self.files.extend(self.verifier.as_ref().map(|verifier| (*verifier.last_of_archive(), digest)));
     }
 
     /// When all records were taken: is the chain whole, and does it hold what was told elsewhere?
