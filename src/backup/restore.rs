@@ -4,7 +4,7 @@ use std::io::BufRead;
 use std::path::Path;
 
 use crate::backup::verify::{each_piece, each_row, root_of};
-use crate::backup::{CarryError, uses_beside};
+use crate::backup::{CarryError, is_free, uses_beside};
 use crate::journal::PublicKey;
 use crate::journal::backup::Reader;
 use crate::store::{Head, Piece, stopped};
@@ -53,9 +53,7 @@ pub fn restore(
 /// [`CarryError::Taken`] names the one that is.
 pub fn free(path: &Path) -> Result<(), CarryError> {
     for file in [path.to_owned(), uses_beside(path)] {
-        if file.try_exists()? {
-            return Err(CarryError::Taken(file));
-        }
+        is_free(&file)?;
     }
     Ok(())
 }

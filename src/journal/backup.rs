@@ -132,8 +132,7 @@ impl<W: Write> Writer<W> {
     /// What `out` says.
     pub fn row(&mut self, row: &Row) -> io::Result<()> {
         self.sum.rows = self.sum.rows.saturating_add(1);
-        let (key, value) = (HEXLOWER.encode(&row.key), HEXLOWER.encode(&row.value));
-        self.line(&Line::Row { table: row.table.clone(), key, value })
+        self.bytes(&row_line(row)?)
     }
 
     /// Writes a row that stands for what was cut: before the records.
@@ -273,6 +272,17 @@ impl<R: BufRead> Iterator for Reader<R> {
         self.over = !matches!(part, Some(Ok(_)));
         part
     }
+}
+
+/// The line of a row beside the journal.
+///
+/// # Errors
+/// None that could happen: it is only text.
+pub fn row_line(row: &Row) -> io::Result<Vec<u8>> {
+    let (key, value) = (HEXLOWER.encode(&row.key), HEXLOWER.encode(&row.value));
+    let mut line = serde_json::to_vec(&Line::Row { table: row.table.clone(), key, value })?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 /// A whole line with its end; none at the end of the source.

@@ -186,7 +186,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// What `out` says; [`StoreError`] as the error's source.
-    pub fn write_archive(&self, plan: &Plan, out: &mut impl Write, progress: Progress<'_>) -> io::Result<()> {
+    pub fn write_archive(&self, plan: &Plan, out: &mut dyn Write, progress: Progress<'_>) -> io::Result<()> {
         let failed = |error: StoreError| io::Error::other(error);
         let source = &self.source;
         let journal = source.open_table(JOURNAL).map_err(|error| failed(error.into()))?;

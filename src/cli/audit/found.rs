@@ -73,6 +73,8 @@ pub(super) struct Found {
     pub(super) tally: Tally,
     /// How many heads and checkpoints were held against the journal.
     pub(super) held_against: usize,
+    /// Archives that are those which the records of their cuts name.
+    pub(super) joined: usize,
     pub(super) result: Result<Verified, Fault>,
 }
 
@@ -155,7 +157,8 @@ impl Judge {
         let result = self.conclude();
         self.tally.beyond = self.verifier.as_ref().map_or(0, |verifier| self.beyond(verifier));
         let held_against = self.elsewhere.heads.len() + self.elsewhere.notes.len() - self.tally.beyond;
-        Found { root: self.root, tally: self.tally, held_against, result }
+        let joined = self.verifier.as_ref().map_or(0, |verifier| self.joined(verifier));
+        Found { root: self.root, tally: self.tally, held_against, joined, result }
     }
 
     fn conclude(&self) -> Result<Verified, Fault> {
@@ -209,6 +212,11 @@ impl Judge {
     fn told(&self) -> impl Iterator<Item = u64> {
         let heads = self.elsewhere.heads.iter().map(|head| head.sequence);
         heads.chain(self.notes().map(|note| note.checkpoint.sequence))
+    }
+
+    fn joined(&self, verifier: &Verifier) -> usize {
+        let is_named = |tip: &Tip| verifier.cuts().iter().any(|cut| cut.last() == tip.sequence);
+        self.files.iter().filter(|(tip, _)| is_named(tip)).count()
     }
 
     fn beyond(&self, verifier: &Verifier) -> usize {
