@@ -6,6 +6,8 @@
 mod activation;
 #[path = "cli/audit.rs"]
 mod audit;
+#[path = "cli/cutting.rs"]
+mod cutting;
 #[path = "cli/explain.rs"]
 mod explain;
 #[path = "cli/hallpass.rs"]
