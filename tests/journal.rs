@@ -185,7 +185,8 @@ fn golden_records_still_read_and_still_are_what_is_written() {
     assert_eq!((verified.realm.as_str(), verified.erased), (REALM, 0));
     let mut types = BTreeSet::new();
     let of_keys = read_json_lines(include_bytes!("golden/journal-v1-keys.jsonl").as_slice()).map(Result::unwrap);
-    for exported in records.into_iter().chain(of_keys) {
+    let of_cuts = read_json_lines(include_bytes!("golden/journal-v1-rest.jsonl").as_slice()).map(Result::unwrap);
+    for exported in records.into_iter().chain(of_keys).chain(of_cuts) {
         let record = upcast::read(&exported.sealed.core).unwrap();
         assert_eq!(record.encode().unwrap(), exported.sealed.core, "record {}", exported.sequence);
         assert_eq!(serde_json::to_value(&record.event).unwrap()["type"], event_type(&record.event));

@@ -114,7 +114,6 @@ class Chain:
         check(verifies(self.keys[-1][1], b"hallpass/1 event" + digest, signature), "its signature is not by the key in force")
         check(header["version"] == 1, "its version is not known")
         check(self.time is None or header["time"] >= self.time, "its time lies before that of the record before")
-        check(record["time"] == readable(header["time"]), "the time shown beside it is not its time")
         noted(record, header)
         if event["type"] == "key_rotated":
             self.keys.append((record["sequence"] + 1, hexadecimal(event["public_key"], 32)))
@@ -177,6 +176,11 @@ class Journal:
 
     def take(self, line):
         record = members(line)
+        self.take_record(record)
+        time = json.loads(record["core"])["time"]
+        check(record["time"] == readable(time), (record["sequence"], "the time shown beside it is not its time"))
+
+    def take_record(self, record):
         sequence, expected = record["sequence"], self.sequence + 1
         check(type(sequence) is int, "its sequence is no number")
         if self.aside:
@@ -185,7 +189,7 @@ class Journal:
         if sequence < expected:
             late = [first for first, last in self.gap if first <= sequence <= last]
             check(not late, (late[0] if late else 0, "it is missing"))
-            known = {name: record[name] for name in MEMBERS}
+            known = {name: record[name] for name in MEMBERS if name != "time"}
             check(self.known.get(sequence) == known, (expected, "it is missing"))
             noted(record, json.loads(record["core"]))
             return
@@ -214,7 +218,7 @@ class Journal:
             self.confirmed_at = header["time"]
         self.hashes[self.sequence] = self.chain.previous
         if header["event"]["type"] in OF_JOURNAL:
-            self.known[self.sequence] = {name: record[name] for name in MEMBERS}
+            self.known[self.sequence] = {name: record[name] for name in MEMBERS if name != "time"}
         else:
             self.may_lack = False
             self.last = (self.sequence, self.chain.previous)
