@@ -62,7 +62,9 @@ impl fmt::Display for Mismatch {
             Mistake::Short => {
                 write!(f, "this journal ends at record {}: an old copy, or its end was cut", found.sequence)
             }
-            Mistake::Cut => f.write_str("it was cut, and no later one was anchored: hold the anchor against the archive"),
+            Mistake::Cut => {
+                f.write_str("it was cut, and no later one was anchored: hold the anchor against the archive")
+            }
             Mistake::Forked => f.write_str("another record stands there in this journal"),
             Mistake::Unsigned => f.write_str("but no key of this journal signed it"),
             Mistake::Unreadable => f.write_str("the file of anchors holds no whole anchor"),

@@ -26,9 +26,11 @@ pub fn write_archive(
     path: &Path,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Digest, CarryError> {
-    written_whole(path, |out| snapshot.write_archive(plan, out, progress), |file| {
-        prove(file, &snapshot.public_key(), plan)
-    })
+    written_whole(
+        path,
+        |out| snapshot.write_archive(plan, out, progress),
+        |file| prove(file, &snapshot.public_key(), plan),
+    )
 }
 
 /// Writes what was done under the cases that `plan` takes out to a file at `path`, where none may be: lines as in a backup. The
@@ -46,7 +48,8 @@ pub fn write_archive_of_uses(uses: &UseSnapshot, plan: &Plan, path: &Path) -> Re
         return Ok(None);
     }
     let write = |out: &mut dyn Write| {
-        uses.each_row_of(&plan.cases, |row| Ok::<_, CarryError>(out.write_all(&row_line(&row)?)?)).map_err(io::Error::other)
+        uses.each_row_of(&plan.cases, |row| Ok::<_, CarryError>(out.write_all(&row_line(&row)?)?))
+            .map_err(io::Error::other)
     };
     let read = |file: &File| {
         let mut source = Digested::new(file);

@@ -312,10 +312,12 @@ impl Verifier {
     /// What stands behind the end must end with the cut that this archive follows.
     fn ended_aside(&self) -> Result<(), Fault> {
         match &self.aside {
-            Some(Aside { first, verifier }) if !verifier.cuts.last().is_some_and(|cut| {
-                let joins = cut.last() == self.before.sequence && cut.hash == self.before.hash;
-                cut.by == verifier.tip.sequence && (joins || self.is_gone_by(cut))
-            }) => {
+            Some(Aside { first, verifier })
+                if !verifier.cuts.last().is_some_and(|cut| {
+                    let joins = cut.last() == self.before.sequence && cut.hash == self.before.hash;
+                    cut.by == verifier.tip.sequence && (joins || self.is_gone_by(cut))
+                }) =>
+            {
                 let wrong = Wrong::Missing { found: Some(*first) };
                 Err(Fault { sequence: self.tip.sequence.saturating_add(1), wrong })
             }

@@ -260,7 +260,13 @@ impl Appender {
     ///
     /// # Errors
     /// [`StoreError::Overtaken`] when the plan is no longer so; [`StoreError`] otherwise, and then nothing has changed.
-    pub fn cut(&mut self, plan: &Plan, archive: Digest, now: Timestamp, detail: &Detail) -> Result<Committed, StoreError> {
+    pub fn cut(
+        &mut self,
+        plan: &Plan,
+        archive: Digest,
+        now: Timestamp,
+        detail: &Detail,
+    ) -> Result<Committed, StoreError> {
         let mut transaction = self.begin()?;
         let database = &transaction.transaction;
         let overtaken = rows::cut(database)? != plan.former || any_goes_on(database, plan)?;
@@ -313,11 +319,7 @@ fn has_later(
 }
 
 /// What had ended in the state in `folded`, up to record `last`, and of which no later record in `source` tells.
-fn over_for_good(
-    source: &ReadTransaction,
-    folded: &WriteTransaction,
-    last: u64,
-) -> Result<Vec<Ended>, StoreError> {
+fn over_for_good(source: &ReadTransaction, folded: &WriteTransaction, last: u64) -> Result<Vec<Ended>, StoreError> {
     let mut over = Vec::new();
     let records = source.open_table(Rows::Records.definition())?;
     for entry in folded.open_table(Rows::Activations.definition())?.iter()? {

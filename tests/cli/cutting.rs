@@ -234,7 +234,10 @@ fn what_is_cut_verifies_as_an_archive_joins_what_remains_and_is_gone_from_the_st
     assert!(done.out.contains("cut       by record 44") && done.out.contains("anchored  record 44"), "{}", done.out);
     assert_eq!(fs::metadata(years.path("2020.jsonl")).unwrap().permissions().mode() & 0o777, 0o600);
     let of_uses = fs::read_to_string(years.path("2020.jsonl.uses")).unwrap();
-    assert!(of_uses.lines().count() > 0 && of_uses.lines().all(|line| line.starts_with("{\"row\":{\"table\":\"use_blocks\"")));
+    assert!(
+        of_uses.lines().count() > 0
+            && of_uses.lines().all(|line| line.starts_with("{\"row\":{\"table\":\"use_blocks\""))
+    );
     years.export();
     for (files, told) in [
         (&["2020.jsonl"][..], "verified    26 records"),
@@ -290,8 +293,15 @@ fn cuts_follow_one_another_across_new_keys_and_stop_at_what_is_open() {
     assert!(!years.path("four").exists());
     years.export();
     for files in [
-        &["one"][..], &["two"], &["three"], &["rest"],
-        &["one", "two"], &["two", "three"], &["three", "rest"], &["two", "three", "rest"], &["one", "two", "three", "rest"],
+        &["one"][..],
+        &["two"],
+        &["three"],
+        &["rest"],
+        &["one", "two"],
+        &["two", "three"],
+        &["three", "rest"],
+        &["two", "three", "rest"],
+        &["one", "two", "three", "rest"],
     ] {
         let found = years.verify(files);
         assert_eq!((found.code, years.verify_again(files)), (0, 0), "{files:?}: {found:?}");
@@ -312,7 +322,8 @@ fn cuts_follow_one_another_across_new_keys_and_stop_at_what_is_open() {
     let again = Settings { path: years.path("again.redb"), ..settings(years.folder.path()) };
     let digests = |settings: &Settings| store::open(settings, now()).unwrap().reader.table_digests().unwrap();
     assert_eq!(digests(&again), digests(&settings(years.folder.path())));
-    for files in [&["backup"][..], &["again.redb"], &["one", "two", "three", "again.redb"], &["two", "three", "backup"]] {
+    for files in [&["backup"][..], &["again.redb"], &["one", "two", "three", "again.redb"], &["two", "three", "backup"]]
+    {
         let found = years.verify(files);
         assert_eq!(found.code, 0, "{files:?}: {found:?}");
     }

@@ -84,7 +84,8 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<()
         writeln!(streams.out, "uses      {digest}  {}", safe(&archive_of_uses.display().to_string()))?;
     }
     anchor(&config, &reader.checkpoint(now).map_err(failed)?, streams)?;
-    let told = "keep the archive: the store holds none of it any more. Its file gets smaller with `hallpass store compact`";
+    let told =
+        "keep the archive: the store holds none of it any more. Its file gets smaller with `hallpass store compact`";
     Ok(writeln!(streams.err, "note: {told}")?)
 }
 
@@ -105,7 +106,8 @@ fn planned(
 ) -> Result<Option<Plan>, Failure> {
     let path = &config.store.path;
     let uses = uses_beside(path);
-    let unsealed = if uses.try_exists()? { UseSnapshot::of_file(&uses).and_then(|uses| uses.unsealed()) } else { Ok(Vec::new()) };
+    let unsealed =
+        if uses.try_exists()? { UseSnapshot::of_file(&uses).and_then(|uses| uses.unsealed()) } else { Ok(Vec::new()) };
     let unsealed = unsealed.map_err(|error| failed(&uses, error))?;
     let anchored = match config.anchor.file.as_deref().map(newest).transpose()? {
         Some(Newest::Note(note)) => Some(note.checkpoint.sequence),
@@ -129,7 +131,9 @@ fn is_beyond_doubt(config: &Config, reader: &Reader) -> Result<(), Failure> {
     let Some(path) = &config.anchor.file else { return Ok(()) };
     match compare(path, reader).map_err(|error| Failure::Internal(error.into()))? {
         Compared::Holds(_) | Compared::Nothing => Ok(()),
-        Compared::Mismatch(mismatch) => Err(Failure::False(format!("nothing is cut from a journal in doubt: {mismatch}"))),
+        Compared::Mismatch(mismatch) => {
+            Err(Failure::False(format!("nothing is cut from a journal in doubt: {mismatch}")))
+        }
     }
 }
 
