@@ -18,6 +18,7 @@ mod keys;
 mod portal;
 mod reload;
 mod revocation;
+mod sender;
 mod sign_in;
 mod stale;
 mod streams;
