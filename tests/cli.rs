@@ -22,3 +22,5 @@ mod portal;
 mod reading;
 #[path = "cli/serve.rs"]
 mod serve;
+#[path = "cli/years.rs"]
+mod years;

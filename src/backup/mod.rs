@@ -19,7 +19,7 @@ use crate::store::stopped::Remade;
 use crate::store::{Snapshot, StoreError, stopped};
 use crate::uses::{self, UseSnapshot};
 
-pub use archive::{write_archive, write_archive_of_uses};
+pub use archive::{forget_uses, unsealed, write_archive, write_archive_of_uses};
 pub use restore::{free, restore};
 pub use verify::{Proven, verify};
 

@@ -35,6 +35,7 @@ pub mod chain;
 pub mod checkpoint;
 pub mod cut;
 pub mod export;
+mod fault;
 pub mod record;
 pub mod sign;
 pub mod upcast;
