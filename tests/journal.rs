@@ -184,8 +184,8 @@ fn golden_records_still_read_and_still_are_what_is_written() {
     let verified = verify(records.iter().cloned().map(Ok), &root, None).unwrap();
     assert_eq!((verified.realm.as_str(), verified.erased), (REALM, 0));
     let mut types = BTreeSet::new();
-    let of_keys = read_json_lines(include_bytes!("golden/journal-v1-keys.jsonl").as_slice()).map(Result::unwrap);
-    for exported in records.into_iter().chain(of_keys) {
+    let others = [include_str!("golden/journal-v1-keys.jsonl"), include_str!("golden/journal-v1-rest.jsonl")].concat();
+    for exported in records.into_iter().chain(read_json_lines(others.as_bytes()).map(Result::unwrap)) {
         let record = upcast::read(&exported.sealed.core).unwrap();
         assert_eq!(record.encode().unwrap(), exported.sealed.core, "record {}", exported.sequence);
         assert_eq!(serde_json::to_value(&record.event).unwrap()["type"], event_type(&record.event));

@@ -45,7 +45,7 @@ pub enum Command {
     Revoke(end::RevokeArguments),
     /// Say which route a request takes, what it demands, and whether somebody would pass
     Explain(explain::Arguments),
-    /// Export or verify the journal
+    /// Export, verify, anchor or cut the journal
     Audit(audit::Arguments),
     /// Erase what a person typed and is called from the journal
     Erase(erase::Arguments),
@@ -82,7 +82,7 @@ impl Command {
             Self::Extend(arguments) => Some(&arguments.portal),
             Self::Revoke(arguments) => Some(&arguments.portal),
             Self::Explain(arguments) => Some(&arguments.portal),
-            Self::Audit(arguments) => Some(arguments.portal()),
+            Self::Audit(arguments) => arguments.portal(),
             Self::Erase(arguments) => Some(&arguments.portal),
             Self::Backup(arguments) => Some(&arguments.portal),
             Self::Serve(_)

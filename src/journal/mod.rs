@@ -33,7 +33,9 @@
 pub mod backup;
 pub mod chain;
 pub mod checkpoint;
+pub mod cut;
 pub mod export;
+mod fault;
 pub mod record;
 pub mod sign;
 pub mod upcast;
@@ -41,6 +43,7 @@ pub mod verify;
 
 pub use chain::{Sealed, Tip};
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
+pub use cut::Cut;
 pub use export::Exported;
 pub use record::{Digest, EVENT_TYPES, IdempotencyDigest, Note, Record};
 pub use sign::{PublicKey, SigningKey};

@@ -7,14 +7,18 @@
 //! - `reserve`: room for ending rights when the disk is full
 //! - `operator`: what is done to a store while no hallpass runs on it: another key, a confirmed head, a new beginning
 //! - `append`, `case`: one transaction, and what a decision in it may read
+//! - `cut`, `carried`: old records taken out behind a signed record, and what they had come to · `refold`: all folded anew
 //! - `fold`: event → rows · `rows`: rows as they are read · `tables`: every table and key layout
 //! - `seal`, `vouched`: rows that grant are bound to the key, and compared whenever a verdict or decision rests on them
 //! - `query`, `search`, `records`: questions · `rebuild`: all tables from the journal
 //! - `snapshot`: the journal carried away · `stopped`, `build`, `overlay`: a store that no hallpass runs on
 
 mod append;
+mod bounds;
 mod build;
+mod carried;
 mod case;
+mod cut;
 mod error;
 mod fold;
 mod handle;
@@ -28,6 +32,7 @@ mod overlay;
 mod query;
 mod rebuild;
 mod records;
+mod refold;
 mod reserve;
 mod rows;
 mod seal;
@@ -57,7 +62,9 @@ use crate::store::open::{Checked, Place, Trust};
 use crate::store::seal::Seals;
 
 pub use append::{Appender, Transaction};
-pub use build::{Ended, Fresh};
+pub use bounds::{Bound, KEPT, Wanted};
+pub use build::{Ended, Fresh, Piece};
+pub use cut::{Plan, Planned};
 pub use error::StoreError;
 pub(crate) use handle::{Handle, guarded};
 pub(crate) use key::tell_who_may_read;

@@ -31,7 +31,7 @@ use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::telemetry::Metrics;
 use batches::Writing;
-pub use carry::{UseSnapshot, bring_back, compact};
+pub use carry::{UseSnapshot, bring_back, compact, forget};
 use file::{Place, UseFile};
 pub use health::{Health, Keeping};
 pub use read::UseReader;
