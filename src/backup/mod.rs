@@ -3,6 +3,7 @@
 //! The form is that of [`journal::backup`](crate::journal::backup). The signing key is never in it: whoever steals a backup
 //! can read it, and cannot write a journal that anybody believes. Keep the key apart, or restore without it and begin anew.
 
+mod archive;
 mod restore;
 mod verify;
 
@@ -18,6 +19,7 @@ use crate::store::stopped::Remade;
 use crate::store::{Snapshot, StoreError, stopped};
 use crate::uses::{self, UseSnapshot};
 
+pub use archive::{write_archive, write_archive_of_uses};
 pub use restore::{free, restore};
 pub use verify::{Proven, verify};
 
@@ -96,6 +98,9 @@ impl Moment {
             cursors: journal.cursors()?,
         };
         let mut writer = Writer::begin(out, header)?;
+        for row in journal.carried()? {
+            writer.carried(&row)?;
+        }
         journal.each_record(|record| {
             written(record.sequence);
             Ok::<_, CarryError>(writer.record(&record)?)
@@ -118,6 +123,14 @@ pub fn compact(path: &Path, progress: stopped::Progress<'_>) -> Result<Remade, S
         uses::compact(&beside)?;
     }
     Ok(remade)
+}
+
+/// Whether no file is there.
+///
+/// # Errors
+/// [`CarryError::Taken`].
+pub fn is_free(path: &Path) -> Result<(), CarryError> {
+    if path.try_exists()? { Err(CarryError::Taken(path.to_owned())) } else { Ok(()) }
 }
 
 /// Where the uses of the store at `path` are.

@@ -3,11 +3,11 @@
 use std::io::BufRead;
 use std::path::Path;
 
-use crate::backup::verify::{each_record, each_row, root_of};
-use crate::backup::{CarryError, uses_beside};
+use crate::backup::verify::{each_piece, each_row, root_of};
+use crate::backup::{CarryError, is_free, uses_beside};
 use crate::journal::PublicKey;
 use crate::journal::backup::Reader;
-use crate::store::{Head, stopped};
+use crate::store::{Head, Piece, stopped};
 use crate::uses;
 
 /// Makes the store at `path` and the uses beside it, where neither may be, from a backup that was [verified](super::verify)
@@ -27,9 +27,11 @@ pub fn restore(
     let root = root_of(&header, root)?;
     let mut rest = None;
     let (store, ended) = stopped::make(path, root, &header.realm, &header.cursors, |take| {
-        rest = each_record(&mut reader, |record| {
-            progress(record.sequence, header.sequence);
-            take(record)
+        rest = each_piece(&mut reader, |piece| {
+            if let Piece::Record(record) = piece {
+                progress(record.sequence, header.sequence);
+            }
+            take(piece)
         })?;
         Ok::<_, CarryError>(())
     })?;
@@ -51,9 +53,7 @@ pub fn restore(
 /// [`CarryError::Taken`] names the one that is.
 pub fn free(path: &Path) -> Result<(), CarryError> {
     for file in [path.to_owned(), uses_beside(path)] {
-        if file.try_exists()? {
-            return Err(CarryError::Taken(file));
-        }
+        is_free(&file)?;
     }
     Ok(())
 }

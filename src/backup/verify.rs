@@ -8,7 +8,7 @@ use crate::backup::CarryError;
 use crate::domain::event::Event;
 use crate::journal::backup::{BackupError, Header, Part, Reader, Row};
 use crate::journal::{Exported, PublicKey, upcast};
-use crate::store::{Ended, Head, StoreError, stopped};
+use crate::store::{Ended, Head, Piece, StoreError, stopped};
 use crate::uses;
 
 /// What a backup was proven to hold.
@@ -22,6 +22,8 @@ pub struct Proven {
     pub signs: PublicKey,
     /// Its newest record.
     pub head: Head,
+    /// How many records.
+    pub records: u64,
     /// How many rows beside the journal.
     pub rows: u64,
 }
@@ -41,11 +43,13 @@ pub fn verify(
     let root = root_of(&header, root)?;
     let mut rest = None;
     let mut realm = None;
-    let Ended { head, signs } = stopped::rehearse(root, |take| {
-        rest = each_record(&mut reader, |record| {
-            progress(record.sequence, header.sequence);
-            take(record)?;
-            realm = realm.take().or_else(|| realm_of(record));
+    let Ended { head, records, signs } = stopped::rehearse(root, |take| {
+        rest = each_piece(&mut reader, |piece| {
+            take(piece)?;
+            if let Piece::Record(record) = piece {
+                progress(record.sequence, header.sequence);
+                realm = realm.take().or_else(|| realm_of(record));
+            }
             Ok(())
         })?;
         Ok::<_, CarryError>(())
@@ -65,7 +69,7 @@ pub fn verify(
     if head.position.0 != header.sequence || HEXLOWER.encode(&head.hash) != header.hash {
         return Err(CarryError::Header("its journal ends elsewhere"));
     }
-    Ok(Proven { header, root, signs, head, rows })
+    Ok(Proven { header, root, signs, head, records, rows })
 }
 
 /// The key to hold it against.
@@ -78,14 +82,15 @@ pub(super) fn root_of(header: &Header, given: Option<PublicKey>) -> Result<Publi
     }
 }
 
-/// Hands over the records, and returns the first row behind them, if there is one.
-pub(super) fn each_record<R: BufRead>(
+/// Hands over what was carried and the records, and returns the first row behind them, if there is one.
+pub(super) fn each_piece<R: BufRead>(
     reader: &mut Reader<R>,
-    mut each: impl FnMut(&Exported) -> Result<(), StoreError>,
+    mut each: impl FnMut(Piece<'_>) -> Result<(), StoreError>,
 ) -> Result<Option<Row>, CarryError> {
     for part in reader {
         match part? {
-            Part::Record(record) => each(&record)?,
+            Part::Carried(row) => each(Piece::Carried(&row))?,
+            Part::Record(record) => each(Piece::Record(&record))?,
             Part::Row(row) => return Ok(Some(row)),
         }
     }
@@ -104,7 +109,7 @@ pub(super) fn each_row<R: BufRead>(
     for part in reader {
         match part? {
             Part::Row(row) => each(&row)?,
-            Part::Record(_) => return Err(BackupError::Changed.into()),
+            Part::Record(_) | Part::Carried(_) => return Err(BackupError::Changed.into()),
         }
     }
     Ok(())

@@ -82,7 +82,7 @@ impl Command {
             Self::Extend(arguments) => Some(&arguments.portal),
             Self::Revoke(arguments) => Some(&arguments.portal),
             Self::Explain(arguments) => Some(&arguments.portal),
-            Self::Audit(arguments) => Some(arguments.portal()),
+            Self::Audit(arguments) => arguments.portal(),
             Self::Erase(arguments) => Some(&arguments.portal),
             Self::Backup(arguments) => Some(&arguments.portal),
             Self::Serve(_)

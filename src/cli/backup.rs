@@ -164,9 +164,9 @@ fn rewound(mut file: &File) -> io::Result<BufReader<&File>> {
 }
 
 fn describe(done: &str, proven: &Proven, out: &mut dyn Write) -> io::Result<()> {
-    let Proven { header, root, head, rows, .. } = proven;
+    let Proven { header, root, head, records, rows, .. } = proven;
     let mut line = |label: &str, value: &str| writeln!(out, "{label:<12}{value}");
-    line(done, &format!("{} records and {rows} rows of uses, verified", head.position))?;
+    line(done, &format!("{records} records and {rows} rows of uses, verified"))?;
     line("head", &format!("{}:{}", head.position, HEXLOWER.encode(&head.hash)))?;
     line("taken at", &safe(&header.taken_at))?;
     line("realm", &safe(&header.realm))?;
@@ -174,9 +174,9 @@ fn describe(done: &str, proven: &Proven, out: &mut dyn Write) -> io::Result<()> 
 }
 
 fn as_json(proven: &Proven) -> serde_json::Value {
-    let Proven { header, root, head, rows, signs } = proven;
+    let Proven { header, root, head, records, rows, signs } = proven;
     json!({
-        "records": head.position.0,
+        "records": records,
         "rows": rows,
         "head": { "sequence": head.position.0, "hash": HEXLOWER.encode(&head.hash) },
         "taken_at": header.taken_at,

@@ -187,7 +187,7 @@ fn verified_end(path: &std::path::Path, root: &PublicKey) -> Result<ChainPoint, 
         }
     });
     read.map_err(|error| failed(path, error))?;
-    match (fault, verifier.realm()) {
+    match (fault.or_else(|| verifier.ended().err()), verifier.realm()) {
         (Some(fault), _) => Err(Failure::False(format!("the old journal is not as it was written: {fault}"))),
         (None, None) => Err(Failure::False("the old journal is empty".to_owned())),
         (None, Some(realm)) => {

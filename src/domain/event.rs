@@ -222,6 +222,20 @@ pub enum Event {
         /// Which records had them; in order, and never this one or a later one.
         records: Vec<RecordRun>,
     },
+    /// Old records were taken out of this journal, after they had been written to an archive.
+    JournalCut {
+        /// All that are gone now, those of earlier cuts included; in order, never the first, and never this one or a later
+        /// one. The record behind the last of them is there.
+        records: Vec<RecordRun>,
+        /// Hash of the last of them, hexadecimal: the record behind it follows this one.
+        hash: String,
+        /// Time of the last of them.
+        until: Timestamp,
+        /// SHA-256 over the archive that holds those of this cut, hexadecimal.
+        archive: String,
+        /// SHA-256 over what they had come to and is carried on beside the journal, hexadecimal.
+        carried: String,
+    },
 }
 
 /// Records one after the other, both ends included.
@@ -299,7 +313,26 @@ impl Event {
             | Self::KeyRotated { .. }
             | Self::AnchorConfirmed { .. }
             | Self::JournalSucceeded { .. }
-            | Self::NotesErased { .. } => None,
+            | Self::NotesErased { .. }
+            | Self::JournalCut { .. } => None,
         }
+    }
+
+    /// The types of [those about the journal itself](Self::is_of_journal).
+    pub const OF_JOURNAL: [&str; 5] =
+        ["journal_opened", "key_rotated", "anchor_confirmed", "journal_succeeded", "journal_cut"];
+
+    /// Whether it is about the journal itself: its beginning, its keys, its cuts, and what the operator accepted. Such records
+    /// are never cut, so that the chain of keys and the proof of a cut stay with what remains.
+    #[must_use]
+    pub const fn is_of_journal(&self) -> bool {
+        matches!(
+            self,
+            Self::JournalOpened { .. }
+                | Self::KeyRotated { .. }
+                | Self::AnchorConfirmed { .. }
+                | Self::JournalSucceeded { .. }
+                | Self::JournalCut { .. }
+        )
     }
 }

@@ -3,7 +3,10 @@
 //! # Format, version 1
 //!
 //! JSON lines. The first is `{"backup":{…}}`: version, realm, root public key, when it was taken, the head, and how far
-//! those who follow the journal had come. Then the records, each line byte for byte as in an [`export`](super::export),
+//! those who follow the journal had come. Then, when records were cut from its beginning,
+//! `{"carried":{"table":…,"key":…,"value":…}}`, hexadecimal: what they had come to, whose digest the record of the cut names,
+//! which is SHA-256 over all of them in order, each as table, key and value with its length before it as 8 bytes, big endian.
+//! Then the records, each line byte for byte as in an [`export`](super::export),
 //! oldest first. Then `{"row":{"table":…,"key":…,"value":…}}`, hexadecimal: what lies beside the journal and is not folded
 //! from it, such as the requests made under an elevation. The last is `{"end":{"records":…,"rows":…,"digest":…}}`, with
 //! SHA-256 over every byte before that line: a file without it was cut short.
@@ -59,6 +62,8 @@ pub struct Row {
 /// A part of a backup after its header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
+    /// A row that stands for what was cut.
+    Carried(Row),
     /// A record.
     Record(Box<Exported>),
     /// A row beside it.
@@ -70,6 +75,7 @@ pub enum Part {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Line {
     Backup(Header),
+    Carried { table: String, key: String, value: String },
     Row { table: String, key: String, value: String },
     End { records: u64, rows: u64, digest: String },
 }
@@ -126,8 +132,16 @@ impl<W: Write> Writer<W> {
     /// What `out` says.
     pub fn row(&mut self, row: &Row) -> io::Result<()> {
         self.sum.rows = self.sum.rows.saturating_add(1);
+        self.bytes(&row_line(row)?)
+    }
+
+    /// Writes a row that stands for what was cut: before the records.
+    ///
+    /// # Errors
+    /// What `out` says.
+    pub fn carried(&mut self, row: &Row) -> io::Result<()> {
         let (key, value) = (HEXLOWER.encode(&row.key), HEXLOWER.encode(&row.value));
-        self.line(&Line::Row { table: row.table.clone(), key, value })
+        self.line(&Line::Carried { table: row.table.clone(), key, value })
     }
 
     /// Writes the end, without which it is no backup, and gives the target back.
@@ -217,9 +231,12 @@ impl<R: BufRead> Reader<R> {
             self.sum.records = self.sum.records.saturating_add(1);
             Part::Record(Box::new(record))
         } else {
+            let bytes = |text: String| HEXLOWER.decode(text.as_bytes()).map_err(|_| ReadError::Malformed);
             match serde_json::from_slice(&line).map_err(|_| ReadError::Malformed)? {
+                Line::Carried { table, key, value } => {
+                    Part::Carried(Row { table, key: bytes(key)?, value: bytes(value)? })
+                }
                 Line::Row { table, key, value } => {
-                    let bytes = |text: String| HEXLOWER.decode(text.as_bytes()).map_err(|_| ReadError::Malformed);
                     self.sum.rows = self.sum.rows.saturating_add(1);
                     Part::Row(Row { table, key: bytes(key)?, value: bytes(value)? })
                 }
@@ -255,6 +272,17 @@ impl<R: BufRead> Iterator for Reader<R> {
         self.over = !matches!(part, Some(Ok(_)));
         part
     }
+}
+
+/// The line of a row beside the journal.
+///
+/// # Errors
+/// None that could happen: it is only text.
+pub fn row_line(row: &Row) -> io::Result<Vec<u8>> {
+    let (key, value) = (HEXLOWER.encode(&row.key), HEXLOWER.encode(&row.value));
+    let mut line = serde_json::to_vec(&Line::Row { table: row.table.clone(), key, value })?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 /// A whole line with its end; none at the end of the source.

@@ -43,7 +43,7 @@ impl Exported {
     ///
     /// # Errors
     /// What `out` says; [`io::ErrorKind::InvalidData`] when the record is no text.
-    pub fn write_json_line(&self, out: &mut impl Write) -> io::Result<()> {
+    pub fn write_json_line(&self, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         let mut line = serde_json::to_vec(&Line::of(self)?)?;
         line.push(b'\n');
         out.write_all(&line)
@@ -294,7 +294,8 @@ impl Concerned {
             | Event::UsesSealed { .. }
             | Event::KeyRotated { .. }
             | Event::AnchorConfirmed { .. }
-            | Event::JournalSucceeded { .. } => {}
+            | Event::JournalSucceeded { .. }
+            | Event::JournalCut { .. } => {}
         }
         concerned
     }

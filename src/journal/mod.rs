@@ -33,6 +33,7 @@
 pub mod backup;
 pub mod chain;
 pub mod checkpoint;
+pub mod cut;
 pub mod export;
 pub mod record;
 pub mod sign;
@@ -41,6 +42,7 @@ pub mod verify;
 
 pub use chain::{Sealed, Tip};
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
+pub use cut::Cut;
 pub use export::Exported;
 pub use record::{Digest, EVENT_TYPES, IdempotencyDigest, Note, Record};
 pub use sign::{PublicKey, SigningKey};

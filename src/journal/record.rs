@@ -82,11 +82,12 @@ pub const fn event_type(event: &Event) -> &'static str {
         Event::AnchorConfirmed { .. } => "anchor_confirmed",
         Event::JournalSucceeded { .. } => "journal_succeeded",
         Event::NotesErased { .. } => "notes_erased",
+        Event::JournalCut { .. } => "journal_cut",
     }
 }
 
 /// Every type an event may have.
-pub const EVENT_TYPES: [&str; 21] = [
+pub const EVENT_TYPES: [&str; 22] = [
     "journal_opened",
     "configuration_applied",
     "assignment_made",
@@ -108,6 +109,7 @@ pub const EVENT_TYPES: [&str; 21] = [
     "anchor_confirmed",
     "journal_succeeded",
     "notes_erased",
+    "journal_cut",
 ];
 
 /// RFC 8785 bytes of `value`.

@@ -1,7 +1,10 @@
 //! Checks a chain with nothing but its root public key, and names the first record that is wrong.
 
-use crate::domain::event::Event;
+use std::collections::BTreeMap;
+
+use crate::domain::event::{Event, RecordRun};
 use crate::journal::chain::{self, Sealed, Tip};
+use crate::journal::cut::{self, Cut};
 use crate::journal::export::{Exported, ReadError};
 use crate::journal::record::{Note, Record};
 use crate::journal::sign::{PublicKey, ReadyKey};
@@ -53,6 +56,12 @@ pub enum Wrong {
     /// A head kept elsewhere names another hash for it.
     #[error("the head kept elsewhere names another hash")]
     Head,
+    /// A head kept elsewhere names it, and it was cut.
+    #[error("it was cut, so the head kept elsewhere that names it must be held against the archive")]
+    Cut,
+    /// A file that ends with it is not the archive that its cut names.
+    #[error("the file that ends with it is not the archive that was written when it was cut")]
+    Archive,
     /// An anchor was given that tells of another journal.
     #[error("the anchor is one of another journal")]
     ForeignAnchor,
@@ -81,6 +90,8 @@ pub struct Verified {
     pub erased: u64,
     /// The keys that signed it, oldest first.
     pub keys: Vec<KeySpan>,
+    /// What was cut out of it, when something was.
+    pub cut: Option<Cut>,
 }
 
 /// A key, and from which record on it signs.
@@ -94,6 +105,10 @@ pub struct KeySpan {
 
 /// Checks records one after the other. A chain of keys leads from the root key to each later one: every change is a record
 /// signed by the key before.
+///
+/// Records may be gone from the beginning, where nothing stands before the gap but records about the journal itself, whose
+/// signatures lead from the root key to the one in force behind it. Whether a record behind the gap states it is known at the
+/// end only: [`ended`](Self::ended) must be asked.
 #[derive(Debug)]
 pub struct Verifier {
     in_force: ReadyKey,
@@ -101,6 +116,41 @@ pub struct Verifier {
     realm: Option<String>,
     tip: Tip,
     erased: u64,
+    gap: Gap,
+    /// All cuts that were stated.
+    cuts: Vec<Cut>,
+    part: Part,
+    /// The last record that is not about the journal itself: with such a one every cut ends.
+    last: Tip,
+    /// The same of the file before.
+    before: Tip,
+    aside: Option<Aside>,
+}
+
+/// What is gone from the beginning.
+#[derive(Debug)]
+struct Gap {
+    runs: Vec<RecordRun>,
+    /// The hash that the record behind the last run follows.
+    hash: [u8; 32],
+    /// So far there are only records about the journal itself: only then may records be gone.
+    may_grow: bool,
+}
+
+/// What may be taken.
+#[derive(Debug)]
+enum Part {
+    /// The whole of what remains of one journal.
+    Whole,
+    /// One file of several, that may be an archive. With the records about the journal itself so far, which each file has.
+    File(BTreeMap<u64, Sealed>),
+}
+
+/// Behind the end of a later archive: the records about the journal itself that lead to the cut before it.
+#[derive(Debug)]
+struct Aside {
+    first: u64,
+    verifier: Box<Verifier>,
 }
 
 impl Verifier {
@@ -110,15 +160,54 @@ impl Verifier {
         Self::starting(root, None, Tip::START)
     }
 
+    /// Checks files one after the other, [each begun](Self::next_file) when the one before ended: archives, oldest first,
+    /// and what remained after the last of them.
+    #[must_use]
+    pub fn of_files(root: PublicKey) -> Self {
+        Self { part: Part::File(BTreeMap::new()), ..Self::new(root) }
+    }
+
     /// Checks what follows `tip`, which is taken as good; `in_force` is the key that signs the next record.
     #[must_use]
     pub fn after(in_force: PublicKey, realm: String, tip: Tip) -> Self {
-        Self::starting(in_force, Some(realm), tip)
+        let mut verifier = Self::starting(in_force, Some(realm), tip);
+        verifier.gap.may_grow = false;
+        verifier
     }
 
     fn starting(key: PublicKey, realm: Option<String>, tip: Tip) -> Self {
         let since = tip.sequence.saturating_add(1);
-        Self { in_force: ReadyKey::new(key), keys: vec![KeySpan { key, since }], realm, tip, erased: 0 }
+        Self {
+            in_force: ReadyKey::new(key),
+            keys: vec![KeySpan { key, since }],
+            realm,
+            tip,
+            erased: 0,
+            gap: Gap { runs: Vec::new(), hash: [0; 32], may_grow: true },
+            cuts: Vec::new(),
+            part: Part::Whole,
+            last: Tip::START,
+            before: Tip::START,
+            aside: None,
+        }
+    }
+
+    /// What is gone from the beginning of what was checked so far.
+    #[must_use]
+    pub fn gone(&self) -> &[RecordRun] {
+        &self.gap.runs
+    }
+
+    /// The last record checked that is not about the journal itself: where an archive ends.
+    #[must_use]
+    pub const fn last_of_archive(&self) -> &Tip {
+        &self.last
+    }
+
+    /// All cuts that the records checked so far state, oldest first.
+    #[must_use]
+    pub fn cuts(&self) -> &[Cut] {
+        &self.cuts
     }
 
     /// The keys that signed what was checked, oldest first; the last one signs the next record.
@@ -157,13 +246,97 @@ impl Verifier {
     /// [`Fault`], with the sequence number that had to come.
     pub fn check(&mut self, sequence: u64, sealed: &Sealed, note: Option<&Note>) -> Result<Record, Fault> {
         let expected = self.tip.sequence.saturating_add(1);
-        self.judge(expected, sequence, sealed, note).map_err(|wrong| Fault { sequence: expected, wrong })
+        if sequence == expected && self.aside.is_none() {
+            return self.judge(sequence, sealed, note).map_err(|wrong| Fault { sequence, wrong });
+        }
+        let missing = |found| Fault { sequence: expected, wrong: Wrong::Missing { found: Some(found) } };
+        if let Some(Aside { first, verifier }) = &mut self.aside {
+            // whatever is wrong behind the end, the end is where the journal broke off
+            return of_journal(verifier.check(sequence, sealed, note)).ok_or_else(|| missing(*first));
+        }
+        if sequence < expected {
+            return self.again(sequence, sealed, note).unwrap_or_else(|| {
+                // what is gone turns up out of its place
+                let late = self.gap.runs.iter().find(|run| (run.first..=run.last).contains(&sequence));
+                Err(late.map_or_else(|| missing(sequence), gap_at))
+            });
+        }
+        if self.gap.may_grow && self.realm.is_some() {
+            let tip = Tip { sequence: sequence.saturating_sub(1), hash: sealed.previous, time: self.tip.time };
+            let before = std::mem::replace(&mut self.tip, tip);
+            let judged = self.judge(sequence, sealed, note);
+            if judged.is_ok() {
+                self.gap.runs.push(RecordRun { first: expected, last: tip.sequence });
+                self.gap.hash = tip.hash;
+            } else {
+                self.tip = before;
+            }
+            // nothing that could prove a cut stands behind the gap
+            return judged.map_err(|_| missing(sequence));
+        }
+        if let (Part::File(_), Some(realm)) = (&self.part, &self.realm) {
+            let mut verifier = Self::starting(self.in_force.key, Some(realm.clone()), self.tip);
+            if let Some(record) = of_journal(verifier.check(sequence, sealed, note)) {
+                self.aside = Some(Aside { first: sequence, verifier: Box::new(verifier) });
+                return Ok(record);
+            }
+        }
+        Err(missing(sequence))
     }
 
-    fn judge(&mut self, expected: u64, found: u64, sealed: &Sealed, note: Option<&Note>) -> Result<Record, Wrong> {
-        if found != expected {
-            return Err(Wrong::Missing { found: Some(found) });
+    /// Another file begins, which follows the one before: it may say again what is about the journal itself.
+    ///
+    /// # Errors
+    /// [`Fault`], when the file before did not end as it should.
+    pub fn next_file(&mut self) -> Result<(), Fault> {
+        self.ended_aside()?;
+        if let Some(Aside { verifier, .. }) = self.aside.take() {
+            self.cuts.extend(verifier.cuts);
         }
+        self.before = self.last;
+        Ok(())
+    }
+
+    /// When all records were checked: what is gone, if anything, was cut as one of them states; nothing is gone otherwise.
+    ///
+    /// # Errors
+    /// [`Fault`], with the first record that is gone and should not be.
+    pub fn ended(&self) -> Result<Option<&Cut>, Fault> {
+        self.ended_aside()?;
+        let Some(first) = self.gap.runs.first() else { return Ok(None) };
+        let behind = self.aside.as_ref().map(|aside| aside.verifier.cuts.iter()).into_iter().flatten();
+        let stated = self.cuts.iter().chain(behind).rfind(|cut| self.is_gone_by(cut));
+        stated.map(Some).ok_or_else(|| gap_at(first))
+    }
+
+    /// What stands behind the end must end with the cut that this archive follows.
+    fn ended_aside(&self) -> Result<(), Fault> {
+        match &self.aside {
+            Some(Aside { first, verifier }) if !verifier.cuts.last().is_some_and(|cut| {
+                let joins = cut.last() == self.before.sequence && cut.hash == self.before.hash;
+                cut.by == verifier.tip.sequence && (joins || self.is_gone_by(cut))
+            }) => {
+                let wrong = Wrong::Missing { found: Some(*first) };
+                Err(Fault { sequence: self.tip.sequence.saturating_add(1), wrong })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn is_gone_by(&self, cut: &Cut) -> bool {
+        cut.records == self.gap.runs && cut.hash == self.gap.hash
+    }
+
+    /// A record of an earlier file; none when it cannot be said again.
+    fn again(&self, sequence: u64, sealed: &Sealed, note: Option<&Note>) -> Option<Result<Record, Fault>> {
+        let Part::File(known) = &self.part else { return None };
+        known.get(&sequence).filter(|known| *known == sealed)?;
+        let record = read(&sealed.core).and_then(|record| is_noted(&record, note).map(|_| record));
+        Some(record.map_err(|wrong| Fault { sequence, wrong }))
+    }
+
+    /// Judges the record behind the tip.
+    fn judge(&mut self, sequence: u64, sealed: &Sealed, note: Option<&Note>) -> Result<Record, Wrong> {
         if sealed.previous != self.tip.hash {
             return Err(Wrong::Link);
         }
@@ -176,7 +349,7 @@ impl Verifier {
             }
         };
         let realm = self.realm.as_deref().or(told.as_deref()).unwrap_or_default();
-        if chain::hash(realm, expected, &sealed.previous, &sealed.core) != sealed.hash {
+        if chain::hash(realm, sequence, &sealed.previous, &sealed.core) != sealed.hash {
             return Err(Wrong::Hash);
         }
         if !self.in_force.verifies(&sealed.hash, &sealed.signature) {
@@ -186,25 +359,31 @@ impl Verifier {
             Some(record) => record,
             None => read(&sealed.core)?,
         };
-        if expected > 1 && matches!(record.event, Event::JournalOpened { .. }) {
+        if sequence > 1 && matches!(record.event, Event::JournalOpened { .. }) {
             return Err(Wrong::Root);
         }
         if record.time < self.tip.time {
             return Err(Wrong::TimeBackwards);
         }
-        match (record.detail, note) {
-            (Some(digest), Some(note)) if note.digest() == digest && note.detail().is_ok() => {}
-            (Some(_), None) => self.erased = self.erased.saturating_add(1),
-            (None, None) => {}
-            (Some(_) | None, Some(_)) => return Err(Wrong::Note),
-        }
+        let erased = is_noted(&record, note)?;
+        let cut = Cut::stated_by(sequence, &record).map_err(|error| Wrong::Unreadable(error.to_string()))?;
         if let Event::KeyRotated { public_key } = &record.event {
             let key = public_key.parse().map_err(|error| Wrong::Unreadable(format!("{error}")))?;
             self.in_force = ReadyKey::new(key);
-            self.keys.push(KeySpan { key, since: expected.saturating_add(1) });
+            self.keys.push(KeySpan { key, since: sequence.saturating_add(1) });
+        }
+        self.erased = self.erased.saturating_add(u64::from(erased));
+        self.cuts.extend(cut);
+        if record.event.is_of_journal() {
+            if let Part::File(known) = &mut self.part {
+                known.insert(sequence, sealed.clone());
+            }
+        } else {
+            self.gap.may_grow = false;
+            self.last = Tip { sequence, hash: sealed.hash, time: record.time };
         }
         self.realm = self.realm.take().or(told);
-        self.tip = Tip { sequence: expected, hash: sealed.hash, time: record.time };
+        self.tip = Tip { sequence, hash: sealed.hash, time: record.time };
         Ok(record)
     }
 
@@ -230,24 +409,49 @@ pub fn verify(
     let mut verifier = Verifier::new(*root);
     for exported in records {
         let expected = verifier.tip.sequence.saturating_add(1);
-        let fault = |wrong| Fault { sequence: expected, wrong };
-        let exported = exported.map_err(|error| fault(Wrong::Unreadable(error.to_string())))?;
+        let unreadable = |error: ReadError| Fault { sequence: expected, wrong: Wrong::Unreadable(error.to_string()) };
+        let exported = exported.map_err(unreadable)?;
         let record = verifier.check(exported.sequence, &exported.sealed, exported.note.as_ref())?;
+        let fault = |wrong| Fault { sequence: exported.sequence, wrong };
         if !exported.shows(record.time) {
             return Err(fault(Wrong::ShownTime));
         }
-        if anchor.is_some_and(|anchor| anchor.sequence == expected && anchor.hash != exported.sealed.hash) {
+        if anchor.is_some_and(|anchor| anchor.sequence == exported.sequence && anchor.hash != exported.sealed.hash) {
             return Err(fault(Wrong::Head));
         }
+    }
+    let cut = verifier.ended()?.cloned();
+    if let Some(anchor) = anchor.filter(|anchor| cut::contain(&verifier.gap.runs, anchor.sequence)) {
+        return Err(Fault { sequence: anchor.sequence, wrong: Wrong::Cut });
     }
     let Verifier { realm, tip, erased, keys, .. } = verifier;
     let missing = Fault { sequence: tip.sequence.saturating_add(1), wrong: Wrong::Missing { found: None } };
     match realm {
         Some(realm) if anchor.is_none_or(|anchor| anchor.sequence <= tip.sequence) => {
-            Ok(Verified { realm, tip, erased, keys })
+            Ok(Verified { realm, tip, erased, keys, cut })
         }
         Some(_) | None => Err(missing),
     }
+}
+
+/// The fault of records that are gone and should not be.
+const fn gap_at(run: &RecordRun) -> Fault {
+    Fault { sequence: run.first, wrong: Wrong::Missing { found: Some(run.last.saturating_add(1)) } }
+}
+
+/// Whether the record lacks the note it was written with.
+fn is_noted(record: &Record, note: Option<&Note>) -> Result<bool, Wrong> {
+    match (record.detail, note) {
+        (Some(digest), Some(note)) if note.digest() == digest && note.detail().is_ok() => Ok(false),
+        (Some(_), None) => Ok(true),
+        (None, None) => Ok(false),
+        (Some(_) | None, Some(_)) => Err(Wrong::Note),
+    }
+}
+
+/// A good record about the journal itself.
+fn of_journal(checked: Result<Record, Fault>) -> Option<Record> {
+    checked.ok().filter(|record| record.event.is_of_journal())
 }
 
 fn read(core: &[u8]) -> Result<Record, Wrong> {

@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
-use crate::journal::verify::Verifier;
+use crate::journal::verify::{Fault, Verifier};
 use crate::store::{Head, Reader, RecordFilter, StoreError};
 
 /// What is known of the last verification, or of the one under way.
@@ -104,20 +104,16 @@ impl Verification {
                         let is_erased = record.detail.is_some() && entry.note.is_none();
                         erased = erased.saturating_add(u64::from(is_erased));
                     }
-                    Err(fault) => {
-                        tracing::error!(sequence = fault.sequence, wrong = %fault.wrong, "the journal is not whole");
-                        return State::Broken {
-                            ended_at: clock.now(),
-                            sequence: fault.sequence,
-                            wrong: fault.wrong.to_string(),
-                        };
-                    }
+                    Err(fault) => return broken(&fault, clock),
                 }
             }
             if entries.is_empty() {
                 return State::Unfinished { ended_at: clock.now() };
             }
             self.went_on(verifier.tip().sequence);
+        }
+        if let Err(fault) = verifier.ended() {
+            return broken(&fault, clock);
         }
         if verifier.tip().hash == head.hash {
             State::Whole { ended_at: clock.now(), head, erased }
@@ -133,6 +129,11 @@ impl Verification {
             *checked = sequence;
         }
     }
+}
+
+fn broken(fault: &Fault, clock: &Clock) -> State {
+    tracing::error!(sequence = fault.sequence, wrong = %fault.wrong, "the journal is not whole");
+    State::Broken { ended_at: clock.now(), sequence: fault.sequence, wrong: fault.wrong.to_string() }
 }
 
 /// Puts the outcome in place, whatever happens.

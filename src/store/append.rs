@@ -197,6 +197,18 @@ impl Transaction {
         Ok(())
     }
 
+    /// Changes rows otherwise than by an event: what `change` says of them comes true when this is committed.
+    pub(super) fn change_rows(
+        &mut self,
+        change: impl FnOnce(&WriteTransaction, &mut Folded) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.sound()?;
+        self.state = State::Poisoned;
+        change(&self.transaction, &mut self.draft.folded)?;
+        self.state = State::Sound;
+        Ok(())
+    }
+
     /// Moves the cursor `name` of somebody who follows the journal.
     ///
     /// # Errors

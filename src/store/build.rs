@@ -9,22 +9,31 @@ use redb::{Builder, Database, WriteTransaction};
 use tempfile::NamedTempFile;
 
 use crate::domain::standing::Position;
-use crate::journal::verify::Verifier;
-use crate::journal::{Exported, PublicKey, Tip};
+use crate::journal::backup::Row;
+use crate::journal::{Cut, Exported, PublicKey, Tip};
 use crate::store::append::write_head;
-use crate::store::fold::{Folded, fold};
+use crate::store::fold::Folded;
 use crate::store::handle::begin_write;
 use crate::store::key::{folder_of, sync_folder};
 use crate::store::open::{make_tables, write_meta};
+use crate::store::refold::Refold;
 use crate::store::seal::Seals;
-use crate::store::tables::{CURSORS, JOURNAL, NOTES};
+use crate::store::tables::{CARRIED, CURSORS, JOURNAL, NOTES};
 use crate::store::{Head, StoreError, rows};
 
 /// What is being made inside one write transaction.
 pub(super) struct Build<'t> {
     transaction: &'t WriteTransaction,
-    verifier: Verifier,
-    folded: Folded,
+    refold: Refold<'t>,
+}
+
+/// What a store is made of, in this order.
+#[derive(Debug, Clone, Copy)]
+pub enum Piece<'p> {
+    /// A row carried from before the cut, when there was one.
+    Carried(&'p Row),
+    /// A record.
+    Record(&'p Exported),
 }
 
 impl<'t> Build<'t> {
@@ -33,23 +42,29 @@ impl<'t> Build<'t> {
         make_tables(transaction)?;
         // without the signing key nothing can be sealed: the first start compares all rows and does it
         let folded = Folded::new(Arc::new(Seals::passing()?));
-        Ok(Self { transaction, verifier: Verifier::new(root), folded })
+        Ok(Self { transaction, refold: Refold::begin(transaction, root, folded) })
+    }
+
+    /// Takes the next piece.
+    pub(super) fn take(&mut self, piece: Piece<'_>) -> Result<(), StoreError> {
+        match piece {
+            Piece::Carried(Row { table, key, value }) => {
+                let mut carried = self.transaction.open_table(CARRIED)?;
+                carried.insert((table.as_str(), key.as_slice()), value.as_slice())?;
+                Ok(())
+            }
+            Piece::Record(record) => self.record(record),
+        }
     }
 
     /// Takes the next record: verified, kept with its note, folded.
-    pub(super) fn take(&mut self, record: &Exported) -> Result<(), StoreError> {
+    fn record(&mut self, record: &Exported) -> Result<(), StoreError> {
         let Exported { sequence, sealed, note, .. } = record;
-        let read = self
-            .verifier
-            .check(*sequence, sealed, note.as_ref())
-            .map_err(|fault| StoreError::Damaged(fault.to_string()))?;
         self.transaction.open_table(JOURNAL)?.insert(sequence, rows::sealed_row(sealed).as_slice())?;
         if let Some(note) = note {
             self.transaction.open_table(NOTES)?.insert(sequence, rows::note_row(note).as_slice())?;
         }
-        fold(self.transaction, Position(*sequence), &read, &mut self.folded)?;
-        self.folded.touched.clear();
-        Ok(())
+        self.refold.take(*sequence, sealed, note.as_ref())
     }
 
     /// Writes what the store is about; the end of its journal.
@@ -59,14 +74,16 @@ impl<'t> Build<'t> {
         root: PublicKey,
         cursors: &BTreeMap<String, u64>,
     ) -> Result<Ended, StoreError> {
-        let tip = *self.verifier.tip();
+        let cut = self.refold.ended()?.map(Cut::count);
+        let tip = *self.refold.tip();
         write_meta(self.transaction, realm, &root.to_string())?;
         write_head(self.transaction, &tip)?;
         let mut table = self.transaction.open_table(CURSORS)?;
         for (name, position) in cursors {
             table.insert(name.as_str(), position)?;
         }
-        Ok(Ended { head: head_of(&tip), signs: self.verifier.in_force() })
+        let records = tip.sequence.saturating_sub(cut.unwrap_or(0));
+        Ok(Ended { head: head_of(&tip), records, signs: self.refold.verifier().in_force() })
     }
 }
 
@@ -75,6 +92,8 @@ impl<'t> Build<'t> {
 pub struct Ended {
     /// Its newest record.
     pub head: Head,
+    /// How many records there are.
+    pub records: u64,
     /// The key that signs the next one.
     pub signs: PublicKey,
 }

@@ -94,7 +94,8 @@ pub(super) fn fold(
         | Event::ConfigurationApplied { .. }
         | Event::KeyRotated { .. }
         | Event::AnchorConfirmed { .. }
-        | Event::JournalSucceeded { .. } => {}
+        | Event::JournalSucceeded { .. }
+        | Event::JournalCut { .. } => {}
         Event::AssignmentMade { assignment } => {
             let before = folded.vouched(transaction).assignment(assignment.id.to_bytes())?;
             if before.is_some() || assignment.ended.is_some() {
@@ -173,16 +174,26 @@ pub(super) fn fold(
     if let Some(activation) = record.event.activation() {
         concerns.0.insert(Scope::of_activation(activation));
     }
-    let mut table = transaction.open_table(Rows::Records.definition())?;
-    for scope in concerns.0 {
-        table.insert(scope.at(position.0).as_slice(), [].as_slice())?;
+    concerns.write(transaction, position)
+}
+
+/// Lets a record about the journal itself be found, as [`fold`] does, which changes nothing else by it.
+pub(super) fn find_again(
+    transaction: &WriteTransaction,
+    position: Position,
+    record: &Record,
+) -> Result<(), StoreError> {
+    let mut concerns = Concerns::default();
+    if let Actor::Principal { principal, .. } = &record.actor {
+        concerns.principal(principal);
     }
-    Ok(())
+    concerns.0.insert(Scope::of_event(event_type(&record.event)));
+    concerns.write(transaction, position)
 }
 
 /// Under which scopes a record can be found.
 #[derive(Default)]
-struct Concerns(BTreeSet<Scope>);
+pub(super) struct Concerns(BTreeSet<Scope>);
 
 impl Concerns {
     fn principal(&mut self, principal: &Principal) {
@@ -192,6 +203,14 @@ impl Concerns {
     fn role(&mut self, role: &RoleId) {
         self.0.insert(Scope::activations(None, Some(role)));
         self.0.insert(Scope::of_app(role.app()));
+    }
+
+    fn write(self, transaction: &WriteTransaction, position: Position) -> Result<(), StoreError> {
+        let mut table = transaction.open_table(Rows::Records.definition())?;
+        for scope in self.0 {
+            table.insert(scope.at(position.0).as_slice(), [].as_slice())?;
+        }
+        Ok(())
     }
 }
 
@@ -218,7 +237,7 @@ fn standing_assignment(source: &impl Source, folded: &Folded, id: [u8; 16]) -> R
         .ok_or_else(|| StoreError::Stray("an assignment that does not stand cannot change".to_owned()))
 }
 
-fn write_assignment(
+pub(super) fn write_assignment(
     transaction: &WriteTransaction,
     old: Option<&Placed<Assignment>>,
     new: &Placed<Assignment>,
@@ -237,7 +256,7 @@ fn write_assignment(
     move_indexes(transaction, before, assignment_indexes(new)?, folded)
 }
 
-fn write_activation(
+pub(super) fn write_activation(
     transaction: &WriteTransaction,
     old: Option<&Placed<Activation>>,
     new: &Placed<Activation>,
@@ -334,8 +353,13 @@ fn remember(
         }
         None => fresh(used, position, record),
     };
-    put(transaction, Rows::IdempotencyEnds, &due_key(row.ends_at, &[&place]), &[])?;
-    put(transaction, Rows::Idempotency, &place, &to_row(&row)?)
+    write_used(transaction, &place, &row)
+}
+
+/// Writes what a key, under its place, was used for.
+pub(super) fn write_used(transaction: &WriteTransaction, place: &[u8], row: &UsedKey) -> Result<(), StoreError> {
+    put(transaction, Rows::IdempotencyEnds, &due_key(row.ends_at, &[place]), &[])?;
+    put(transaction, Rows::Idempotency, place, &to_row(row)?)
 }
 
 fn fresh(used: &IdempotencyDigest, position: Position, record: &Record) -> UsedKey {

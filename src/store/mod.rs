@@ -7,6 +7,7 @@
 //! - `reserve`: room for ending rights when the disk is full
 //! - `operator`: what is done to a store while no hallpass runs on it: another key, a confirmed head, a new beginning
 //! - `append`, `case`: one transaction, and what a decision in it may read
+//! - `cut`, `carried`: old records taken out behind a signed record, and what they had come to · `refold`: all folded anew
 //! - `fold`: event → rows · `rows`: rows as they are read · `tables`: every table and key layout
 //! - `seal`, `vouched`: rows that grant are bound to the key, and compared whenever a verdict or decision rests on them
 //! - `query`, `search`, `records`: questions · `rebuild`: all tables from the journal
@@ -14,7 +15,9 @@
 
 mod append;
 mod build;
+mod carried;
 mod case;
+mod cut;
 mod error;
 mod fold;
 mod handle;
@@ -28,6 +31,7 @@ mod overlay;
 mod query;
 mod rebuild;
 mod records;
+mod refold;
 mod reserve;
 mod rows;
 mod seal;
@@ -58,7 +62,8 @@ use crate::store::open::{Checked, Place, Trust};
 use crate::store::seal::Seals;
 
 pub use append::{Appender, Transaction};
-pub use build::{Ended, Fresh};
+pub use build::{Ended, Fresh, Piece};
+pub use cut::{Bound, KEPT, Plan, Planned, Wanted};
 pub use error::StoreError;
 pub(crate) use key::tell_who_may_read;
 pub use operator::{Rotated, Successor, begin_successor, confirm_head, open_existing, public_key_in_file, rotate_key};

@@ -14,7 +14,7 @@ use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
 use crate::journal::upcast::{self, Unreadable};
 use crate::journal::verify::{Fault, Verifier, Wrong};
-use crate::journal::{PublicKey, SigningKey, Tip};
+use crate::journal::{Cut, PublicKey, SigningKey, Tip};
 use crate::store::append::{Draft, write_head, write_seal};
 use crate::store::fold::Folded;
 use crate::store::handle::{begin_write, guarded};
@@ -22,7 +22,7 @@ use crate::store::key::{folder_of, load, load_or_make, next_key, sync_folder, ta
 use crate::store::lent::Lent;
 use crate::store::rebuild::{compare, refold};
 use crate::store::seal::{Seals, Sums};
-use crate::store::tables::{CURSORS, FORMAT, JOURNAL, META, NOTES, Rows, Source};
+use crate::store::tables::{CARRIED, CURSORS, FORMAT, JOURNAL, META, NOTES, Rows, Source};
 use crate::store::{Header, Settings, StoreError, rows};
 
 /// Where a database comes from, again and again.
@@ -202,6 +202,7 @@ pub(super) fn make_tables(transaction: &WriteTransaction) -> Result<(), StoreErr
     transaction.open_table(JOURNAL)?;
     transaction.open_table(NOTES)?;
     transaction.open_table(CURSORS)?;
+    transaction.open_table(CARRIED)?;
     for rows in Rows::ALL {
         transaction.open_table(rows.definition())?;
     }
@@ -302,26 +303,55 @@ fn check_journal(source: &ReadTransaction, key: &SigningKey) -> Result<(Chain, T
     }
     let journal = source.open_table(JOURNAL)?;
     let last = journal.last()?.map_or(0, |(sequence, _)| sequence.value());
-    if last != head.sequence || journal.len()? != head.sequence {
-        return Err(StoreError::Damaged(format!("the head is {}, the last record {last}", head.sequence)));
+    let cut = signed_cut(source, &chain)?;
+    let gone = cut.as_ref().map_or(0, Cut::count);
+    if last != head.sequence || journal.len()?.saturating_add(gone) != head.sequence {
+        let there = journal.len()?;
+        let told = format!("the head is {}, the last record {last}, {there} are there, {gone} were cut", head.sequence);
+        return Err(StoreError::Damaged(told));
     }
-    let tip = verify_tail(source, &chain, head.sequence)?;
+    let tip = verify_tail(source, &chain, cut.as_ref(), head.sequence)?;
     if tip != head {
         return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
     }
     Ok((chain, head))
 }
 
-fn verify_tail(source: &ReadTransaction, Chain { realm, root }: &Chain, last: u64) -> Result<Tip, StoreError> {
-    let first = last.saturating_sub(VERIFIED_AT_OPEN).saturating_add(1).max(1);
+/// What was cut, as the newest record of a cut states it, when the key in force signed that.
+fn signed_cut(source: &ReadTransaction, Chain { realm, root }: &Chain) -> Result<Option<Cut>, StoreError> {
+    let Some(cut) = rows::cut(source)? else { return Ok(None) };
+    let before = Position(cut.by.saturating_sub(1));
+    let sealed = rows::existing(rows::sealed(source, Position(cut.by))?)?;
+    let in_force = rows::key_after(source, *root, before)?;
+    let note = rows::note(source, Position(cut.by))?;
+    let tip = Tip { sequence: before.0, hash: sealed.previous, time: Timestamp::MIN };
+    Verifier::after(in_force, realm.clone(), tip)
+        .check(cut.by, &sealed, note.as_ref())
+        .map_err(|fault| not_verified(&sealed.core, &fault))?;
+    Ok(Some(cut))
+}
+
+fn verify_tail(
+    source: &ReadTransaction,
+    Chain { realm, root }: &Chain,
+    cut: Option<&Cut>,
+    last: u64,
+) -> Result<Tip, StoreError> {
+    let newest = last.saturating_sub(VERIFIED_AT_OPEN).saturating_add(1).max(1);
+    let first = cut.map_or(newest, |cut| newest.max(cut.last().saturating_add(1)));
     let mut verifier = if first == 1 {
         Verifier::new(*root)
     } else {
         let before = Position(first.saturating_sub(1));
-        let sealed = rows::existing(rows::sealed(source, before)?)?;
-        let time = upcast::read(&sealed.core)?.time;
-        let in_force = rows::key_after(source, *root, before)?;
-        Verifier::after(in_force, realm.clone(), Tip { sequence: before.0, hash: sealed.hash, time })
+        let tip = match cut {
+            Some(cut) if cut.last() == before.0 => Tip { sequence: before.0, hash: cut.hash, time: cut.until },
+            Some(_) | None => {
+                let sealed = rows::existing(rows::sealed(source, before)?)?;
+                let time = upcast::read(&sealed.core)?.time;
+                Tip { sequence: before.0, hash: sealed.hash, time }
+            }
+        };
+        Verifier::after(rows::key_after(source, *root, before)?, realm.clone(), tip)
     };
     for entry in source.open_table(JOURNAL)?.range(first..)? {
         let (sequence, row) = entry?;

@@ -7,16 +7,16 @@ use redb::{Builder, ReadTransaction, ReadableTable, WriteTransaction};
 
 use crate::domain::standing::Position;
 use crate::journal::record::Digest;
-use crate::journal::verify::Verifier;
 use crate::journal::{PublicKey, Tip};
 use crate::store::append::{write_head, write_seal};
-use crate::store::fold::{Folded, fold};
+use crate::store::fold::Folded;
 use crate::store::handle::begin_write;
 use crate::store::key::{folder_of, sync_folder};
 use crate::store::open::{Chain, Trust, make_tables, write_meta};
+use crate::store::refold::Refold;
 use crate::store::seal::Seals;
 use crate::store::tables::{CURSORS, JOURNAL, NOTES, Rows, Source};
-use crate::store::{Appender, Reader, StoreError, rows};
+use crate::store::{Appender, Reader, StoreError, carried, rows};
 
 /// A table of rows and a digest over all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +118,7 @@ fn copy(
             copy.insert(sequence.value(), row.value())?;
         }
     }
+    carried::replace(target, &carried::all(source)?)?;
     let mut cursors = target.open_table(CURSORS)?;
     for entry in source.open_table(CURSORS)?.iter()? {
         let (name, position) = entry?;
@@ -138,20 +139,15 @@ pub(super) fn refold(
     root: PublicKey,
     seals: Seals,
 ) -> Result<(Tip, Folded), StoreError> {
-    let mut verifier = Verifier::new(root);
-    let mut folded = Folded::new(Arc::new(seals));
+    let mut refold = Refold::begin(transaction, root, Folded::new(Arc::new(seals)));
     let journal = transaction.open_table(JOURNAL)?;
     for entry in journal.iter()? {
         let (sequence, row) = entry?;
-        let position = Position(sequence.value());
-        let note = rows::note(transaction, position)?;
-        let record = verifier
-            .check(position.0, &rows::sealed_from(row.value())?, note.as_ref())
-            .map_err(|fault| StoreError::Damaged(fault.to_string()))?;
-        fold(transaction, position, &record, &mut folded)?;
-        folded.touched.clear();
+        let note = rows::note(transaction, Position(sequence.value()))?;
+        refold.take(sequence.value(), &rows::sealed_from(row.value())?, note.as_ref())?;
     }
-    Ok((*verifier.tip(), folded))
+    refold.ended()?;
+    Ok((*refold.tip(), refold.into_folded()))
 }
 
 /// Digests over all tables of rows.

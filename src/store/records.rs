@@ -4,9 +4,9 @@ use redb::ReadTransaction;
 
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
-use crate::journal::{Note, upcast};
+use crate::journal::{Cut, Note, upcast};
 use crate::store::rows::{self, existing, position_in};
-use crate::store::tables::{Rows, Scope};
+use crate::store::tables::{JOURNAL, Rows, Scope};
 use crate::store::{Entry, PAGE_MAX, Reader, RecordFilter, StoreError};
 
 impl Reader {
@@ -39,13 +39,24 @@ impl Reader {
         })
     }
 
-    /// One record.
+    /// What was cut out of the journal, when something was.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn cut(&self) -> Result<Option<Cut>, StoreError> {
+        self.read(rows::cut)
+    }
+
+    /// One record; none when it was cut.
     ///
     /// # Errors
     /// [`StoreError`] when the store fails.
     pub fn record(&self, position: Position) -> Result<Option<Entry>, StoreError> {
         self.read(|source| {
             if position == Position(0) || position.0 > rows::head(source)?.sequence {
+                return Ok(None);
+            }
+            if rows::cut(source)?.is_some_and(|cut| cut.holds(position.0)) {
                 return Ok(None);
             }
             entry(source, position).map(Some)
@@ -66,8 +77,12 @@ impl RecordFilter {
     }
 }
 
-/// The first position at or after `from` that every list holds; `from` itself when there is no list.
+/// The first position at or after `from` that every list holds; of a record when there is no list.
 fn next_in_all(source: &ReadTransaction, scopes: &[Scope], from: u64) -> Result<Option<u64>, StoreError> {
+    if scopes.is_empty() {
+        let next = source.open_table(JOURNAL)?.range(from..)?.next().transpose()?;
+        return Ok(next.map(|(sequence, _)| sequence.value()));
+    }
     let table = source.open_table(Rows::Records.definition())?;
     let mut candidate = from;
     // each round either ends or moves the candidate forward
@@ -86,13 +101,21 @@ fn next_in_all(source: &ReadTransaction, scopes: &[Scope], from: u64) -> Result<
     }
 }
 
-/// The first position whose record is not before `at`; one past the last when there is none.
+/// The first position whose record, which was not cut, is not before `at`; one past the last when there is none.
 pub(super) fn first_at(source: &ReadTransaction, at: Timestamp, last: u64) -> Result<u64, StoreError> {
-    let (mut low, mut high) = (1, last.saturating_add(1));
+    let time_of = |position| -> Result<Timestamp, StoreError> {
+        Ok(upcast::read(&existing(rows::sealed(source, Position(position))?)?.core)?.time)
+    };
+    let cut = rows::cut(source)?;
+    for kept in cut.iter().flat_map(Cut::kept) {
+        if time_of(kept)? >= at {
+            return Ok(kept);
+        }
+    }
+    let (mut low, mut high) = (cut.map_or(1, |cut| cut.last().saturating_add(1)), last.saturating_add(1));
     while low < high {
         let middle = low.midpoint(high);
-        let sealed = existing(rows::sealed(source, Position(middle))?)?;
-        if upcast::read(&sealed.core)?.time < at {
+        if time_of(middle)? < at {
             low = middle.saturating_add(1);
         } else {
             high = middle;

@@ -13,7 +13,7 @@ use crate::domain::role::RoleId;
 use crate::domain::standing::{Position, Progress};
 use crate::domain::time::{Timestamp, Window};
 use crate::journal::verify::KeySpan;
-use crate::journal::{Note, PublicKey, Sealed, Tip, upcast};
+use crate::journal::{Cut, Note, PublicKey, Sealed, Tip, upcast};
 use crate::store::tables::{JOURNAL, META, NOTES, OF_ACTIVATION, Rows, Scope, Source, after_prefix, fixed, from_row};
 use crate::store::{Listed, StoreError};
 
@@ -66,6 +66,17 @@ pub(super) fn keys(source: &impl Source, root: PublicKey) -> Result<Vec<KeySpan>
         keys.push(KeySpan { key: public_key.parse().map_err(|_| damaged())?, since: position.next().0 });
     }
     Ok(keys)
+}
+
+/// What was cut out of the journal, as the newest record of a cut states it; whoever relies on it must verify that record.
+pub(super) fn cut(source: &impl Source) -> Result<Option<Cut>, StoreError> {
+    let scope = Scope::of_event("journal_cut");
+    let table = source.table(Rows::Records.definition())?;
+    let newest = table.range::<&[u8]>(scope.at(0).as_slice()..=scope.at(u64::MAX).as_slice())?.next_back();
+    let Some(newest) = newest else { return Ok(None) };
+    let position = position_in(newest?.0.value())?;
+    let record = upcast::read(&existing(sealed(source, position)?)?.core)?;
+    Cut::stated_by(position.0, &record).map_err(|error| StoreError::Damaged(format!("record {position}: {error}")))
 }
 
 /// The key that signs the record after `position`.

@@ -99,6 +99,8 @@ impl ActivationFilter {
             && self.role.as_ref().is_none_or(|role| *role == activation.role)
             && self.app.as_ref().is_none_or(|app| app == activation.role.app())
             && self.phase.is_none_or(|phase| phase == PhaseName::of(activation))
+            && self.from.is_none_or(|from| from <= activation.requested_at)
+            && self.until.is_none_or(|until| activation.requested_at < until)
     }
 }
 
@@ -113,8 +115,16 @@ fn bounds(
     }
     let last = rows::head(source)?.sequence;
     let at = |time| first_at(source, time, last).map(Position);
-    let lowest = filter.from.map(at).transpose()?.unwrap_or_default();
-    let until = filter.until.map(at).transpose()?;
+    let mut lowest = filter.from.map(at).transpose()?.unwrap_or_default();
+    let mut until = filter.until.map(at).transpose()?;
+    if let Some(cut) = rows::cut(source)? {
+        // a case may stay whose first record is gone: only its own row tells its time
+        let behind = Position(cut.last()).next();
+        if lowest <= behind {
+            lowest = Position(0);
+        }
+        until = until.map(|until| until.max(behind));
+    }
     Ok((
         lowest,
         match (before, until) {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use redb::{Database, ReadTransaction, ReadableTable};
 
 use crate::domain::standing::Position;
+use crate::journal::backup::Row;
 use crate::journal::{Exported, PublicKey, upcast};
 use crate::store::handle::guarded;
-use crate::store::tables::{CURSORS, JOURNAL};
-use crate::store::{Head, Reader, StoreError, rows};
+use crate::store::tables::{CARRIED, CURSORS, JOURNAL};
+use crate::store::{Head, Reader, StoreError, carried, rows};
 
 /// The journal at one moment. While it lives the pages it needs are not used again: it should not live for long.
 pub struct Snapshot {
@@ -86,6 +87,19 @@ impl Snapshot {
         })
     }
 
+    /// The rows carried from before what was cut, in order; none when nothing was.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn carried(&self) -> Result<Vec<Row>, StoreError> {
+        guarded(|| match self.source.open_table(CARRIED) {
+            Ok(_) => carried::all(&self.source),
+            // of an older format, which did not have it
+            Err(redb::TableError::TableDoesNotExist(_)) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        })
+    }
+
     /// Hands every record to `each`, oldest first; its first error ends it.
     ///
     /// # Errors
@@ -107,7 +121,8 @@ impl Snapshot {
     }
 }
 
-fn exported(source: &ReadTransaction, sequence: u64, row: &[u8]) -> Result<Exported, StoreError> {
+/// A record of `source` as it leaves the store.
+pub(super) fn exported(source: &ReadTransaction, sequence: u64, row: &[u8]) -> Result<Exported, StoreError> {
     let sealed = rows::sealed_from(row)?;
     let note = rows::note(source, Position(sequence))?;
     let time = upcast::read(&sealed.core)?.time;

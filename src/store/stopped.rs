@@ -9,13 +9,13 @@ use std::path::Path;
 use redb::{Builder, Database, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 use redb::{Key, Value};
 
-use crate::journal::{Exported, PublicKey};
-use crate::store::build::{Build, Ended, Fresh};
+use crate::journal::PublicKey;
+use crate::store::build::{Build, Ended, Fresh, Piece};
 use crate::store::handle::guarded;
 use crate::store::overlay::{Alone, Overlay};
 use crate::store::rebuild::digests;
 use crate::store::snapshot::Snapshot;
-use crate::store::tables::{CURSORS, JOURNAL, META, NOTES, Rows};
+use crate::store::tables::{CARRIED, CURSORS, JOURNAL, META, NOTES, Rows};
 use crate::store::{Head, StoreError};
 
 /// Told how many of how many records are done.
@@ -78,14 +78,14 @@ pub fn check(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Re
         let public_key = root.unwrap_or(snapshot.public_key());
         let scratch = scratch()?;
         let transaction = scratch.begin_write()?;
-        let head = fold_anew(&snapshot, public_key, &transaction, progress)?;
+        let Ended { head, records, .. } = fold_anew(&snapshot, public_key, &transaction, progress)?;
         let differs = digests(&snapshot.source)?.into_iter().zip(digests(&transaction)?).find(|(own, new)| own != new);
         transaction.abort()?;
         match differs {
             Some((table, _)) => {
                 Err(StoreError::Damaged(format!("table `{}` is not what the journal says", table.table)))
             }
-            None => Ok(Checked { head, records: head.position.0, public_key, closing }),
+            None => Ok(Checked { head, records, public_key, closing }),
         }
     })
 }
@@ -95,7 +95,9 @@ pub fn check(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Re
 /// # Errors
 /// [`StoreError`]; then the file is as it was.
 pub fn rebuild(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Result<Remade, StoreError> {
-    remake(path, |snapshot, target| fold_anew(snapshot, root.unwrap_or(snapshot.public_key()), target, progress))
+    remake(path, |snapshot, target| {
+        Ok(fold_anew(snapshot, root.unwrap_or(snapshot.public_key()), target, progress)?.head)
+    })
 }
 
 /// Copies what the store at `path` holds, and nothing else, into a fresh file, which then takes its place: what was erased is
@@ -110,6 +112,7 @@ pub fn compact(path: &Path, progress: Progress<'_>) -> Result<Remade, StoreError
         copy(source, target, CURSORS, &mut |_| {})?;
         copy(source, target, JOURNAL, &mut |done| progress(done, head.position.0))?;
         copy(source, target, NOTES, &mut |_| {})?;
+        copy(source, target, CARRIED, &mut |_| {})?;
         for rows in Rows::ALL {
             copy(source, target, rows.definition(), &mut |_| {})?;
         }
@@ -117,38 +120,38 @@ pub fn compact(path: &Path, progress: Progress<'_>) -> Result<Remade, StoreError
     })
 }
 
-/// A store made of `records` in their order, for `path`; it has its name once it is placed.
+/// A store made of `pieces` in their order, for `path`; it has its name once it is placed.
 ///
 /// # Errors
-/// What `records` says; [`StoreError::Damaged`] names the first bad record.
+/// What `pieces` says; [`StoreError::Damaged`] names the first bad record.
 pub fn make<E: From<StoreError>>(
     path: &Path,
     root: PublicKey,
     realm: &str,
     cursors: &BTreeMap<String, u64>,
-    records: impl FnOnce(&mut dyn FnMut(&Exported) -> Result<(), StoreError>) -> Result<(), E>,
+    pieces: impl FnOnce(&mut dyn FnMut(Piece<'_>) -> Result<(), StoreError>) -> Result<(), E>,
 ) -> Result<(Fresh, Ended), E> {
     let fresh = Fresh::beside(path)?;
     let ended = fresh.fill(|transaction| {
         let mut build = Build::begin(transaction, root)?;
-        records(&mut |record| build.take(record))?;
+        pieces(&mut |piece| build.take(piece))?;
         Ok::<_, E>(build.finish(realm, root, cursors)?)
     })?;
     Ok((fresh, ended))
 }
 
-/// Verifies `records` in their order and folds them, only to see that it can be done.
+/// Verifies `pieces` in their order and folds them, only to see that it can be done.
 ///
 /// # Errors
 /// As [`make`].
 pub fn rehearse<E: From<StoreError>>(
     root: PublicKey,
-    records: impl FnOnce(&mut dyn FnMut(&Exported) -> Result<(), StoreError>) -> Result<(), E>,
+    pieces: impl FnOnce(&mut dyn FnMut(Piece<'_>) -> Result<(), StoreError>) -> Result<(), E>,
 ) -> Result<Ended, E> {
     let scratch = scratch()?;
     let transaction = scratch.begin_write().map_err(StoreError::from)?;
     let mut build = Build::begin(&transaction, root)?;
-    records(&mut |record| build.take(record))?;
+    pieces(&mut |piece| build.take(piece))?;
     let ended = build.finish("", root, &BTreeMap::new())?;
     transaction.abort().map_err(StoreError::from)?;
     Ok(ended)
@@ -201,7 +204,7 @@ fn look(path: &Path, alone: Alone) -> Result<Database, StoreError> {
 }
 
 /// A database that is gone when it is dropped.
-fn scratch() -> Result<Database, StoreError> {
+pub(super) fn scratch() -> Result<Database, StoreError> {
     let file = tempfile::tempfile().map_err(StoreError::Io)?;
     Ok(Builder::new().create_with_backend(redb::backends::FileBackend::new(file)?)?)
 }
@@ -211,18 +214,21 @@ fn fold_anew(
     root: PublicKey,
     target: &WriteTransaction,
     progress: Progress<'_>,
-) -> Result<Head, StoreError> {
+) -> Result<Ended, StoreError> {
     let head = snapshot.head()?;
     let mut build = Build::begin(target, root)?;
+    for row in snapshot.carried()? {
+        build.take(Piece::Carried(&row))?;
+    }
     snapshot.each_record(|record| {
         progress(record.sequence, head.position.0);
-        build.take(&record)
+        build.take(Piece::Record(&record))
     })?;
     let ended = build.finish(snapshot.realm(), root, &snapshot.cursors()?)?;
     if ended.head != head {
         return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
     }
-    Ok(head)
+    Ok(ended)
 }
 
 fn copy<K: Key + 'static, V: Value + 'static>(

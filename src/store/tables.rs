@@ -1,6 +1,7 @@
 //! Every table and every key layout, in one place.
 //!
-//! Truth: `meta`, `journal`, `notes`. Everything else is folded from it, except `cursors`, which others keep here.
+//! Truth: `meta`, `journal`, `notes`, and `carried`, what records that were cut had come to, as the record of their cut signed
+//! it. Everything else is folded from it, except `cursors`, which others keep here.
 //! Numbers in keys are big endian, so that they sort; newest first means that the position is inverted. Text in keys has
 //! its length before it, so that no key is the beginning of another.
 //!
@@ -22,7 +23,7 @@ use crate::journal::record::Digest;
 use crate::store::StoreError;
 
 /// The format of all tables; another one means rebuilding them from the journal.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 /// Format, realm, root public key, head, newest record folded.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -32,6 +33,9 @@ pub(super) const JOURNAL: TableDefinition<'_, u64, &[u8]> = TableDefinition::new
 pub(super) const NOTES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("notes");
 /// Name → position, kept by those who follow the journal.
 pub(super) const CURSORS: TableDefinition<'_, &str, u64> = TableDefinition::new("cursors");
+
+/// Table, key → row as it was behind the last record that was cut.
+pub(super) const CARRIED: TableDefinition<'_, (&str, &[u8]), &[u8]> = TableDefinition::new("carried");
 
 /// A table of rows.
 pub(super) const fn rows(name: &'static str) -> TableDefinition<'static, &'static [u8], &'static [u8]> {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable, TableDefinition, TableError};
 
+use crate::domain::id::ActivationId;
 use crate::journal::backup::Row;
 use crate::store::{Fresh, StoreError, stopped};
 use crate::uses::{BLOCKS, UNSEALED, UseReader};
@@ -44,9 +45,7 @@ impl UseSnapshot {
         if let Some(uses) = self.table(BLOCKS)? {
             for row in uses.iter().map_err(StoreError::from)? {
                 let (key, value) = row.map_err(StoreError::from)?;
-                let (id, number) = key.value();
-                let key = [id.as_slice(), &number.to_be_bytes()].concat();
-                each(Row { table: USES_NAME.to_owned(), key, value: value.value().to_vec() })?;
+                each(block_row(key.value(), value.value()))?;
             }
         }
         if let Some(unsealed) = self.table(UNSEALED)? {
@@ -56,6 +55,35 @@ impl UseSnapshot {
             }
         }
         Ok(())
+    }
+
+    /// Hands every row of these activations to `each`; its first error ends it.
+    ///
+    /// # Errors
+    /// What `each` says; [`StoreError`] when the file fails.
+    pub fn each_row_of<E: From<StoreError>>(
+        &self,
+        activations: &[ActivationId],
+        mut each: impl FnMut(Row) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some(uses) = self.table(BLOCKS)? else { return Ok(()) };
+        for activation in activations {
+            let id = activation.to_bytes();
+            for row in uses.range((id, 0)..=(id, u64::MAX)).map_err(StoreError::from)? {
+                let (key, value) = row.map_err(StoreError::from)?;
+                each(block_row(key.value(), value.value()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Activations that were used and whose uses are not sealed yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file fails.
+    pub fn unsealed(&self) -> Result<Vec<ActivationId>, StoreError> {
+        let Some(unsealed) = self.table(UNSEALED)? else { return Ok(Vec::new()) };
+        unsealed.iter()?.map(|row| Ok(ActivationId::from_random(row?.0.value()))).collect()
     }
 
     /// A table; none in a file that was never written.
@@ -69,6 +97,11 @@ impl UseSnapshot {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+fn block_row((id, number): ([u8; 16], u64), block: &[u8]) -> Row {
+    let key = [id.as_slice(), &number.to_be_bytes()].concat();
+    Row { table: USES_NAME.to_owned(), key, value: block.to_vec() }
 }
 
 /// Writes the rows that `rows` hands over into a fresh file for `path`; it has its name once it is placed.
@@ -101,6 +134,25 @@ pub fn bring_back<E: From<StoreError>>(
         })
     })?;
     Ok(fresh)
+}
+
+/// Takes the uses of these activations out of the file at `path`, on which no process runs.
+///
+/// # Errors
+/// [`StoreError`]; then they are all still there.
+pub fn forget(path: &Path, activations: &[ActivationId]) -> Result<(), StoreError> {
+    let database = super::open(path)?;
+    let mut transaction = database.begin_write()?;
+    transaction.set_two_phase_commit(true);
+    transaction.set_quick_repair(true);
+    {
+        let mut blocks = transaction.open_table(BLOCKS)?;
+        for activation in activations {
+            let id = activation.to_bytes();
+            blocks.retain_in((id, 0)..=(id, u64::MAX), |_, _| false)?;
+        }
+    }
+    Ok(transaction.commit()?)
 }
 
 /// Copies what the file at `path` holds, and nothing else, into a fresh file, which then takes its place.

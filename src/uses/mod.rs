@@ -29,7 +29,7 @@ use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
 use crate::store::{StoreError, tell_who_may_read};
 use crate::telemetry::Metrics;
-pub use carry::{UseSnapshot, bring_back, compact};
+pub use carry::{UseSnapshot, bring_back, compact, forget};
 pub use read::UseReader;
 
 /// One request that passed because of an activation.

@@ -6,6 +6,7 @@
 #![expect(unreachable_pub, reason = "modules of one test program")]
 #![expect(clippy::expect_used, reason = "what a story needs must be there")]
 
+mod cutting;
 mod draw;
 mod invariants;
 mod oracle;
@@ -27,6 +28,7 @@ use hallpass::domain::time::{Span, Timestamp};
 use hallpass::journal::sign::SigningKey;
 use hallpass::store::{self, Appender, Header, Reader};
 
+use cutting::Archives;
 use draw::Draw;
 use oracle::Oracle;
 use states::Grant;
@@ -43,6 +45,10 @@ enum Sweeping {
     Never,
 }
 
+/// Histories whose old records are cut: each takes days, and every row is compared after every cut.
+const CUT_SEEDS: u64 = 16;
+const CUT_EVERY: u64 = 10;
+
 #[test]
 fn swept_histories_follow_the_oracle() {
     play_all(Sweeping::Always, 0);
@@ -51,6 +57,17 @@ fn swept_histories_follow_the_oracle() {
 #[test]
 fn histories_that_are_never_swept_follow_the_oracle() {
     play_all(Sweeping::Never, 1_000_000);
+}
+
+#[test]
+fn histories_whose_old_records_are_cut_follow_the_oracle() {
+    let (mut records, mut cases) = (0, 0);
+    for seed in 2_000_000..2_000_000 + CUT_SEEDS {
+        let sweeping = if seed % 4 == 0 { Sweeping::Never } else { Sweeping::Always };
+        let archives = History::new(seed, sweeping).play_and_cut();
+        (records, cases) = (records + archives.records, cases + archives.cases);
+    }
+    assert!(records > 1_000 && cases > 100, "too little was cut: {records} records, {cases} cases");
 }
 
 fn play_all(sweeping: Sweeping, first_seed: u64) {
@@ -109,6 +126,25 @@ impl History {
         }
         invariants::check(&self.reader, self.seed, self.now);
         self.accepted
+    }
+
+    /// Plays one history whose old records are cut on the way.
+    fn play_and_cut(mut self) -> Archives {
+        self.begin();
+        let mut archives = Archives::default();
+        for batch in 1..=COMMANDS_PER_SEED.div_ceil(BATCH) {
+            self.pass_time();
+            self.play_batch();
+            self.compare_verdicts();
+            if batch % CUT_EVERY == 0 {
+                self.now = self.now.plus(Span::seconds(self.draw.chance.below(4 * 86_400)));
+                self.oracle.pass(self.now);
+                archives.cut(&self.reader, &mut self.appender, &mut self.draw, self.now);
+                self.compare_verdicts();
+            }
+        }
+        archives.join(&self.reader);
+        archives
     }
 
     /// Root is administrator; without one nothing could begin.

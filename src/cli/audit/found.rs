@@ -8,7 +8,7 @@ use crate::domain::time::Timestamp;
 use crate::journal::export::ReadError;
 use crate::journal::record::event_type;
 use crate::journal::verify::{Anchor, Fault, Verified, Verifier, Wrong};
-use crate::journal::{Exported, PublicKey, SignedCheckpoint, upcast};
+use crate::journal::{Digest, Exported, PublicKey, SignedCheckpoint, Tip, upcast};
 
 /// The key everything hangs on.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +48,8 @@ pub(super) struct Tally {
     pub(super) first: Option<Timestamp>,
     pub(super) last: Option<Timestamp>,
     pub(super) events: BTreeMap<&'static str, u64>,
+    /// Heads and checkpoints kept elsewhere that name records which were cut.
+    pub(super) beyond: usize,
     /// The newest record by which the operator accepted a journal that no longer held its anchor.
     pub(super) confirmed: Option<(u64, Timestamp)>,
 }
@@ -60,6 +62,8 @@ pub(super) struct Judge {
     named: BTreeMap<u64, Option<[u8; 32]>>,
     verifier: Option<Verifier>,
     tally: Tally,
+    /// Where each file ended, and its digest.
+    files: Vec<(Tip, Digest)>,
     fault: Option<Fault>,
 }
 
@@ -69,6 +73,8 @@ pub(super) struct Found {
     pub(super) tally: Tally,
     /// How many heads and checkpoints were held against the journal.
     pub(super) held_against: usize,
+    /// Archives that are those which the records of their cuts name.
+    pub(super) joined: usize,
     pub(super) result: Result<Verified, Fault>,
 }
 
@@ -77,7 +83,7 @@ impl Judge {
         let heads = elsewhere.heads.iter().map(|head| head.sequence);
         let notes = elsewhere.notes.iter().map(|note| note.checkpoint.sequence);
         let named = heads.chain(notes).map(|sequence| (sequence, None)).collect();
-        Self { root, elsewhere, named, verifier: None, tally: Tally::default(), fault: None }
+        Self { root, elsewhere, named, verifier: None, tally: Tally::default(), files: Vec::new(), fault: None }
     }
 
     /// How many records were good.
@@ -98,23 +104,28 @@ impl Judge {
     }
 
     fn judge(&mut self, read: Result<Exported, ReadError>) -> Result<(), Fault> {
-        let sequence = self.tally.records.saturating_add(1);
-        let fault = |wrong| Fault { sequence, wrong };
-        let exported = read.map_err(|error| fault(Wrong::Unreadable(error.to_string())))?;
+        let tip = self.verifier.as_ref().map_or(0, |verifier| verifier.tip().sequence);
+        let unreadable = |error: ReadError| Wrong::Unreadable(error.to_string());
+        let exported = read.map_err(|error| Fault { sequence: tip.saturating_add(1), wrong: unreadable(error) })?;
+        let sequence = exported.sequence;
         let verifier = match &mut self.verifier {
             Some(verifier) => verifier,
             None => {
                 let key = match self.root.key() {
                     Some(key) => key,
-                    None => own_root(&exported).map_err(fault)?,
+                    None => own_root(&exported).map_err(|wrong| Fault { sequence: 1, wrong })?,
                 };
                 self.root = if matches!(self.root, Root::Unknown) { Root::OfJournal(key) } else { self.root };
-                self.verifier.insert(Verifier::new(key))
+                self.verifier.insert(Verifier::of_files(key))
             }
         };
         let record = verifier.check(exported.sequence, &exported.sealed, exported.note.as_ref())?;
         if !exported.shows(record.time) {
-            return Err(fault(Wrong::ShownTime));
+            return Err(Fault { sequence, wrong: Wrong::ShownTime });
+        }
+        if verifier.tip().sequence == tip {
+            // about the journal itself, said again, or behind the end of an archive
+            return Ok(());
         }
         if let Some(hash) = self.named.get_mut(&sequence) {
             *hash = Some(exported.sealed.hash);
@@ -122,18 +133,32 @@ impl Judge {
         if matches!(record.event, Event::AnchorConfirmed { .. }) {
             self.tally.confirmed = Some((sequence, record.time));
         }
-        self.tally.records = sequence;
+        self.tally.records = self.tally.records.saturating_add(1);
         self.tally.first = self.tally.first.or(Some(record.time));
         self.tally.last = Some(record.time);
         *self.tally.events.entry(event_type(&record.event)).or_default() += 1;
         Ok(())
     }
 
+    /// Another file begins, which must go on where the one before ended.
+    pub(super) fn next_file(&mut self) {
+        if let (None, Some(verifier)) = (&self.fault, &mut self.verifier) {
+            self.fault = verifier.next_file().err();
+        }
+    }
+
+    /// Names the file that was taken last: a cut that ends where it ends must name the same digest.
+    pub(super) fn names(&mut self, digest: Digest) {
+        self.files.extend(self.verifier.as_ref().map(|verifier| (*verifier.last_of_archive(), digest)));
+    }
+
     /// When all records were taken: is the chain whole, and does it hold what was told elsewhere?
-    pub(super) fn finish(self) -> Found {
-        let held_against = self.elsewhere.heads.len() + self.elsewhere.notes.len();
+    pub(super) fn finish(mut self) -> Found {
         let result = self.conclude();
-        Found { root: self.root, tally: self.tally, held_against, result }
+        self.tally.beyond = self.verifier.as_ref().map_or(0, |verifier| self.beyond(verifier));
+        let held_against = self.elsewhere.heads.len() + self.elsewhere.notes.len() - self.tally.beyond;
+        let joined = self.verifier.as_ref().map_or(0, |verifier| self.joined(verifier));
+        Found { root: self.root, tally: self.tally, held_against, joined, result }
     }
 
     fn conclude(&self) -> Result<Verified, Fault> {
@@ -143,15 +168,18 @@ impl Judge {
         let (Some(verifier), Some(realm)) = (&self.verifier, self.verifier.as_ref().and_then(Verifier::realm)) else {
             return Err(Fault { sequence: 1, wrong: Wrong::Missing { found: None } });
         };
-        for head in &self.elsewhere.heads {
-            self.holds(head.sequence, &head.hash)?;
-        }
-        for note in &self.elsewhere.notes {
-            let said = &note.checkpoint;
-            // the operator accepted that anchors from before a confirmation are no longer met
-            if self.tally.confirmed.is_some_and(|(_, at)| said.time <= at) {
-                continue;
+        let cut = verifier.ended()?.cloned();
+        for (tip, digest) in &self.files {
+            let named = verifier.cuts().iter().find(|cut| cut.last() == tip.sequence);
+            if named.is_some_and(|cut| cut.archive != *digest || cut.hash != tip.hash) {
+                return Err(Fault { sequence: tip.sequence, wrong: Wrong::Archive });
             }
+        }
+        for head in &self.elsewhere.heads {
+            self.holds(verifier, head.sequence, &head.hash)?;
+        }
+        for note in self.notes() {
+            let said = &note.checkpoint;
             let fault = |wrong| Fault { sequence: said.sequence, wrong };
             if said.realm != realm {
                 return Err(fault(Wrong::ForeignAnchor));
@@ -159,27 +187,58 @@ impl Judge {
             if !verifier.keys().iter().any(|span| note.is_by(&span.key)) {
                 return Err(fault(Wrong::UnsignedAnchor));
             }
-            self.holds(said.sequence, &said.hash)?;
+            self.holds(verifier, said.sequence, &said.hash)?;
+        }
+        // the newest of them stands for all before it, so it must be one that the journal can be held against
+        if let Some(newest) = self.told().max().filter(|newest| is_gone(verifier, *newest)) {
+            return Err(Fault { sequence: newest, wrong: Wrong::Cut });
         }
         Ok(Verified {
             realm: realm.to_owned(),
             tip: *verifier.tip(),
             erased: verifier.erased(),
             keys: verifier.keys().to_vec(),
+            cut,
         })
     }
 
-    fn holds(&self, sequence: u64, hash: &[u8; 32]) -> Result<(), Fault> {
+    /// The checkpoints that count: the operator accepted that those from before a confirmation are no longer met.
+    fn notes(&self) -> impl Iterator<Item = &SignedCheckpoint> {
+        let confirmed = self.tally.confirmed;
+        self.elsewhere.notes.iter().filter(move |note| confirmed.is_none_or(|(_, at)| note.checkpoint.time > at))
+    }
+
+    /// The records that something told elsewhere names.
+    fn told(&self) -> impl Iterator<Item = u64> {
+        let heads = self.elsewhere.heads.iter().map(|head| head.sequence);
+        heads.chain(self.notes().map(|note| note.checkpoint.sequence))
+    }
+
+    fn joined(&self, verifier: &Verifier) -> usize {
+        let is_named = |tip: &Tip| verifier.cuts().iter().any(|cut| cut.last() == tip.sequence);
+        self.files.iter().filter(|(tip, _)| is_named(tip)).count()
+    }
+
+    fn beyond(&self, verifier: &Verifier) -> usize {
+        self.told().filter(|sequence| is_gone(verifier, *sequence)).count()
+    }
+
+    fn holds(&self, verifier: &Verifier, sequence: u64, hash: &[u8; 32]) -> Result<(), Fault> {
         match self.named.get(&sequence).copied().flatten() {
             Some(found) if found == *hash => Ok(()),
             Some(_) => Err(Fault { sequence, wrong: Wrong::Head }),
+            None if is_gone(verifier, sequence) => Ok(()),
             // it names a record past the end: the first one that is not there is where the journal was cut
             None => {
-                let first = self.tally.records.saturating_add(1);
+                let first = verifier.tip().sequence.saturating_add(1);
                 Err(Fault { sequence: first, wrong: Wrong::Missing { found: None } })
             }
         }
     }
+}
+
+fn is_gone(verifier: &Verifier, sequence: u64) -> bool {
+    verifier.gone().iter().any(|run| (run.first..=run.last).contains(&sequence))
 }
 
 /// The root key that a journal's first record names.

@@ -1,6 +1,7 @@
 //! `hallpass audit`: the journal carried outside, and held against itself.
 
 mod checkpoint;
+mod cut;
 mod export;
 mod found;
 mod source;
@@ -14,7 +15,7 @@ use crate::cli::client::Options;
 use crate::cli::failure::Failure;
 use crate::cli::terminal::Streams;
 
-/// Export, verify or anchor the journal
+/// Export, verify, anchor or cut the journal
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Which of them.
@@ -32,14 +33,17 @@ enum Command {
     Checkpoint(checkpoint::Arguments),
     /// Publish the head now, to every place that is configured
     Anchor(checkpoint::Arguments),
+    /// Take old records out of the journal of a stopped hallpass, once an archive holds them
+    Cut(cut::Arguments),
 }
 
 impl Arguments {
-    pub(super) const fn portal(&self) -> &Options {
+    pub(super) const fn portal(&self) -> Option<&Options> {
         match &self.command {
-            Command::Export(arguments) => &arguments.portal,
-            Command::Verify(arguments) => &arguments.portal,
-            Command::Checkpoint(arguments) | Command::Anchor(arguments) => &arguments.portal,
+            Command::Export(arguments) => Some(&arguments.portal),
+            Command::Verify(arguments) => Some(&arguments.portal),
+            Command::Checkpoint(arguments) | Command::Anchor(arguments) => Some(&arguments.portal),
+            Command::Cut(_) => None,
         }
     }
 }
@@ -50,5 +54,6 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
         Command::Verify(arguments) => verify::run(arguments, streams).await,
         Command::Checkpoint(arguments) => checkpoint::print(arguments, streams).await,
         Command::Anchor(arguments) => checkpoint::publish(arguments, streams).await,
+        Command::Cut(arguments) => cut::run(arguments, streams),
     }
 }

@@ -5,11 +5,14 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::path::Path;
 
+use aws_lc_rs::digest::{Context, SHA256};
+
 use crate::cli::audit::export::{PATH, copy};
 use crate::cli::audit::found::Judge;
 use crate::cli::client::Client;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
+use crate::journal::Digest;
 use crate::journal::backup::{self, BackupError, Part};
 use crate::journal::export::read_json_lines;
 use crate::store::{StoreError, stopped};
@@ -27,6 +30,25 @@ pub(super) fn file(path: &Path, judge: &mut Judge) -> Result<(), Failure> {
     let length = file.metadata().map_err(cannot)?.len();
     let source = BufReader::with_capacity(READ_BYTES, file);
     if begin.starts_with(backup::MARK) { backup(source, judge) } else { lines(source, length, judge) }
+}
+
+/// SHA-256 over the file at `path`, when it is an export.
+pub(super) fn digest_of_export(path: &Path) -> Result<Option<Digest>, Failure> {
+    let cannot = |error: io::Error| Failure::Usage(format!("cannot read `{}`: {error}", path.display()));
+    let mut file = File::open(path).map_err(cannot)?;
+    let (mut context, mut buffer, mut is_first) = (Context::new(&SHA256), vec![0; READ_BYTES], true);
+    loop {
+        let length = file.read(&mut buffer).map_err(cannot)?;
+        let read = buffer.get(..length).unwrap_or_default();
+        if is_first && (read.starts_with(STORE_MARK) || read.starts_with(backup::MARK)) {
+            return Ok(None);
+        }
+        if length == 0 {
+            return Ok(context.finish().as_ref().first_chunk().copied().map(Digest));
+        }
+        is_first = false;
+        context.update(read);
+    }
 }
 
 /// Hands the records of an export on standard input to `judge`.
@@ -81,7 +103,7 @@ fn backup(source: impl BufRead, judge: &mut Judge) -> Result<(), Failure> {
     loop {
         let record = match parts.next() {
             None => return Ok(()),
-            Some(Ok(Part::Row(_))) => continue,
+            Some(Ok(Part::Row(_) | Part::Carried(_))) => continue,
             Some(Ok(Part::Record(record))) => Ok(*record),
             Some(Err(BackupError::Read(error))) => Err(error),
             Some(Err(error)) => return Err(bad(error)),

@@ -19,6 +19,7 @@ use crate::cli::failure::Failure;
 use crate::cli::terminal::{Streams, safe};
 use crate::cli::wire::Head;
 use crate::clock::format_rfc3339;
+use crate::domain::event::RecordRun;
 use crate::journal::checkpoint::read_all;
 use crate::journal::verify::{Anchor, Verified};
 use crate::journal::{PublicKey, SignedCheckpoint};
@@ -26,12 +27,12 @@ use crate::journal::{PublicKey, SignedCheckpoint};
 /// What to verify, and against what
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// An export, a backup, or the store of a hallpass that was stopped; `-` reads an export from standard input. The
-    /// portal's journal otherwise
+    /// An export, an archive, a backup, or the store of a hallpass that was stopped; `-` reads an export from standard input.
+    /// Several must join: archives, oldest first, and then what remained. The portal's journal otherwise
     #[arg(value_name = "FILE")]
-    file: Option<PathBuf>,
+    files: Vec<PathBuf>,
     /// The store's file, while no hallpass runs on it
-    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    #[arg(long, value_name = "FILE", conflicts_with = "files")]
     store: Option<PathBuf>,
     /// The root public key, 64 hexadecimal digits, from where nobody could have changed it
     #[arg(long = "key", visible_alias = "public-key", value_name = "HEX")]
@@ -70,22 +71,27 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
     let heads = arguments.expect_head.iter().map(|head| head.0).collect();
     let mut elsewhere = Elsewhere { heads, notes };
     let given = arguments.public_key.map_or(Root::Unknown, Root::Given);
-    let judge = match (&arguments.file, &arguments.store) {
-        (Some(path), _) => {
+    let judge = match (arguments.files.as_slice(), &arguments.store) {
+        ([only], _) if only == Path::new("-") => {
             let mut judge = Judge::new(given, elsewhere);
-            if path == Path::new("-") {
-                source::input(streams.input, &mut judge)?;
-            } else {
+            source::input(streams.input, &mut judge)?;
+            judge
+        }
+        ([_, ..], _) => {
+            let mut judge = Judge::new(given, elsewhere);
+            for path in &arguments.files {
+                judge.next_file();
                 source::file(path, &mut judge)?;
+                source::digest_of_export(path)?.into_iter().for_each(|digest| judge.names(digest));
             }
             judge
         }
-        (None, Some(path)) => {
+        ([], Some(path)) => {
             let mut judge = Judge::new(given, elsewhere);
             source::store(path, &mut judge)?;
             judge
         }
-        (None, None) => {
+        ([], None) => {
             let client = Client::new(&arguments.portal)?;
             // the head first: the export that follows must hold it, so a portal cannot leave out its end unnoticed
             let (told, head) = head_of(&client).await?;
@@ -157,6 +163,21 @@ fn describe(found: &Found, verified: &Verified, streams: &mut Streams<'_>) -> io
     if found.held_against > 0 {
         line("held", &format!("{} heads kept elsewhere", found.held_against))?;
     }
+    if tally.beyond > 0 {
+        line("not held", &format!("{} heads kept elsewhere name records that were cut: give the archives first", tally.beyond))?;
+    }
+    if found.joined > 0 {
+        line("joined", &format!("{} archives, each the one that the record of its cut names", found.joined))?;
+    }
+    if let Some(cut) = &verified.cut {
+        let on = format_rfc3339(cut.at);
+        let told = match cut.records.as_slice() {
+            [RecordRun { first, last }] => format!("records {first} to {last}, on {on}, by record {}", cut.by),
+            _ => format!("{} records, the last of them {}, on {on}, by record {}", cut.count(), cut.last(), cut.by),
+        };
+        line("cut", &told)?;
+        line("archive", &format!("{} is the SHA-256 of the one of that cut", cut.archive))?;
+    }
     if let Some((sequence, at)) = tally.confirmed {
         let told = format!("by record {sequence} of {}: older anchors are not held against it", format_rfc3339(at));
         line("confirmed", &told)?;
@@ -182,6 +203,14 @@ fn as_json(found: &Found) -> Value {
             "keys": verified.keys.iter().map(|span| json!({ "key": span.key.to_string(), "since": span.since })).collect::<Vec<_>>(),
             "held": found.held_against,
             "confirmed": tally.confirmed.map(|(sequence, _)| sequence),
+            "not_held": tally.beyond,
+            "joined": found.joined,
+            "cut": verified.cut.as_ref().map(|cut| json!({
+                "records": cut.records,
+                "by": cut.by,
+                "at": format_rfc3339(cut.at),
+                "archive": cut.archive,
+            })),
             "erased": verified.erased,
             "events": tally.events,
         }),

@@ -251,7 +251,8 @@ fn noun(event: &Event) -> &'static str {
         Event::JournalOpened { .. }
         | Event::KeyRotated { .. }
         | Event::AnchorConfirmed { .. }
-        | Event::JournalSucceeded { .. } => "journal",
+        | Event::JournalSucceeded { .. }
+        | Event::JournalCut { .. } => "journal",
         Event::ConfigurationApplied { .. } => "configuration",
         Event::AssignmentMade { .. } | Event::AssignmentChanged { .. } | Event::AssignmentEnded { .. } => "assignment",
         Event::PrincipalLocked { .. }

@@ -74,7 +74,8 @@ fn told(event: &Event) -> Option<(Tone, Markup)> {
         | Event::KeyRotated { .. }
         | Event::AnchorConfirmed { .. }
         | Event::JournalSucceeded { .. }
-        | Event::NotesErased { .. } => return None,
+        | Event::NotesErased { .. }
+        | Event::JournalCut { .. } => return None,
     };
     Some(told)
 }

@@ -193,6 +193,14 @@ pub(in crate::portal) enum Event {
         count: u64,
         records: Vec<RecordRun>,
     },
+    /// These records, the last of them of `until`, are gone; those of this cut are in the archive.
+    JournalCut {
+        records: Vec<RecordRun>,
+        hash: String,
+        until: Instant,
+        archive: String,
+        carried: String,
+    },
 }
 
 /// What decides one case, frozen when it began.
@@ -332,6 +340,13 @@ impl Event {
                 principal: short(principal),
                 count: *count,
                 records: records.iter().map(RecordRun::from).collect(),
+            },
+            domain::Event::JournalCut { records, hash, until, archive, carried } => Self::JournalCut {
+                records: records.iter().map(RecordRun::from).collect(),
+                hash: hash.clone(),
+                until: Instant(*until),
+                archive: archive.clone(),
+                carried: carried.clone(),
             },
         }
     }

@@ -1,0 +1,160 @@
+//! `hallpass audit cut`: old records taken out of the journal of a stopped hallpass, once an archive holds them.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::anchor::{Compared, Newest, compare, newest};
+use crate::backup::{self, uses_beside};
+use crate::cli::backup::refused;
+use crate::cli::failure::Failure;
+use crate::cli::files::Files;
+use crate::cli::offline::{agreed, anchor, failed, reason};
+use crate::cli::progress::Bar;
+use crate::cli::terminal::{Streams, safe};
+use crate::clock::{Clock, format_rfc3339, parse_rfc3339};
+use crate::config::Config;
+use crate::domain::time::Timestamp;
+use crate::store::{self, Bound, KEPT, Opened, Plan, Planned, Reader, Snapshot, Wanted, stopped};
+use crate::uses::{self, UseSnapshot};
+
+/// What to cut, and where to keep it
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The configuration.
+    #[command(flatten)]
+    files: Files,
+    /// Cut records from before this instant: RFC 3339, or a day, which begins in UTC
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    before: Timestamp,
+    /// The archive: a file that appears when it holds every record that is cut, verified; never in the place of another
+    #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
+    archive: Option<PathBuf>,
+    /// Why; kept with the record of the cut
+    #[arg(long = "because", value_name = "TEXT", required_unless_present = "dry_run")]
+    because: Option<String>,
+    /// Tell what would be cut, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let Arguments { files, before, archive, because, dry_run, yes } = arguments;
+    let config = files.load()?;
+    let path = &config.store.path;
+    let now = Clock::system().now();
+    let failed = |error| failed(path, error);
+    let (Some(archive), Some(because), false) = (archive, because, dry_run) else {
+        let snapshot = stopped::snapshot(path).map_err(failed)?;
+        if let Some(plan) = planned(&snapshot, &config, *before, now, streams)? {
+            describe(&plan, streams)?;
+            writeln!(streams.err, "note: this was a dry run, and nothing was changed")?;
+        }
+        return Ok(());
+    };
+    let (uses, archive_of_uses) = (uses_beside(path), uses_of(archive));
+    for file in [archive, &archive_of_uses] {
+        backup::is_free(file).map_err(|error| refused(error, file))?;
+    }
+    let Opened { reader, mut appender } = store::open_existing(&config.store, now).map_err(failed)?;
+    is_beyond_doubt(&config, &reader)?;
+    let snapshot = reader.snapshot().map_err(failed)?;
+    let Some(plan) = planned(&snapshot, &config, *before, now, streams)? else { return Ok(()) };
+    describe(&plan, streams)?;
+    agreed("take these out of the store, so that only the archive has them?", *yes, streams)?;
+    let mut bar = Bar::new("archiving");
+    let digest = backup::write_archive(&snapshot, &plan, archive, &mut |done, all| bar.show(done, all));
+    drop((bar, snapshot));
+    let digest = digest.map_err(|error| refused(error, archive))?;
+    let done = if uses.try_exists()? {
+        let snapshot = UseSnapshot::of_file(&uses).map_err(failed)?;
+        let written = backup::write_archive_of_uses(&snapshot, &plan, &archive_of_uses);
+        written.map_err(|error| refused(error, &archive_of_uses))?
+    } else {
+        None
+    };
+    let committed = appender.cut(&plan, digest, now, &reason(because)).map_err(failed)?;
+    writeln!(streams.out, "cut       by record {}", committed.head.position)?;
+    writeln!(streams.out, "archive   {digest}  {}", safe(&archive.display().to_string()))?;
+    if let Some(digest) = done {
+        uses::forget(&uses, &plan.cases).map_err(failed)?;
+        writeln!(streams.out, "uses      {digest}  {}", safe(&archive_of_uses.display().to_string()))?;
+    }
+    anchor(&config, &reader.checkpoint(now).map_err(failed)?, streams)?;
+    let told = "keep the archive: the store holds none of it any more. Its file gets smaller with `hallpass store compact`";
+    Ok(writeln!(streams.err, "note: {told}")?)
+}
+
+/// Where what was done under the cases in `archive` is kept.
+fn uses_of(archive: &Path) -> PathBuf {
+    let mut name = archive.as_os_str().to_owned();
+    name.push(".uses");
+    PathBuf::from(name)
+}
+
+/// What can be cut; nothing, after it was said why, when nothing can.
+fn planned(
+    snapshot: &Snapshot,
+    config: &Config,
+    before: Timestamp,
+    now: Timestamp,
+    streams: &mut Streams<'_>,
+) -> Result<Option<Plan>, Failure> {
+    let path = &config.store.path;
+    let uses = uses_beside(path);
+    let unsealed = if uses.try_exists()? { UseSnapshot::of_file(&uses).and_then(|uses| uses.unsealed()) } else { Ok(Vec::new()) };
+    let unsealed = unsealed.map_err(|error| failed(&uses, error))?;
+    let anchored = match config.anchor.file.as_deref().map(newest).transpose()? {
+        Some(Newest::Note(note)) => Some(note.checkpoint.sequence),
+        Some(Newest::Nothing | Newest::Unreadable) | None => None,
+    };
+    let wanted = Wanted { before, now, anchored, unsealed: &unsealed };
+    let mut bar = Bar::new("planning");
+    let planned = snapshot.plan_cut(&wanted, &mut |done, all| bar.show(done, all));
+    drop(bar);
+    match planned.map_err(|error| failed(path, error))? {
+        Planned::Cut(plan) => Ok(Some(*plan)),
+        Planned::Nothing(bound) => {
+            writeln!(streams.out, "nothing to cut: {}", safe(&why(&bound)))?;
+            Ok(None)
+        }
+    }
+}
+
+/// A journal that is not the one its anchor names must not lose what could tell the two apart.
+fn is_beyond_doubt(config: &Config, reader: &Reader) -> Result<(), Failure> {
+    let Some(path) = &config.anchor.file else { return Ok(()) };
+    match compare(path, reader).map_err(|error| Failure::Internal(error.into()))? {
+        Compared::Holds(_) | Compared::Nothing => Ok(()),
+        Compared::Mismatch(mismatch) => Err(Failure::False(format!("nothing is cut from a journal in doubt: {mismatch}"))),
+    }
+}
+
+fn describe(plan: &Plan, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let mut line = |label: &str, value: &str| writeln!(streams.out, "{label:<10}{value}");
+    line("records", &format!("{}, from {} to {}", plan.records, plan.first, plan.last))?;
+    line("until", &format_rfc3339(plan.until))?;
+    line("with them", &format!("{} cases and {} assignments that are over", plan.cases.len(), plan.assignments))?;
+    Ok(line("behind", &safe(&why(&plan.bound)))?)
+}
+
+/// Why what lies behind stays.
+fn why(bound: &Bound) -> String {
+    match bound {
+        Bound::Asked => "what lies behind is not older than was asked for".to_owned(),
+        Bound::Young => format!("what lies behind is less than {KEPT} old"),
+        Bound::Case(id) => format!("{id} began there, and is open, or what was done under it is not sealed yet"),
+        Bound::Follower(name) => format!("`{name}`, who follows the journal, has not come further"),
+        Bound::Anchored => "the newest anchor stands there".to_owned(),
+    }
+}
+
+/// An instant, or the beginning of a day in UTC.
+fn instant(text: &str) -> Result<Timestamp, String> {
+    parse_rfc3339(text)
+        .or_else(|error| parse_rfc3339(&format!("{text}T00:00:00Z")).map_err(|_| error))
+        .map_err(|error| format!("{error}; or a day such as 2026-01-31"))
+}

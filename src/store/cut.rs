@@ -1,0 +1,400 @@
+//! Old records taken out of the journal, once an archive holds them, behind a signed record that says so.
+//!
+//! Planning reads one state and changes nothing: it folds what is to go in a database of its own, so that what it came to can be
+//! carried on, and tells which cases and assignments are over for good. Cutting is one transaction.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+
+use data_encoding::HEXLOWER;
+use redb::{ReadTransaction, ReadableTable, WriteTransaction};
+
+use crate::domain::activation::{Activation, Phase};
+use crate::domain::assignment::Assignment;
+use crate::domain::event::{Actor, Detail, Event, RecordRun};
+use crate::domain::id::{ActivationId, CommandId};
+use crate::domain::standing::Position;
+use crate::domain::time::{Span, Timestamp};
+use crate::journal::backup::Row;
+use crate::journal::{Cut, Digest, upcast};
+use crate::store::fold::Folded;
+use crate::store::handle::guarded;
+use crate::store::index::{IndexRows, activation_indexes, move_indexes};
+use crate::store::open::random;
+use crate::store::records::first_at;
+use crate::store::refold::Refold;
+use crate::store::rows::{self, Placed, existing, position_in};
+use crate::store::seal::Seals;
+use crate::store::snapshot::{Snapshot, exported};
+use crate::store::stopped::{Progress, scratch};
+use crate::store::tables::{CURSORS, JOURNAL, NOTES, Rows, Scope, from_row};
+use crate::store::vouched::is_open;
+use crate::store::{Appender, Committed, Header, StoreError, carried};
+
+/// Which records are to go.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'w> {
+    /// Those of before this instant.
+    pub before: Timestamp,
+    /// The present.
+    pub now: Timestamp,
+    /// The newest head that was published, when heads are: what is not older stays, so that it can still be compared.
+    pub anchored: Option<u64>,
+    /// Cases that were used, and whose uses are not sealed yet.
+    pub unsealed: &'w [ActivationId],
+}
+
+/// What keeps more records from going.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bound {
+    /// Those behind are not older than was asked for.
+    Asked,
+    /// Those behind are less than [`KEPT`] old.
+    Young,
+    /// This case is still open, or its uses are not sealed.
+    Case(ActivationId),
+    /// Somebody who follows the journal has not come further.
+    Follower(String),
+    /// The newest head that was published stands there.
+    Anchored,
+}
+
+/// What came of planning.
+pub enum Planned {
+    /// Nothing can go.
+    Nothing(Bound),
+    /// These can.
+    Cut(Box<Plan>),
+}
+
+/// What is to go, and what of it is to stay.
+pub struct Plan {
+    /// The first record to go.
+    pub first: u64,
+    /// The last record to go.
+    pub last: u64,
+    /// How many records are to go.
+    pub records: u64,
+    /// Time of the last record to go.
+    pub until: Timestamp,
+    /// The cases that are over for good, and no longer known.
+    pub cases: Vec<ActivationId>,
+    /// How many assignments are over for good, and no longer known.
+    pub assignments: usize,
+    /// What keeps more from going.
+    pub bound: Bound,
+    former: Option<Cut>,
+    runs: Vec<RecordRun>,
+    hash: [u8; 32],
+    ended: Vec<Ended>,
+    carried: Vec<Row>,
+    /// Keys by which records that are to go are found.
+    found_by: Vec<Vec<u8>>,
+}
+
+/// What is over for good.
+enum Ended {
+    Case(Box<Placed<Activation>>),
+    Assignment([u8; 16]),
+}
+
+impl Snapshot {
+    /// Plans to cut the records that are `wanted` gone; changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when those records are not as they were written.
+    pub fn plan_cut(&self, wanted: &Wanted<'_>, progress: Progress<'_>) -> Result<Planned, StoreError> {
+        guarded(|| self.plan(wanted, progress))
+    }
+
+    fn plan(&self, wanted: &Wanted<'_>, progress: Progress<'_>) -> Result<Planned, StoreError> {
+        let source = &self.source;
+        let former = rows::cut(source)?;
+        let first = former.as_ref().map_or(2, |cut| cut.last().saturating_add(1));
+        let (bound, mut last) = bounded(source, wanted)?;
+        // the record behind the last one to go must lack something before it
+        while last >= first && is_of_journal(source, last)? {
+            last = last.saturating_sub(1);
+        }
+        if last < first {
+            return Ok(Planned::Nothing(bound));
+        }
+        let mut plan = Plan {
+            first,
+            last,
+            records: 0,
+            until: wanted.before,
+            cases: Vec::new(),
+            assignments: 0,
+            bound,
+            runs: former.as_ref().map(|cut| cut.records.clone()).unwrap_or_default(),
+            former,
+            hash: [0; 32],
+            ended: Vec::new(),
+            carried: Vec::new(),
+            found_by: Vec::new(),
+        };
+        self.fold_gone(&mut plan, progress)?;
+        plan.find_again(source)?;
+        Ok(Planned::Cut(Box::new(plan)))
+    }
+
+    /// Folds all up to the last record to go, and notes what is carried on and what is over.
+    fn fold_gone(&self, plan: &mut Plan, progress: Progress<'_>) -> Result<(), StoreError> {
+        let scratch = scratch()?;
+        let transaction = scratch.begin_write()?;
+        super::open::make_tables(&transaction)?;
+        carried::replace(&transaction, &self.carried()?)?;
+        let folded = Folded::new(std::sync::Arc::new(Seals::passing()?));
+        let mut refold = Refold::begin(&transaction, self.public_key, folded);
+        for entry in self.source.open_table(JOURNAL)?.range(..=plan.last)? {
+            let (sequence, row) = entry?;
+            let sequence = sequence.value();
+            let sealed = rows::sealed_from(row.value())?;
+            refold.take(sequence, &sealed, rows::note(&self.source, Position(sequence))?.as_ref())?;
+            progress(sequence, plan.last);
+            if sequence >= plan.first && !is_of_journal(&self.source, sequence)? {
+                match plan.runs.last_mut() {
+                    Some(run) if run.last.saturating_add(1) == sequence => run.last = sequence,
+                    _ => plan.runs.push(RecordRun { first: sequence, last: sequence }),
+                }
+                plan.records = plan.records.saturating_add(1);
+            }
+        }
+        // the record that states the former cut may lie behind; what it states must fit all the same
+        let gone = refold.verifier().gone();
+        if plan.former.as_ref().map(|cut| cut.records.as_slice()).unwrap_or_default() != gone {
+            return Err(StoreError::Damaged("records are gone that no record states".to_owned()));
+        }
+        refold.is_carried(plan.former.as_ref())?;
+        (plan.hash, plan.until) = (refold.tip().hash, refold.tip().time);
+        let mut folded = refold.into_folded();
+        plan.ended = over_for_good(&self.source, &transaction, plan.last)?;
+        for ended in &plan.ended {
+            ended.forget(&transaction, &mut folded)?;
+            match ended {
+                Ended::Case(placed) => plan.cases.push(placed.item.id),
+                Ended::Assignment(_) => plan.assignments = plan.assignments.saturating_add(1),
+            }
+        }
+        plan.carried = carried::carried_of(&transaction)?;
+        Ok(transaction.abort()?)
+    }
+
+    /// Writes the archive of what `plan` takes out: an export that verifies alone. It begins with the records about the
+    /// journal itself, and, when there was a cut before, ends with those that lead to the record of it.
+    ///
+    /// # Errors
+    /// What `out` says; [`StoreError`] as the error's source.
+    pub fn write_archive(&self, plan: &Plan, out: &mut dyn Write, progress: Progress<'_>) -> io::Result<()> {
+        let failed = |error: StoreError| io::Error::other(error);
+        let source = &self.source;
+        let journal = source.open_table(JOURNAL).map_err(|error| failed(error.into()))?;
+        for entry in journal.iter().map_err(|error| failed(error.into()))? {
+            let (sequence, row) = entry.map_err(|error| failed(error.into()))?;
+            let sequence = sequence.value();
+            if sequence > plan.last {
+                break;
+            }
+            exported(source, sequence, row.value()).map_err(failed)?.write_json_line(out)?;
+            progress(sequence, plan.last);
+        }
+        let before = plan.former.as_ref().map_or(0, |cut| cut.by);
+        for sequence in of_journal(source, plan.last.saturating_add(1), before).map_err(failed)? {
+            let row = journal.get(sequence).map_err(|error| failed(error.into()))?;
+            let row = existing(row).map_err(failed)?;
+            exported(source, sequence, row.value()).map_err(failed)?.write_json_line(out)?;
+        }
+        out.flush()
+    }
+}
+
+impl Plan {
+    /// Collects the keys by which what is to go can be found.
+    fn find_again(&mut self, source: &ReadTransaction) -> Result<(), StoreError> {
+        for entry in source.open_table(Rows::Records.definition())?.iter()? {
+            let (key, _) = entry?;
+            let Position(position) = position_in(key.value())?;
+            if position >= self.first && self.is_to_go(position) {
+                self.found_by.push(key.value().to_vec());
+            }
+        }
+        Ok(())
+    }
+
+    fn is_to_go(&self, sequence: u64) -> bool {
+        self.runs.iter().any(|run| (run.first..=run.last).contains(&sequence))
+    }
+
+    /// The event that states it.
+    fn event(&self, archive: Digest) -> Event {
+        Event::JournalCut {
+            records: self.runs.clone(),
+            hash: HEXLOWER.encode(&self.hash),
+            until: self.until,
+            archive: archive.to_string(),
+            carried: carried::digest(&self.carried).to_string(),
+        }
+    }
+}
+
+impl Ended {
+    /// Takes its rows away.
+    fn forget(&self, transaction: &WriteTransaction, folded: &mut Folded) -> Result<(), StoreError> {
+        let (rows, id) = match self {
+            Self::Case(placed) => {
+                move_indexes(transaction, activation_indexes(placed)?, IndexRows::default(), folded)?;
+                (Rows::Activations, placed.item.id.to_bytes())
+            }
+            // its index rows went when it ended
+            Self::Assignment(id) => (Rows::Assignments, *id),
+        };
+        let removed = transaction.open_table(rows.definition())?.remove(id.as_slice())?.is_some();
+        existing(removed.then_some(()))
+    }
+}
+
+impl Appender {
+    /// Cuts what was planned, when `archive`, the SHA-256 of a file, holds it. One transaction: the record that states it is
+    /// there and all that it states is gone, or nothing has changed.
+    ///
+    /// # Errors
+    /// [`StoreError::Overtaken`] when the plan is no longer so; [`StoreError`] otherwise, and then nothing has changed.
+    pub fn cut(&mut self, plan: &Plan, archive: Digest, now: Timestamp, detail: &Detail) -> Result<Committed, StoreError> {
+        let mut transaction = self.begin()?;
+        let database = &transaction.transaction;
+        let overtaken = rows::cut(database)? != plan.former || any_goes_on(database, plan)?;
+        if overtaken {
+            return Err(StoreError::Overtaken);
+        }
+        {
+            let (mut journal, mut notes) = (database.open_table(JOURNAL)?, database.open_table(NOTES)?);
+            for run in plan.runs.iter().filter(|run| run.last >= plan.first) {
+                let range = run.first.max(plan.first)..=run.last;
+                journal.retain_in(range.clone(), |_, _| false)?;
+                notes.retain_in(range, |_, _| false)?;
+            }
+            let mut records = database.open_table(Rows::Records.definition())?;
+            for key in &plan.found_by {
+                records.remove(key.as_slice())?;
+            }
+        }
+        transaction.change_rows(|database, folded| {
+            plan.ended.iter().try_for_each(|ended| ended.forget(database, folded))?;
+            carried::replace(database, &plan.carried)
+        })?;
+        let time = now.max(transaction.head().time);
+        let command = CommandId::from_random(random()?);
+        let header = Header { command, time, actor: Actor::Operator, idempotency: None };
+        transaction.append(&header, &[plan.event(archive)], detail)?;
+        transaction.commit()
+    }
+}
+
+/// Whether a case that the plan takes for over has gone on.
+fn any_goes_on(source: &WriteTransaction, plan: &Plan) -> Result<bool, StoreError> {
+    let records = source.open_table(Rows::Records.definition())?;
+    for id in &plan.cases {
+        if has_later(&records, *id, plan.last)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn has_later(
+    records: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    id: ActivationId,
+    last: u64,
+) -> Result<bool, StoreError> {
+    let scope = Scope::of_activation(id);
+    let (from, until) = (scope.at(last.saturating_add(1)), scope.at(u64::MAX));
+    Ok(records.range::<&[u8]>(from.as_slice()..=until.as_slice())?.next().is_some())
+}
+
+/// What had ended in the state in `folded`, up to record `last`, and of which no later record in `source` tells.
+fn over_for_good(
+    source: &ReadTransaction,
+    folded: &WriteTransaction,
+    last: u64,
+) -> Result<Vec<Ended>, StoreError> {
+    let mut over = Vec::new();
+    let records = source.open_table(Rows::Records.definition())?;
+    for entry in folded.open_table(Rows::Activations.definition())?.iter()? {
+        let placed: Placed<Activation> = from_row(entry?.1.value())?;
+        if matches!(placed.item.phase, Phase::Ended { .. }) && !has_later(&records, placed.item.id, last)? {
+            over.push(Ended::Case(Box::new(placed)));
+        }
+    }
+    for entry in folded.open_table(Rows::Assignments.definition())?.iter()? {
+        let placed: Placed<Assignment> = from_row(entry?.1.value())?;
+        if placed.item.ended.is_some() {
+            over.push(Ended::Assignment(placed.item.id.to_bytes()));
+        }
+    }
+    Ok(over)
+}
+
+/// The last record that may go, and what keeps those behind it.
+fn bounded(source: &ReadTransaction, wanted: &Wanted<'_>) -> Result<(Bound, u64), StoreError> {
+    let young = wanted.now.minus(KEPT);
+    let (bound, before) = if young < wanted.before { (Bound::Young, young) } else { (Bound::Asked, wanted.before) };
+    let head = rows::head(source)?.sequence;
+    let mut bounds = vec![(first_at(source, before, head)?, bound)];
+    bounds.extend(wanted.anchored.map(|sequence| (sequence, Bound::Anchored)));
+    for id in open_cases(source)?.into_iter().chain(wanted.unsealed.iter().map(|id| id.to_bytes())) {
+        let placed: Option<Placed<Activation>> = rows::activation(source, id)?;
+        bounds.extend(placed.map(|placed| (placed.position.0, Bound::Case(placed.item.id))));
+    }
+    for entry in source.open_table(CURSORS)?.iter()? {
+        let (name, position) = entry?;
+        bounds.push((position.value().saturating_add(1), Bound::Follower(name.value().to_owned())));
+    }
+    let least = bounds.into_iter().min_by_key(|(stays, _)| *stays);
+    let (stays, bound) = existing(least)?;
+    Ok((bound, stays.saturating_sub(1)))
+}
+
+/// The open cases that began first, by phase.
+fn open_cases(source: &ReadTransaction) -> Result<BTreeSet<[u8; 16]>, StoreError> {
+    let all = Scope::activations(None, None);
+    let mut first = BTreeSet::new();
+    for phase in [Rows::Pending, Rows::Active] {
+        let table = source.open_table(phase.definition())?;
+        // newest first: the oldest is the last
+        let oldest = table.range::<&[u8]>(all.at(0).as_slice()..=all.at(u64::MAX).as_slice())?.next_back();
+        if let Some(entry) = oldest {
+            let id = super::tables::fixed(entry?.1.value())?;
+            let placed: Placed<Activation> = existing(rows::activation(source, id)?)?;
+            if is_open(&placed.item) {
+                first.insert(id);
+            }
+        }
+    }
+    Ok(first)
+}
+
+fn is_of_journal(source: &ReadTransaction, sequence: u64) -> Result<bool, StoreError> {
+    let sealed = existing(rows::sealed(source, Position(sequence))?)?;
+    Ok(upcast::read(&sealed.core)?.event.is_of_journal())
+}
+
+/// The records about the journal itself from `first` to `last`, oldest first.
+fn of_journal(source: &ReadTransaction, first: u64, last: u64) -> Result<BTreeSet<u64>, StoreError> {
+    let table = source.open_table(Rows::Records.definition())?;
+    let mut found = BTreeSet::new();
+    for event in Event::OF_JOURNAL {
+        let scope = Scope::of_event(event);
+        let (from, until) = (scope.at(first), scope.at(last));
+        if first > last {
+            break;
+        }
+        for entry in table.range::<&[u8]>(from.as_slice()..=until.as_slice())? {
+            found.insert(position_in(entry?.0.value())?.0);
+        }
+    }
+    Ok(found)
+}
+
+/// Records younger than this always stay: what was told of them elsewhere may still be on its way.
+pub const KEPT: Span = Span::days(2);
