@@ -8,6 +8,8 @@ mod activation;
 mod audit;
 #[path = "cli/explain.rs"]
 mod explain;
+#[path = "cli/findings.rs"]
+mod findings;
 #[path = "cli/hallpass.rs"]
 mod hallpass;
 #[path = "cli/keeping.rs"]

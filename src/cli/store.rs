@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use data_encoding::HEXLOWER;
 
-use crate::backup::{self, CarryError};
+use crate::backup::{self, CarryError, Findings};
 use crate::cli::backup::refused;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
@@ -24,7 +24,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Verify every page, the whole journal, and that every row is what the journal says; changes nothing
+    /// Verify every page, the whole journal, every row and the uses beside it against what it says; changes nothing
     Check(Place),
     /// Write the store anew without what it no longer holds: what was erased is then in none of its bytes
     Compact(File),
@@ -66,8 +66,8 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<()
 }
 
 fn check(place: &Place, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let look = |progress: stopped::Progress<'_>| stopped::check(&place.store, place.public_key, progress);
-    let checked = with_bar("checking", &place.store, look)?;
+    let look = |progress: stopped::Progress<'_>| backup::check(&place.store, place.public_key, progress);
+    let (checked, findings) = with_bar("checking", &place.store, look)?;
     let mut line = |label: &str, value: &str| writeln!(streams.out, "{label:<12}{value}");
     line("sound", &format!("{} records, each in its place and signed; every row as they say", checked.records))?;
     line("head", &format!("{}:{}", checked.head.position, HEXLOWER.encode(&checked.head.hash)))?;
@@ -79,7 +79,16 @@ fn check(place: &Place, streams: &mut Streams<'_>) -> Result<(), Failure> {
         let told = "the root key is what the store itself names: with --public-key it would be proven whose it is";
         writeln!(streams.err, "note: {told}")?;
     }
-    Ok(())
+    none_found(&findings)
+}
+
+/// The journal holds, and something beside it does not.
+pub(super) fn none_found(findings: &Findings) -> Result<(), Failure> {
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let told = findings.told().join("\n  ");
+    Err(Failure::False(format!("the chain of records is whole, and something beside it is not what was recorded:\n  {told}")))
 }
 
 fn with_bar<T>(

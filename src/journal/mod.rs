@@ -30,12 +30,14 @@
 //! [`Record`] and refuses what it does not know. Rejected (2026-11): binary cores, because an auditor should be able to
 //! read what was signed; a Merkle tree, because nobody yet asks for proofs of single records.
 
+mod absent;
 pub mod backup;
 pub mod chain;
 pub mod checkpoint;
 pub mod cut;
 pub mod export;
 pub mod record;
+mod sealed_uses;
 pub mod sign;
 pub mod upcast;
 pub mod verify;
@@ -45,4 +47,5 @@ pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use cut::Cut;
 pub use export::Exported;
 pub use record::{Digest, EVENT_TYPES, IdempotencyDigest, Note, Record};
+pub use sealed_uses::SealedUses;
 pub use sign::{PublicKey, SigningKey};

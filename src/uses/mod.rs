@@ -8,6 +8,7 @@
 mod batches;
 mod block;
 mod carry;
+mod proof;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use crate::domain::time::Timestamp;
 use crate::store::{StoreError, tell_who_may_read};
 use crate::telemetry::Metrics;
 pub use carry::{UseSnapshot, bring_back, compact, forget};
+pub use proof::{Proof, Unproven, WrongUses};
 pub use read::UseReader;
 
 /// One request that passed because of an activation.

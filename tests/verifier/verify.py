@@ -72,6 +72,8 @@ class Journal:
         self.time = None
         self.hashes = {}
         self.confirmed_at = None
+        self.erased = 0
+        self.lacking = set()
 
     def take(self, line):
         record = members(line)
@@ -100,6 +102,17 @@ class Journal:
             check("detail" in header, "a note where there was none")
             noted = hashlib.sha256(b"hallpass/1 note\0" + salt + note).digest()
             check(noted == hexadecimal(header["detail"], 32), "its note is not the one it was written with")
+        elif "detail" in header:
+            self.lacking.add(record["sequence"])
+        if event["type"] == "notes_erased":
+            ordered = {
+                sequence
+                for run in event["records"]
+                for sequence in self.lacking
+                if run["first"] <= sequence <= run["last"] < record["sequence"]
+            }
+            self.lacking -= ordered
+            self.erased += len(ordered)
         if event["type"] == "key_rotated":
             self.keys.append((record["sequence"] + 1, hexadecimal(event["public_key"], 32)))
         if event["type"] == "anchor_confirmed":
@@ -158,12 +171,15 @@ def main():
             journal.holds(int(sequence), bytes.fromhex(digest))
         for text, signatures in notes(given.anchor) if given.anchor else ():
             journal.holds_note(text, signatures)
+        for sequence in sorted(journal.lacking):
+            raise Bad((sequence, "its note is missing, and no record orders that it be erased"))
     except (Bad, KeyError, TypeError, ValueError) as bad:
         told = bad.args[0] if isinstance(bad, Bad) else "it cannot be read: %s" % bad
         sequence, why = told if isinstance(told, tuple) else (journal.sequence + 1, told)
         print("record %d: %s" % (sequence, why))
         return 1
     print("verified %d records, head %d:%s" % (journal.sequence, journal.sequence, journal.previous.hex()))
+    print("%d notes erased, each as a record orders" % journal.erased)
     for since, key in journal.keys:
         print("key %s from record %d" % (key.hex(), since))
     return 0
