@@ -19,9 +19,10 @@ use crate::journal::PublicKey;
 use crate::journal::backup::{BackupError, Header, VERSION, Writer};
 use crate::store::stopped::{Checked, Remade};
 use crate::store::{Snapshot, StoreError, stopped};
-use crate::uses::{self, Proof, UseSnapshot};
+use crate::uses::{self, UseSnapshot};
 
 pub use archive::{write_archive, write_archive_of_uses};
+pub use crate::uses::{Proof, Unproven};
 pub use findings::Findings;
 pub use restore::{free, restore};
 pub use verify::{Proven, verify};

@@ -8,9 +8,8 @@ use crate::domain::time::Timestamp;
 use crate::journal::export::ReadError;
 use crate::journal::record::event_type;
 use crate::journal::verify::{Anchor, Fault, Verified, Verifier, Wrong};
-use crate::backup::Findings;
+use crate::backup::{Findings, Unproven};
 use crate::journal::{Digest, Exported, PublicKey, SealedUses, SignedCheckpoint, Tip, upcast};
-use crate::uses::Unproven;
 
 /// The key everything hangs on.
 #[derive(Debug, Clone, Copy)]

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
+use crate::backup::Proof;
 use crate::cli::audit::export::{PATH, copy};
 use crate::cli::audit::found::Judge;
 use crate::cli::client::Client;
@@ -16,7 +17,6 @@ use crate::journal::Digest;
 use crate::journal::backup::{self, BackupError, Part};
 use crate::journal::export::read_json_lines;
 use crate::store::{StoreError, stopped};
-use crate::uses::Proof;
 
 /// Hands the records in the file at `path` to `judge`: those of a store, a backup or an export, as the file begins.
 pub(super) fn file(path: &Path, judge: &mut Judge) -> Result<(), Failure> {

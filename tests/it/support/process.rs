@@ -36,8 +36,7 @@ impl Program {
             .replace("127.0.0.1:8082", &format!("127.0.0.1:{admin}"))
             .replace(r#""http://127.0.0.1:8083/keys""#, &format!("\"{}\"", issuer.keys_url()))
             .replace(r#""http://127.0.0.1:8083""#, &format!("\"{}\"", issuer.url()))
-            .replace("http://127.0.0.1:8084", upstream)
-            .replace(r#"path = "demo.redb""#, "path = \"demo.redb\"\nkey_file = \"demo.key\"");
+            .replace("http://127.0.0.1:8084", upstream);
         std::fs::write(folder.path().join("hallpass.toml"), format!("{text}\n{more}")).expect("written");
         Self {
             gate: format!("http://127.0.0.1:{gate}"),
