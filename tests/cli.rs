@@ -6,6 +6,8 @@
 mod activation;
 #[path = "cli/audit.rs"]
 mod audit;
+#[path = "cli/cutting.rs"]
+mod cutting;
 #[path = "cli/explain.rs"]
 mod explain;
 #[path = "cli/findings.rs"]
@@ -22,3 +24,5 @@ mod portal;
 mod reading;
 #[path = "cli/serve.rs"]
 mod serve;
+#[path = "cli/years.rs"]
+mod years;

@@ -12,6 +12,9 @@
     reason = "what a test is given must be there"
 )]
 
+#[path = "keys/archives.rs"]
+mod archives;
+
 use std::path::Path;
 use std::process::Command;
 

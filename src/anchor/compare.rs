@@ -40,6 +40,8 @@ pub enum Mistake {
     Foreign,
     /// It ends before the anchored record: an old copy, or a cut end.
     Short,
+    /// The anchored record was cut, so that nothing tells whether it was the same.
+    Cut,
     /// Another record stands in the anchored one's place.
     Forked,
     /// No key of this journal signed the anchor.
@@ -66,6 +68,9 @@ impl fmt::Display for Mismatch {
             Mistake::Foreign => write!(f, "this is journal {}", found.realm),
             Mistake::Short => {
                 write!(f, "this journal ends at record {}: an old copy, or its end was cut", found.sequence)
+            }
+            Mistake::Cut => {
+                f.write_str("it was cut, and no later one was anchored: hold the anchor against the archive")
             }
             Mistake::Forked => f.write_str("another record stands there in this journal"),
             Mistake::Unsigned => f.write_str("but no key of this journal signed it"),
@@ -134,6 +139,8 @@ pub fn compare_with(note: &SignedCheckpoint, reader: &Reader) -> Result<Compared
         Some(Mistake::Short)
     } else if !reader.keys()?.iter().any(|span| note.is_by(&span.key)) {
         Some(Mistake::Unsigned)
+    } else if reader.cut()?.is_some_and(|cut| cut.holds(expected.sequence)) {
+        Some(Mistake::Cut)
     } else {
         let there = reader.record(Position(expected.sequence))?;
         there.is_none_or(|entry| entry.sealed.hash != expected.hash).then_some(Mistake::Forked)

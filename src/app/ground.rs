@@ -49,9 +49,15 @@ impl Ground {
         clock.raise_floor(reader.head().context("the head of the journal cannot be read")?.time);
         let standings = Standings::new(reader.clone(), STANDINGS_MAX).context("the journal cannot be read")?;
         look_for_doubt(config, &reader, &standings, metrics);
-        let (anchors, publisher) =
-            anchor::start(&config.anchor, &config.store.path, reader.clone(), standings.watch(), clock.clone(), metrics)
-                .context("anchors cannot be published")?;
+        let (anchors, publisher) = anchor::start(
+            &config.anchor,
+            &config.store.path,
+            reader.clone(),
+            standings.watch(),
+            clock.clone(),
+            metrics,
+        )
+        .context("anchors cannot be published")?;
         let swapped = Swapped {
             policies: Arc::new(ArcSwap::from_pointee(config.policies.clone())),
             names: Arc::new(ArcSwap::from_pointee(config.names.clone())),

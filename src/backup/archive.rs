@@ -7,13 +7,14 @@ use std::path::Path;
 use aws_lc_rs::digest::{Context, SHA256};
 use tempfile::NamedTempFile;
 
-use crate::backup::{CarryError, is_free};
+use crate::backup::{CarryError, is_free, uses_beside};
+use crate::domain::id::ActivationId;
 use crate::journal::backup::row_line;
 use crate::journal::export::read_json_lines;
 use crate::journal::verify::Verifier;
 use crate::journal::{Digest, PublicKey};
 use crate::store::{Plan, Snapshot, StoreError};
-use crate::uses::UseSnapshot;
+use crate::uses::{self, UseSnapshot};
 
 /// Writes what `plan` takes out of the journal in `snapshot` to a file at `path`, where none may be; its digest. The file has
 /// its name when every record in it was verified as an auditor would, and all of it is durable.
@@ -26,17 +27,21 @@ pub fn write_archive(
     path: &Path,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Digest, CarryError> {
-    written_whole(path, |out| snapshot.write_archive(plan, out, progress), |file| {
-        prove(file, &snapshot.public_key(), plan)
-    })
+    written_whole(
+        path,
+        |out| snapshot.write_archive(plan, out, progress),
+        |file| prove(file, &snapshot.public_key(), plan),
+    )
 }
 
-/// Writes what was done under the cases that `plan` takes out to a file at `path`, where none may be: lines as in a backup. The
-/// records that seal them are in the archive. No file is written when nothing was done.
+/// Writes what was done under the cases that `plan` takes out of the store at `store`, on which no hallpass runs, to a file at
+/// `path`, where none may be: lines as in a backup. The records that seal them are in the archive. No file is written when
+/// nothing was done.
 ///
 /// # Errors
 /// [`CarryError`]; then there is no file at `path`.
-pub fn write_archive_of_uses(uses: &UseSnapshot, plan: &Plan, path: &Path) -> Result<Option<Digest>, CarryError> {
+pub fn write_archive_of_uses(store: &Path, plan: &Plan, path: &Path) -> Result<Option<Digest>, CarryError> {
+    let Some(uses) = uses_of(store)? else { return Ok(None) };
     let mut any = false;
     uses.each_row_of(&plan.cases, |_| {
         any = true;
@@ -46,7 +51,8 @@ pub fn write_archive_of_uses(uses: &UseSnapshot, plan: &Plan, path: &Path) -> Re
         return Ok(None);
     }
     let write = |out: &mut dyn Write| {
-        uses.each_row_of(&plan.cases, |row| Ok::<_, CarryError>(out.write_all(&row_line(&row)?)?)).map_err(io::Error::other)
+        let each = uses.each_row_of(&plan.cases, |row| Ok::<_, CarryError>(out.write_all(&row_line(&row)?)?));
+        each.map_err(io::Error::other)
     };
     let read = |file: &File| {
         let mut source = Digested::new(file);
@@ -54,6 +60,27 @@ pub fn write_archive_of_uses(uses: &UseSnapshot, plan: &Plan, path: &Path) -> Re
         Ok(source.digest())
     };
     written_whole(path, write, read).map(Some)
+}
+
+/// Takes what was done under the cases that `plan` took out of the store at `store` out of its uses.
+///
+/// # Errors
+/// [`CarryError::Store`].
+pub fn forget_uses(store: &Path, plan: &Plan) -> Result<(), CarryError> {
+    Ok(uses::forget(&uses_beside(store), &plan.cases)?)
+}
+
+/// The cases of the store at `store` whose uses are not sealed yet.
+///
+/// # Errors
+/// [`CarryError::Store`]; also while a hallpass runs on it.
+pub fn unsealed(store: &Path) -> Result<Vec<ActivationId>, CarryError> {
+    Ok(uses_of(store)?.map(|uses| uses.unsealed()).transpose()?.unwrap_or_default())
+}
+
+fn uses_of(store: &Path) -> Result<Option<UseSnapshot>, CarryError> {
+    let path = uses_beside(store);
+    Ok(if path.try_exists()? { Some(UseSnapshot::of_file(&path)?) } else { None })
 }
 
 /// A file that has its name when it is durable and was read again as it was written; its digest.

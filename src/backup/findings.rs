@@ -24,7 +24,9 @@ impl Findings {
     pub fn told(&self) -> Vec<String> {
         let run = |RecordRun { first, last }: &RecordRun| match first == last {
             true => format!("record {first}: its note is missing, and no record here orders that it be erased"),
-            false => format!("records {first} to {last}: their notes are missing, and no record here orders that they be erased"),
+            false => format!(
+                "records {first} to {last}: their notes are missing, and no record here orders that they be erased"
+            ),
         };
         let all = self.notes.len() + self.uses.len();
         let each = self.notes.iter().map(run).chain(self.uses.iter().map(ToString::to_string));

@@ -21,8 +21,8 @@ use crate::store::stopped::{Checked, Remade};
 use crate::store::{Snapshot, StoreError, stopped};
 use crate::uses::{self, UseSnapshot};
 
-pub use archive::{write_archive, write_archive_of_uses};
 pub use crate::uses::{Proof, Unproven};
+pub use archive::{forget_uses, unsealed, write_archive, write_archive_of_uses};
 pub use findings::Findings;
 pub use restore::{free, restore};
 pub use verify::{Proven, verify};

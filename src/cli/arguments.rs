@@ -45,7 +45,7 @@ pub enum Command {
     Revoke(end::RevokeArguments),
     /// Say which route a request takes, what it demands, and whether somebody would pass
     Explain(explain::Arguments),
-    /// Export or verify the journal
+    /// Export, verify, anchor or cut the journal
     Audit(audit::Arguments),
     /// Erase what a person typed and is called from the journal
     Erase(erase::Arguments),

@@ -99,7 +99,8 @@ pub(super) fn restore(arguments: &RestoreArguments, streams: &mut Streams<'_>) -
     let proven = proven(&file, from, *public_key)?;
     match none_found(&proven.findings) {
         Err(Failure::False(told)) if !*despite_findings => {
-            let what_to_do = "restore another backup, or this one with --despite-findings: rights do not hang on what is found";
+            let what_to_do =
+                "restore another backup, or this one with --despite-findings: rights do not hang on what is found";
             return Err(Failure::False(format!("{told}\n{what_to_do}")));
         }
         Err(told) => writeln!(streams.err, "warning: {told}")?,

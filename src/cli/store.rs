@@ -88,7 +88,9 @@ pub(super) fn none_found(findings: &Findings) -> Result<(), Failure> {
         return Ok(());
     }
     let told = findings.told().join("\n  ");
-    Err(Failure::False(format!("the chain of records is whole, and something beside it is not what was recorded:\n  {told}")))
+    Err(Failure::False(format!(
+        "the chain of records is whole, and something beside it is not what was recorded:\n  {told}"
+    )))
 }
 
 fn with_bar<T>(
@@ -103,8 +105,8 @@ fn with_bar<T>(
 }
 
 fn tell(done: &str, remade: &Remade, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let Remade { head, before, after } = remade;
-    writeln!(streams.out, "{done:<12}{} records", head.position)?;
+    let Remade { head, records, before, after } = remade;
+    writeln!(streams.out, "{done:<12}{records} records")?;
     writeln!(streams.out, "{:<12}{}:{}", "head", head.position, HEXLOWER.encode(&head.hash))?;
     Ok(writeln!(streams.out, "{:<12}{} KiB, {} KiB before", "size", after / 1024, before / 1024)?)
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::domain::event::{Event, RecordRun};
+use crate::journal::fault::Wrong;
+use crate::journal::record::{Note, Record};
 
 /// Tells the two apart, while records are checked one after the other.
 #[derive(Debug, Default)]
-pub(super) struct Absent {
+pub struct Absent {
     /// Records that lack the note they were written with, and that no record named since.
     missing: BTreeSet<u64>,
     erased: u64,
@@ -32,13 +34,15 @@ impl Absent {
         }
     }
 
-    /// How many notes were erased.
-    pub(super) const fn erased(&self) -> u64 {
+    /// How many notes were erased, as a later record orders.
+    #[must_use]
+    pub const fn erased(&self) -> u64 {
         self.erased
     }
 
-    /// The records whose note is missing, neighbours together.
-    pub(super) fn missing(&self) -> Vec<RecordRun> {
+    /// The records whose note is missing although no later one orders that it be erased; neighbours together.
+    #[must_use]
+    pub fn missing(&self) -> Vec<RecordRun> {
         let mut runs: Vec<RecordRun> = Vec::new();
         for sequence in &self.missing {
             match runs.last_mut() {
@@ -47,6 +51,16 @@ impl Absent {
             }
         }
         runs
+    }
+}
+
+/// Whether the record lacks the note it was written with.
+pub(super) fn lacks_note(record: &Record, note: Option<&Note>) -> Result<bool, Wrong> {
+    match (record.detail, note) {
+        (Some(digest), Some(note)) if note.digest() == digest && note.detail().is_ok() => Ok(false),
+        (Some(_), None) => Ok(true),
+        (None, None) => Ok(false),
+        (Some(_) | None, Some(_)) => Err(Wrong::Note),
     }
 }
 

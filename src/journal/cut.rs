@@ -122,7 +122,8 @@ mod tests {
 
     #[test]
     fn a_cut_that_cannot_be_is_refused() {
-        for runs in [&[][..], &[(1, 4)], &[(4, 3)], &[(2, 4), (5, 9)], &[(5, 9), (2, 3)], &[(2, 20)], &[(2, u64::MAX)]] {
+        for runs in [&[][..], &[(1, 4)], &[(4, 3)], &[(2, 4), (5, 9)], &[(5, 9), (2, 3)], &[(2, 20)], &[(2, u64::MAX)]]
+        {
             assert_eq!(stated(runs, 20), Err(NoCut), "{runs:?}");
         }
         assert!(stated(&[(2, 19)], 20).is_ok());

@@ -30,12 +30,13 @@
 //! [`Record`] and refuses what it does not know. Rejected (2026-11): binary cores, because an auditor should be able to
 //! read what was signed; a Merkle tree, because nobody yet asks for proofs of single records.
 
-mod absent;
+pub mod absent;
 pub mod backup;
 pub mod chain;
 pub mod checkpoint;
 pub mod cut;
 pub mod export;
+mod fault;
 pub mod record;
 mod sealed_uses;
 pub mod sign;

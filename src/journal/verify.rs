@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::event::{Event, RecordRun};
-use crate::journal::absent::Absent;
+use crate::journal::absent::{Absent, lacks_note};
 use crate::journal::chain::{self, Sealed, Tip};
 use crate::journal::cut::{self, Cut};
 use crate::journal::export::{Exported, ReadError};
@@ -11,68 +11,7 @@ use crate::journal::record::{Note, Record};
 use crate::journal::sign::{PublicKey, ReadyKey};
 use crate::journal::upcast;
 
-/// The first record that is wrong, and what is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("record {sequence}: {wrong}")]
-pub struct Fault {
-    /// The sequence number at which the chain breaks.
-    pub sequence: u64,
-    /// What is wrong.
-    pub wrong: Wrong,
-}
-
-/// What can be wrong with a record.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Wrong {
-    /// It is not there: another one follows, or none.
-    #[error("it is missing{}", .found.map_or_else(String::new, |found| format!("; record {found} stands in its place")))]
-    Missing {
-        /// The sequence number found in its place.
-        found: Option<u64>,
-    },
-    /// It does not follow the record before.
-    #[error("it does not follow the record before")]
-    Link,
-    /// Its hash is not that of its content.
-    #[error("its hash is not that of its content")]
-    Hash,
-    /// Its signature is not by the key that was in force.
-    #[error("its signature is not by the key that was in force")]
-    Signature,
-    /// Its bytes are no record.
-    #[error("it cannot be read: {0}")]
-    Unreadable(String),
-    /// Its time lies before that of the record before.
-    #[error("its time lies before that of the record before")]
-    TimeBackwards,
-    /// The time shown beside it is not its time.
-    #[error("the time shown beside it is not its time")]
-    ShownTime,
-    /// Its note is not the one it was written with.
-    #[error("its note is not the one it was written with")]
-    Note,
-    /// The note it was written with is not there, and none of the records says that it was erased.
-    #[error("its note is missing, and no record here orders that it be erased")]
-    NoteMissing,
-    /// It does not begin a chain, or begins one in the middle, or begins that of another key.
-    #[error("it does not begin the journal of this root key")]
-    Root,
-    /// A head kept elsewhere names another hash for it.
-    #[error("the head kept elsewhere names another hash")]
-    Head,
-    /// A head kept elsewhere names it, and it was cut.
-    #[error("it was cut, so the head kept elsewhere that names it must be held against the archive")]
-    Cut,
-    /// A file that ends with it is not the archive that its cut names.
-    #[error("the file that ends with it is not the archive that was written when it was cut")]
-    Archive,
-    /// An anchor was given that tells of another journal.
-    #[error("the anchor is one of another journal")]
-    ForeignAnchor,
-    /// An anchor was given that nobody signed who signed this journal.
-    #[error("no key of this journal signed the anchor")]
-    UnsignedAnchor,
-}
+pub use crate::journal::fault::{Fault, Wrong};
 
 /// A head kept elsewhere: the chain must hold this record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,16 +173,10 @@ impl Verifier {
         self.realm.as_deref()
     }
 
-    /// How many checked records lack the note they were written with, because a record orders it.
+    /// The notes that checked records lack.
     #[must_use]
-    pub const fn erased(&self) -> u64 {
-        self.absent.erased()
-    }
-
-    /// The checked records that lack the note they were written with although no checked record orders it.
-    #[must_use]
-    pub fn missing(&self) -> Vec<RecordRun> {
-        self.absent.missing()
+    pub const fn absent(&self) -> &Absent {
+        &self.absent
     }
 
     /// The end of what was checked.
@@ -324,10 +257,12 @@ impl Verifier {
     /// What stands behind the end must end with the cut that this archive follows.
     fn ended_aside(&self) -> Result<(), Fault> {
         match &self.aside {
-            Some(Aside { first, verifier }) if !verifier.cuts.last().is_some_and(|cut| {
-                let joins = cut.last() == self.before.sequence && cut.hash == self.before.hash;
-                cut.by == verifier.tip.sequence && (joins || self.is_gone_by(cut))
-            }) => {
+            Some(Aside { first, verifier })
+                if !verifier.cuts.last().is_some_and(|cut| {
+                    let joins = cut.last() == self.before.sequence && cut.hash == self.before.hash;
+                    cut.by == verifier.tip.sequence && (joins || self.is_gone_by(cut))
+                }) =>
+            {
                 let wrong = Wrong::Missing { found: Some(*first) };
                 Err(Fault { sequence: self.tip.sequence.saturating_add(1), wrong })
             }
@@ -436,7 +371,7 @@ pub fn verify(
     if let Some(anchor) = anchor.filter(|anchor| cut::contain(&verifier.gap.runs, anchor.sequence)) {
         return Err(Fault { sequence: anchor.sequence, wrong: Wrong::Cut });
     }
-    let (erased, missing_notes) = (verifier.erased(), verifier.missing());
+    let (erased, missing_notes) = (verifier.absent().erased(), verifier.absent().missing());
     let Verifier { realm, tip, keys, .. } = verifier;
     let missing = Fault { sequence: tip.sequence.saturating_add(1), wrong: Wrong::Missing { found: None } };
     match realm {
@@ -450,16 +385,6 @@ pub fn verify(
 /// The fault of records that are gone and should not be.
 const fn gap_at(run: &RecordRun) -> Fault {
     Fault { sequence: run.first, wrong: Wrong::Missing { found: Some(run.last.saturating_add(1)) } }
-}
-
-/// Whether the record lacks the note it was written with.
-fn lacks_note(record: &Record, note: Option<&Note>) -> Result<bool, Wrong> {
-    match (record.detail, note) {
-        (Some(digest), Some(note)) if note.digest() == digest && note.detail().is_ok() => Ok(false),
-        (Some(_), None) => Ok(true),
-        (None, None) => Ok(false),
-        (Some(_) | None, Some(_)) => Err(Wrong::Note),
-    }
 }
 
 /// A good record about the journal itself.

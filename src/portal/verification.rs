@@ -86,9 +86,9 @@ impl Verification {
             if let Err(ended) = self.verify_to(head, &mut verifier, reader, clock, stop) {
                 return ended;
             }
-            let missing = verifier.missing();
+            let missing = verifier.absent().missing();
             let Some(first) = missing.first() else {
-                return State::Whole { ended_at: clock.now(), head, erased: verifier.erased() };
+                return State::Whole { ended_at: clock.now(), head, erased: verifier.absent().erased() };
             };
             // somebody may have been erased meanwhile: the record that orders it stands behind this head
             match reader.head() {

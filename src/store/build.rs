@@ -8,9 +8,9 @@ use std::sync::Arc;
 use redb::{Builder, Database, WriteTransaction};
 use tempfile::NamedTempFile;
 
+use crate::domain::event::RecordRun;
 use crate::domain::standing::Position;
 use crate::journal::backup::Row;
-use crate::domain::event::RecordRun;
 use crate::journal::{Cut, Exported, PublicKey, SealedUses, Tip};
 use crate::store::append::write_head;
 use crate::store::fold::Folded;
@@ -84,7 +84,7 @@ impl<'t> Build<'t> {
             table.insert(name.as_str(), position)?;
         }
         let records = tip.sequence.saturating_sub(cut.unwrap_or(0));
-        let (signs, missing) = (self.refold.verifier().in_force(), self.refold.verifier().missing());
+        let (signs, missing) = (self.refold.verifier().in_force(), self.refold.verifier().absent().missing());
         Ok(Ended { head: head_of(&tip), records, signs, missing, sealed: self.refold.into_sealed() })
     }
 }

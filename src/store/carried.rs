@@ -16,8 +16,7 @@ use crate::store::rows::Placed;
 use crate::store::tables::{CARRIED, Rows, Source, from_row};
 
 /// The tables whose rows are carried.
-const TABLES: [Rows; 5] =
-    [Rows::Activations, Rows::Assignments, Rows::Credentials, Rows::Idempotency, Rows::Locks];
+const TABLES: [Rows; 5] = [Rows::Activations, Rows::Assignments, Rows::Credentials, Rows::Idempotency, Rows::Locks];
 
 /// The rows of `source`, as they are to be carried.
 pub(super) fn carried_of(source: &impl Source) -> Result<Vec<Row>, StoreError> {

@@ -14,50 +14,21 @@ use crate::domain::assignment::Assignment;
 use crate::domain::event::{Actor, Detail, Event, RecordRun};
 use crate::domain::id::{ActivationId, CommandId};
 use crate::domain::standing::Position;
-use crate::domain::time::{Span, Timestamp};
+use crate::domain::time::Timestamp;
 use crate::journal::backup::Row;
 use crate::journal::{Cut, Digest, upcast};
+use crate::store::bounds::{Bound, Wanted, bounded};
 use crate::store::fold::Folded;
 use crate::store::handle::guarded;
 use crate::store::index::{IndexRows, activation_indexes, move_indexes};
 use crate::store::open::random;
-use crate::store::records::first_at;
 use crate::store::refold::Refold;
 use crate::store::rows::{self, Placed, existing, position_in};
 use crate::store::seal::Seals;
 use crate::store::snapshot::{Snapshot, exported};
 use crate::store::stopped::{Progress, scratch};
-use crate::store::tables::{CURSORS, JOURNAL, NOTES, Rows, Scope, from_row};
-use crate::store::vouched::is_open;
+use crate::store::tables::{JOURNAL, NOTES, Rows, Scope, from_row};
 use crate::store::{Appender, Committed, Header, StoreError, carried};
-
-/// Which records are to go.
-#[derive(Debug, Clone, Copy)]
-pub struct Wanted<'w> {
-    /// Those of before this instant.
-    pub before: Timestamp,
-    /// The present.
-    pub now: Timestamp,
-    /// The newest head that was published, when heads are: what is not older stays, so that it can still be compared.
-    pub anchored: Option<u64>,
-    /// Cases that were used, and whose uses are not sealed yet.
-    pub unsealed: &'w [ActivationId],
-}
-
-/// What keeps more records from going.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Bound {
-    /// Those behind are not older than was asked for.
-    Asked,
-    /// Those behind are less than [`KEPT`] old.
-    Young,
-    /// This case is still open, or its uses are not sealed.
-    Case(ActivationId),
-    /// Somebody who follows the journal has not come further.
-    Follower(String),
-    /// The newest head that was published stands there.
-    Anchored,
-}
 
 /// What came of planning.
 pub enum Planned {
@@ -260,7 +231,13 @@ impl Appender {
     ///
     /// # Errors
     /// [`StoreError::Overtaken`] when the plan is no longer so; [`StoreError`] otherwise, and then nothing has changed.
-    pub fn cut(&mut self, plan: &Plan, archive: Digest, now: Timestamp, detail: &Detail) -> Result<Committed, StoreError> {
+    pub fn cut(
+        &mut self,
+        plan: &Plan,
+        archive: Digest,
+        now: Timestamp,
+        detail: &Detail,
+    ) -> Result<Committed, StoreError> {
         let mut transaction = self.begin()?;
         let database = &transaction.transaction;
         let overtaken = rows::cut(database)? != plan.former || any_goes_on(database, plan)?;
@@ -313,11 +290,7 @@ fn has_later(
 }
 
 /// What had ended in the state in `folded`, up to record `last`, and of which no later record in `source` tells.
-fn over_for_good(
-    source: &ReadTransaction,
-    folded: &WriteTransaction,
-    last: u64,
-) -> Result<Vec<Ended>, StoreError> {
+fn over_for_good(source: &ReadTransaction, folded: &WriteTransaction, last: u64) -> Result<Vec<Ended>, StoreError> {
     let mut over = Vec::new();
     let records = source.open_table(Rows::Records.definition())?;
     for entry in folded.open_table(Rows::Activations.definition())?.iter()? {
@@ -333,45 +306,6 @@ fn over_for_good(
         }
     }
     Ok(over)
-}
-
-/// The last record that may go, and what keeps those behind it.
-fn bounded(source: &ReadTransaction, wanted: &Wanted<'_>) -> Result<(Bound, u64), StoreError> {
-    let young = wanted.now.minus(KEPT);
-    let (bound, before) = if young < wanted.before { (Bound::Young, young) } else { (Bound::Asked, wanted.before) };
-    let head = rows::head(source)?.sequence;
-    let mut bounds = vec![(first_at(source, before, head)?, bound)];
-    bounds.extend(wanted.anchored.map(|sequence| (sequence, Bound::Anchored)));
-    for id in open_cases(source)?.into_iter().chain(wanted.unsealed.iter().map(|id| id.to_bytes())) {
-        let placed: Option<Placed<Activation>> = rows::activation(source, id)?;
-        bounds.extend(placed.map(|placed| (placed.position.0, Bound::Case(placed.item.id))));
-    }
-    for entry in source.open_table(CURSORS)?.iter()? {
-        let (name, position) = entry?;
-        bounds.push((position.value().saturating_add(1), Bound::Follower(name.value().to_owned())));
-    }
-    let least = bounds.into_iter().min_by_key(|(stays, _)| *stays);
-    let (stays, bound) = existing(least)?;
-    Ok((bound, stays.saturating_sub(1)))
-}
-
-/// The open cases that began first, by phase.
-fn open_cases(source: &ReadTransaction) -> Result<BTreeSet<[u8; 16]>, StoreError> {
-    let all = Scope::activations(None, None);
-    let mut first = BTreeSet::new();
-    for phase in [Rows::Pending, Rows::Active] {
-        let table = source.open_table(phase.definition())?;
-        // newest first: the oldest is the last
-        let oldest = table.range::<&[u8]>(all.at(0).as_slice()..=all.at(u64::MAX).as_slice())?.next_back();
-        if let Some(entry) = oldest {
-            let id = super::tables::fixed(entry?.1.value())?;
-            let placed: Placed<Activation> = existing(rows::activation(source, id)?)?;
-            if is_open(&placed.item) {
-                first.insert(id);
-            }
-        }
-    }
-    Ok(first)
 }
 
 fn is_of_journal(source: &ReadTransaction, sequence: u64) -> Result<bool, StoreError> {
@@ -395,6 +329,3 @@ fn of_journal(source: &ReadTransaction, first: u64, last: u64) -> Result<BTreeSe
     }
     Ok(found)
 }
-
-/// Records younger than this always stay: what was told of them elsewhere may still be on its way.
-pub const KEPT: Span = Span::days(2);

@@ -14,6 +14,7 @@
 //! - `snapshot`: the journal carried away · `stopped`, `build`, `overlay`: a store that no hallpass runs on
 
 mod append;
+mod bounds;
 mod build;
 mod carried;
 mod case;
@@ -62,8 +63,9 @@ use crate::store::open::{Checked, Place, Trust};
 use crate::store::seal::Seals;
 
 pub use append::{Appender, Transaction};
+pub use bounds::{Bound, KEPT, Wanted};
 pub use build::{Ended, Fresh, Piece};
-pub use cut::{Bound, KEPT, Plan, Planned, Wanted};
+pub use cut::{Plan, Planned};
 pub use error::StoreError;
 pub(crate) use key::tell_who_may_read;
 pub use operator::{Rotated, Successor, begin_successor, confirm_head, open_existing, public_key_in_file, rotate_key};

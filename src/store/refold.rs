@@ -35,7 +35,12 @@ impl<'t> Refold<'t> {
                 find_again(self.transaction, *position, record)?;
             }
         }
-        fold(self.transaction, position, &record, &mut self.folded)?;
+        fold(self.transaction, position, &record, &mut self.folded).map_err(|error| match error {
+            StoreError::Stray(what) if !self.verifier.gone().is_empty() => StoreError::Damaged(format!(
+                "records are gone before record {sequence}, and it does not follow what is carried: {what}"
+            )),
+            other => other,
+        })?;
         self.folded.touched.clear();
         self.sealed.extend(SealedUses::stated_by(&record.event));
         match &mut self.leading {

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use redb::{Builder, Database, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{
+    Builder, Database, ReadTransaction, ReadableTable, ReadableTableMetadata as _, TableDefinition, WriteTransaction,
+};
 use redb::{Key, Value};
 
 use crate::domain::event::RecordRun;
@@ -53,6 +55,8 @@ pub enum Closing {
 pub struct Remade {
     /// The newest record.
     pub head: Head,
+    /// How many records there are.
+    pub records: u64,
     /// Length of the file before, in bytes.
     pub before: u64,
     /// Length of the file now, in bytes.
@@ -101,7 +105,8 @@ pub fn check(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Re
 /// [`StoreError`]; then the file is as it was.
 pub fn rebuild(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Result<Remade, StoreError> {
     remake(path, |snapshot, target| {
-        Ok(fold_anew(snapshot, root.unwrap_or(snapshot.public_key()), target, progress)?.head)
+        let ended = fold_anew(snapshot, root.unwrap_or(snapshot.public_key()), target, progress)?;
+        Ok((ended.head, ended.records))
     })
 }
 
@@ -115,13 +120,14 @@ pub fn compact(path: &Path, progress: Progress<'_>) -> Result<Remade, StoreError
         let (source, head) = (&snapshot.source, snapshot.head()?);
         copy(source, target, META, &mut |_| {})?;
         copy(source, target, CURSORS, &mut |_| {})?;
-        copy(source, target, JOURNAL, &mut |done| progress(done, head.position.0))?;
+        let all = source.open_table(JOURNAL)?.len()?;
+        copy(source, target, JOURNAL, &mut |done| progress(done, all))?;
         copy(source, target, NOTES, &mut |_| {})?;
         copy(source, target, CARRIED, &mut |_| {})?;
         for rows in Rows::ALL {
             copy(source, target, rows.definition(), &mut |_| {})?;
         }
-        Ok(head)
+        Ok((head, all))
     })
 }
 
@@ -164,17 +170,17 @@ pub fn rehearse<E: From<StoreError>>(
 
 fn remake(
     path: &Path,
-    write: impl FnOnce(&Snapshot, &WriteTransaction) -> Result<Head, StoreError>,
+    write: impl FnOnce(&Snapshot, &WriteTransaction) -> Result<(Head, u64), StoreError>,
 ) -> Result<Remade, StoreError> {
     guarded(|| {
         let before = std::fs::metadata(path).map_err(|error| StoreError::file(path, error))?.len();
         // held until the new file has its place: nobody may start on the old one meanwhile
         let snapshot = Snapshot::of(look(path, Alone::FromAll)?)?;
         let fresh = Fresh::beside(path)?;
-        let head = fresh.fill(|target| write(&snapshot, target))?;
+        let (head, records) = fresh.fill(|target| write(&snapshot, target))?;
         let after = fresh.length()?;
         fresh.replace()?;
-        Ok(Remade { head, before, after })
+        Ok(Remade { head, records, before, after })
     })
 }
 

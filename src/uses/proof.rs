@@ -98,14 +98,8 @@ impl Proof {
         if self.current.as_ref().is_none_or(|chain| chain.activation != activation) {
             self.close();
             let sealed = self.sealed.remove(&activation);
-            self.current = Some(Chain {
-                activation,
-                sealed,
-                count: 0,
-                digest: NOTHING,
-                is_whole: true,
-                holds_sealed: false,
-            });
+            self.current =
+                Some(Chain { activation, sealed, count: 0, digest: NOTHING, is_whole: true, holds_sealed: false });
         }
         if let Some(chain) = &mut self.current {
             chain.take(number, &row.value);
@@ -118,10 +112,12 @@ impl Proof {
     pub fn finish(mut self) -> Vec<Unproven> {
         self.close();
         let lost = std::mem::take(&mut self.sealed).into_iter().filter(|(_, (count, _))| *count > 0);
-        self.found.extend(lost.map(|(activation, (sealed, _))| Unproven {
-            activation,
-            wrong: WrongUses::Missing { found: 0, sealed },
-        }));
+        self.found.extend(
+            lost.map(|(activation, (sealed, _))| Unproven {
+                activation,
+                wrong: WrongUses::Missing { found: 0, sealed },
+            }),
+        );
         self.found.sort_by_key(|unproven| unproven.activation);
         self.found
     }
@@ -148,9 +144,8 @@ impl Chain {
             return;
         };
         (self.count, self.digest) = (count, digest);
-        let is_sealed = |(sealed, hash): &(u64, String)| {
-            *sealed == count && *hash == data_encoding::HEXLOWER.encode(&digest)
-        };
+        let is_sealed =
+            |(sealed, hash): &(u64, String)| *sealed == count && *hash == data_encoding::HEXLOWER.encode(&digest);
         self.holds_sealed |= self.sealed.as_ref().is_some_and(is_sealed);
     }
 
@@ -239,7 +234,8 @@ mod tests {
 
     #[test]
     fn what_was_sealed_is_what_is_there() {
-        let (one, two, open) = (rows(id(1), &[2, 3], "/vault"), rows(id(2), &[1], "/vault"), rows(id(3), &[4], "/vault"));
+        let (one, two, open) =
+            (rows(id(1), &[2, 3], "/vault"), rows(id(2), &[1], "/vault"), rows(id(3), &[4], "/vault"));
         let seals = [sealed(&one), sealed(&two)];
         assert_eq!(proven(&seals, &[&one, &two, &open]).unwrap(), [String::new(); 0]);
         assert_eq!(proven(&[], &[]).unwrap(), [String::new(); 0]);

@@ -169,9 +169,11 @@ fn whoever_is_sound_has_no_findings() {
     let backup = kept.path("backup");
     let taken = kept.backup(&backup);
     assert_eq!(taken.code, 0, "{taken:?}");
-    for (arguments, file) in
-        [(&["audit", "verify"][..], &backup), (&["audit", "verify"], &kept.store()), (&["store", "check"], &kept.store())]
-    {
+    for (arguments, file) in [
+        (&["audit", "verify"][..], &backup),
+        (&["audit", "verify"], &kept.store()),
+        (&["store", "check"], &kept.store()),
+    ] {
         let fine = kept.run(arguments, file);
         assert_eq!(fine.code, 0, "{arguments:?}: {fine:?}");
     }
@@ -201,7 +203,10 @@ fn uses_that_are_not_those_that_were_sealed_are_found_wherever_they_are_verified
         said(&mut command)
     };
     let refused = restore(&[]);
-    assert!(refused.code == 1 && refused.err.contains(&told) && refused.err.contains("--despite-findings"), "{refused:?}");
+    assert!(
+        refused.code == 1 && refused.err.contains(&told) && refused.err.contains("--despite-findings"),
+        "{refused:?}"
+    );
     assert!(!restored.exists() && !restored.with_extension("uses").exists());
     let done = restore(&["--despite-findings"]);
     assert!(done.code == 0 && done.err.contains(&told), "{done:?}");
@@ -242,7 +247,10 @@ fn a_note_that_nobody_ordered_to_erase_is_found_wherever_it_is_verified() {
     for file in [&kept.store(), &backup, &export] {
         let verified = kept.run(&["audit", "verify"], file);
         assert!(verified.code == 1 && verified.err.contains(&told), "{verified:?}");
-        assert!(verified.out.contains("erased      0 notes") && verified.out.contains("missing     1 notes"), "{verified:?}");
+        assert!(
+            verified.out.contains("erased      0 notes") && verified.out.contains("missing     1 notes"),
+            "{verified:?}"
+        );
     }
 }
 

@@ -11,8 +11,8 @@ use hallpass::domain::role::RoleId;
 use hallpass::domain::rule::{Demand, Rule};
 use hallpass::domain::standing::{Position, Standing};
 use hallpass::domain::time::{Span, Timestamp};
-use hallpass::journal::SigningKey;
-use hallpass::store::{self, Appender, Head, Header, Opened, Reader, StoreError, TableDigest};
+use hallpass::journal::{Digest, SigningKey};
+use hallpass::store::{self, Appender, Head, Header, Opened, Planned, Reader, StoreError, TableDigest, Wanted};
 
 use crate::draw::Draw;
 use crate::oracle::Oracle;
@@ -52,7 +52,19 @@ impl History {
         history.note(&reader, &oracle, now);
         history.begin(&mut appender, &mut draw, &mut oracle, now);
         history.note(&reader, &oracle, now);
+        let mut cut_at = commands / 2;
         while history.commands < commands {
+            if history.commands >= cut_at {
+                // what is over by then is cut, so that the second half is played on what was carried
+                cut_at = usize::MAX;
+                now = now.plus(Span::days(9));
+                oracle.pass(now);
+                history.settle(&reader, &mut appender, &mut draw, now);
+                history.note(&reader, &oracle, now);
+                now = now.plus(Span::days(3));
+                history.cut(&reader, &mut appender, now);
+                history.note(&reader, &oracle, now);
+            }
             now = now.plus(Span::seconds(draw.chance.below(400)));
             oracle.pass(now);
             let mut transaction = appender.begin().expect("a transaction");
@@ -84,6 +96,33 @@ impl History {
         // what a disk is told when a store is closed is part of the history too
         drop((reader, appender));
         history
+    }
+
+    /// Writes down what time has ended.
+    fn settle(&mut self, reader: &Reader, appender: &mut Appender, draw: &mut Draw, now: Timestamp) {
+        let mut transaction = appender.begin().expect("a transaction");
+        for overdue in reader.overdue(now, 1000).expect("what is overdue") {
+            let command = Command::Settle { overdue };
+            let case = transaction.case(&Caller::Hallpass, &command, &policies()).expect("a case");
+            let events = decide(&case, &Caller::Hallpass, &command, now).expect("accepted");
+            let header = header(draw, Actor::Hallpass, now);
+            transaction.append(&header, &events, &Detail::default()).expect("appended");
+        }
+        transaction.commit().expect("committed");
+    }
+
+    /// Cuts all that may go.
+    fn cut(&mut self, reader: &Reader, appender: &mut Appender, now: Timestamp) {
+        let snapshot = reader.snapshot().expect("a snapshot");
+        let wanted = Wanted { before: now, now, anchored: None, unsealed: &[] };
+        let Planned::Cut(plan) = snapshot.plan_cut(&wanted, &mut |_, _| {}).expect("planned") else {
+            panic!("nothing can be cut");
+        };
+        assert!(plan.records > 100 && !plan.cases.is_empty(), "only {} records", plan.records);
+        let mut archive = Vec::new();
+        snapshot.write_archive(&plan, &mut archive, &mut |_, _| {}).expect("written");
+        drop(snapshot);
+        appender.cut(&plan, Digest::of(&[&archive]), now, &Detail::default()).expect("cut");
     }
 
     /// Root is administrator; without one nothing could begin.

@@ -70,7 +70,9 @@ impl Archives {
     }
 
     fn verify(&self, reader: &Reader, files: Vec<&Vec<u8>>) -> Verifier {
-        verified(reader, files).unwrap_or_else(|fault| panic!("after {} archives: {fault}", self.written.len()))
+        verified(reader, files)
+            .map_err(|fault| format!("after {} archives: {fault}", self.written.len()))
+            .expect("whole")
     }
 }
 

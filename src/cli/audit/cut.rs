@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::anchor::{AnchorFile, Compared, Newest, compare, newest};
-use crate::backup::{self, uses_beside};
+use crate::backup;
 use crate::cli::backup::refused;
 use crate::cli::failure::Failure;
 use crate::cli::files::Files;
@@ -16,7 +16,6 @@ use crate::clock::{Clock, format_rfc3339, parse_rfc3339};
 use crate::config::Config;
 use crate::domain::time::Timestamp;
 use crate::store::{self, Bound, KEPT, Opened, Plan, Planned, Reader, Snapshot, Wanted, stopped};
-use crate::uses::{self, UseSnapshot};
 
 /// What to cut, and where to keep it
 #[derive(Debug, Args)]
@@ -55,7 +54,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<()
         }
         return Ok(());
     };
-    let (uses, archive_of_uses) = (uses_beside(path), uses_of(archive));
+    let archive_of_uses = uses_of(archive);
     for file in [archive, &archive_of_uses] {
         backup::is_free(file).map_err(|error| refused(error, file))?;
     }
@@ -69,22 +68,18 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<()
     let digest = backup::write_archive(&snapshot, &plan, archive, &mut |done, all| bar.show(done, all));
     drop((bar, snapshot));
     let digest = digest.map_err(|error| refused(error, archive))?;
-    let done = if uses.try_exists()? {
-        let snapshot = UseSnapshot::of_file(&uses).map_err(failed)?;
-        let written = backup::write_archive_of_uses(&snapshot, &plan, &archive_of_uses);
-        written.map_err(|error| refused(error, &archive_of_uses))?
-    } else {
-        None
-    };
+    let done = backup::write_archive_of_uses(path, &plan, &archive_of_uses);
+    let done = done.map_err(|error| refused(error, &archive_of_uses))?;
     let committed = appender.cut(&plan, digest, now, &reason(because)).map_err(failed)?;
     writeln!(streams.out, "cut       by record {}", committed.head.position)?;
     writeln!(streams.out, "archive   {digest}  {}", safe(&archive.display().to_string()))?;
     if let Some(digest) = done {
-        uses::forget(&uses, &plan.cases).map_err(failed)?;
+        backup::forget_uses(path, &plan).map_err(|error| refused(error, path))?;
         writeln!(streams.out, "uses      {digest}  {}", safe(&archive_of_uses.display().to_string()))?;
     }
     anchor(&config, &reader.checkpoint(now).map_err(failed)?, streams)?;
-    let told = "keep the archive: the store holds none of it any more. Its file gets smaller with `hallpass store compact`";
+    let told =
+        "keep the archive: the store holds none of it any more. Its file gets smaller with `hallpass store compact`";
     Ok(writeln!(streams.err, "note: {told}")?)
 }
 
@@ -104,9 +99,7 @@ fn planned(
     streams: &mut Streams<'_>,
 ) -> Result<Option<Plan>, Failure> {
     let path = &config.store.path;
-    let uses = uses_beside(path);
-    let unsealed = if uses.try_exists()? { UseSnapshot::of_file(&uses).and_then(|uses| uses.unsealed()) } else { Ok(Vec::new()) };
-    let unsealed = unsealed.map_err(|error| failed(&uses, error))?;
+    let unsealed = backup::unsealed(path).map_err(|error| refused(error, path))?;
     let anchored = match config.anchor.file.as_deref().map(newest).transpose()? {
         Some(Newest::Note(note)) => Some(note.checkpoint.sequence),
         Some(Newest::Nothing | Newest::Unreadable) | None => None,
@@ -127,9 +120,13 @@ fn planned(
 /// A journal that is not the one its anchor names must not lose what could tell the two apart.
 fn is_beyond_doubt(config: &Config, reader: &Reader) -> Result<(), Failure> {
     let Some(path) = &config.anchor.file else { return Ok(()) };
-    match compare(&AnchorFile::new(path, &config.store.path), reader).map_err(|error| Failure::Internal(error.into()))? {
+    match compare(&AnchorFile::new(path, &config.store.path), reader)
+        .map_err(|error| Failure::Internal(error.into()))?
+    {
         Compared::Holds(_) | Compared::Nothing => Ok(()),
-        Compared::Mismatch(mismatch) => Err(Failure::False(format!("nothing is cut from a journal in doubt: {mismatch}"))),
+        Compared::Mismatch(mismatch) => {
+            Err(Failure::False(format!("nothing is cut from a journal in doubt: {mismatch}")))
+        }
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use crate::backup::{Findings, Unproven};
 use crate::domain::event::Event;
 use crate::domain::time::Timestamp;
 use crate::journal::export::ReadError;
 use crate::journal::record::event_type;
 use crate::journal::verify::{Anchor, Fault, Verified, Verifier, Wrong};
-use crate::backup::{Findings, Unproven};
 use crate::journal::{Digest, Exported, PublicKey, SealedUses, SignedCheckpoint, Tip, upcast};
 
 /// The key everything hangs on.
@@ -187,7 +187,7 @@ impl Judge {
         self.tally.beyond = self.verifier.as_ref().map_or(0, |verifier| self.beyond(verifier));
         let held_against = self.elsewhere.heads.len() + self.elsewhere.notes.len() - self.tally.beyond;
         let joined = self.verifier.as_ref().map_or(0, |verifier| self.joined(verifier));
-        let notes = self.verifier.as_ref().map(Verifier::missing).unwrap_or_default();
+        let notes = self.verifier.as_ref().map(|verifier| verifier.absent().missing()).unwrap_or_default();
         let findings = Findings { notes, uses: self.uses };
         Found { root: self.root, tally: self.tally, held_against, joined, result, findings }
     }
@@ -227,8 +227,8 @@ impl Judge {
         Ok(Verified {
             realm: realm.to_owned(),
             tip: *verifier.tip(),
-            erased: verifier.erased(),
-            missing: verifier.missing(),
+            erased: verifier.absent().erased(),
+            missing: verifier.absent().missing(),
             keys: verifier.keys().to_vec(),
             cut,
         })

@@ -112,7 +112,9 @@ fn backup(source: impl BufRead, judge: &mut Judge) -> Result<(), Failure> {
             Some(Ok(Part::Row(row))) => {
                 // all records stand before the first row
                 let proof = proof.get_or_insert_with(|| Proof::new(judge.sealed()));
-                proof.take(&row).map_err(|error| Failure::False(format!("the backup is not to be relied on: {error}")))?;
+                proof
+                    .take(&row)
+                    .map_err(|error| Failure::False(format!("the backup is not to be relied on: {error}")))?;
                 continue;
             }
             Some(Ok(Part::Carried(_))) => continue,

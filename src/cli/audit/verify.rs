@@ -170,7 +170,10 @@ fn describe(found: &Found, verified: &Verified, streams: &mut Streams<'_>) -> io
         line("held", &format!("{} heads kept elsewhere", found.held_against))?;
     }
     if tally.beyond > 0 {
-        line("not held", &format!("{} heads kept elsewhere name records that were cut: give the archives first", tally.beyond))?;
+        line(
+            "not held",
+            &format!("{} heads kept elsewhere name records that were cut: give the archives first", tally.beyond),
+        )?;
     }
     if found.joined > 0 {
         line("joined", &format!("{} archives, each the one that the record of its cut names", found.joined))?;

@@ -173,7 +173,7 @@ fn tampered_rows_are_noticed_at_the_next_start() {
     assert!(matches!(refused(&settings), StoreError::Damaged(_) | StoreError::Foreign(_)));
     let (_folder, settings) = written();
     tamper(&settings, META, "format", |row| row[3] = 9);
-    assert!(matches!(refused(&settings), StoreError::UnknownVersion { found: 9, known: 2 }));
+    assert!(matches!(refused(&settings), StoreError::UnknownVersion { found: 9, known: 3 }));
 }
 
 #[test]

@@ -30,6 +30,22 @@ fn every_store_file_ever_shipped_opens_and_says_the_same() {
     }
 }
 
+/// Format 3, whose records 2 to 22 were cut: what they had come to is carried.
+#[test]
+fn a_store_file_that_was_cut_opens_and_says_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { path: folder.path().join("store"), key_path: folder.path().join("key") };
+    std::fs::copy("tests/golden/store-v3-cut.redb", &settings.path).unwrap();
+    write_key_of_sevens(&settings.key_path);
+    stopped::check(&settings.path, Some(ROOT.parse().unwrap()), &mut |_, _| {}).unwrap();
+    let reader = open(&settings, at(20_000_000)).unwrap().reader;
+    assert_eq!(reader.head().unwrap().position, Position(23));
+    let cut = reader.cut().unwrap().unwrap();
+    assert_eq!((cut.by, cut.last(), cut.count()), (23, 22, 21));
+    assert!(reader.activation(act(1)).unwrap().is_none(), "its case is over and gone");
+    assert_eq!(reader.assignments(&AssignmentFilter::default(), None, 10).unwrap().len(), 4, "what stands, stands");
+}
+
 /// The Ed25519 key made of 32 sevens, as PKCS #8.
 fn write_key_of_sevens(path: &Path) {
     let prefix = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];

@@ -109,6 +109,13 @@ impl Program {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
+    /// Lets the process sleep (`STOP`) or wake (`CONT`), as a machine does with all of them.
+    pub fn signal(&self, name: &str) {
+        let id = self.process.as_ref().expect("a process").id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().expect("a command");
+        assert!(sent.success(), "{name} to {id}");
+    }
+
     /// Ends the process as no program can prevent: `kill -9`.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {

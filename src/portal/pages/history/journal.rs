@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 
+use crate::journal::Cut;
 use crate::portal::Portal;
 use crate::portal::api::verification;
 use crate::portal::desk::Desk;
@@ -26,6 +27,7 @@ pub(super) async fn page(State(portal): State<Portal>, visitor: Visitor) -> Resu
             let head = desk.reader().head()?;
             let (realm, public_key) = desk.reader().realm()?;
             let hash = data_encoding::HEXLOWER.encode(&head.hash);
+            let cut = desk.reader().cut()?;
             let body = html! {
                 (tabs(desk, Tab::Journal))
                 section .sheet aria-labelledby="head" {
@@ -39,6 +41,7 @@ pub(super) async fn page(State(portal): State<Portal>, visitor: Visitor) -> Resu
                         ("Chain", html! { span .hash { (text::code(&realm)) } }),
                     ]))
                 }
+                @if let Some(cut) = &cut { (of_cut(desk, cut)) }
                 section .sheet aria-labelledby="whole" {
                     h2 #whole { "Is it whole?" }
                     p { "Every record's hash, signature, time and link to the one before is checked, beside everything else that goes on." }
@@ -68,6 +71,22 @@ pub(super) async fn verify(State(portal): State<Portal>, sender: Sender, posted:
     Ok(see_other("/history/journal"))
 }
 
+/// What is not here any more, and where it is.
+fn of_cut(desk: &Desk, cut: &Cut) -> Markup {
+    html! {
+        section .sheet aria-labelledby="cut" {
+            h2 #cut { "Cut" }
+            p { (cut.count()) " old records were taken out, the last of them record " (cut.last()) " of " (time::moment(cut.until)) ". What they told of is over, and stands in an archive only." }
+            (list::facts([
+                ("By record", html! { (cut.by) }),
+                ("On", html! { (time::moment(cut.at)) " · " (time::distance(cut.at, desk.viewer.now())) }),
+                ("SHA-256 of the archive", html! { span .hash { (text::code(&cut.archive.to_string())) } }),
+            ]))
+            p .dim { "The archive and what is here join without a gap: " code { "hallpass audit verify ARCHIVE FILE" } }
+        }
+    }
+}
+
 fn told(desk: &Desk, stand: &Stand) -> Markup {
     let when = |at| html! { (time::moment(at)) " · " (time::distance(at, desk.viewer.now())) };
     match stand {
@@ -83,7 +102,7 @@ fn told(desk: &Desk, stand: &Stand) -> Markup {
         Stand::Whole { ended_at, head, erased } => notice(
             Tone::Good,
             &html! {
-                p { b { "Whole." } " All " (head.position.0) " records are good. " (when(*ended_at)) }
+                p { b { "Whole." } " Every record up to " (head.position.0) " is good. " (when(*ended_at)) }
                 @if *erased > 0 { p { "The notes of " (erased) " of them were erased, which breaks nothing." } }
             },
         ),
