@@ -88,7 +88,7 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
         writeln!(streams.err, "note: {told}")?;
     }
     // it is the best there is, and is kept: whoever takes it must know
-    none_found(&proven.findings)
+    none_found(&proven.findings, streams.err)
 }
 
 pub(super) fn restore(arguments: &RestoreArguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
@@ -97,14 +97,14 @@ pub(super) fn restore(arguments: &RestoreArguments, streams: &mut Streams<'_>) -
     let file =
         File::open(from).map_err(|error| Failure::Usage(format!("cannot read `{}`: {error}", from.display())))?;
     let proven = proven(&file, from, *public_key)?;
-    match none_found(&proven.findings) {
+    match none_found(&proven.findings, streams.err) {
         Err(Failure::False(told)) if !*despite_findings => {
             let what_to_do =
-                "restore another backup, or this one with --despite-findings: rights do not hang on what is found";
-            return Err(Failure::False(format!("{told}\n{what_to_do}")));
+                "restore another backup, or this one with --despite-findings: no right hangs on what was found";
+            return Err(Failure::False(format!("{told}; {what_to_do}")));
         }
-        Err(told) => writeln!(streams.err, "warning: {told}")?,
-        Ok(()) => {}
+        Err(Failure::False(told)) => writeln!(streams.err, "warning: {told}")?,
+        other => other?,
     }
     if let Some(key) = key {
         let own = store::public_key_in_file(key).map_err(|error| refused(error.into(), key))?;

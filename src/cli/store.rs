@@ -1,5 +1,6 @@
 //! `hallpass store`: looking at the file of a stopped hallpass, and making it anew.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -9,7 +10,7 @@ use crate::backup::{self, CarryError, Findings};
 use crate::cli::backup::refused;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
-use crate::cli::terminal::Streams;
+use crate::cli::terminal::{Streams, safe};
 use crate::journal::PublicKey;
 use crate::store::StoreError;
 use crate::store::stopped::{self, Closing, Remade};
@@ -79,18 +80,19 @@ fn check(place: &Place, streams: &mut Streams<'_>) -> Result<(), Failure> {
         let told = "the root key is what the store itself names: with --public-key it would be proven whose it is";
         writeln!(streams.err, "note: {told}")?;
     }
-    none_found(&findings)
+    none_found(&findings, streams.err)
 }
 
-/// The journal holds, and something beside it does not.
-pub(super) fn none_found(findings: &Findings) -> Result<(), Failure> {
+/// The chain holds; whatever beside it does not is told, each in a line.
+pub(super) fn none_found(findings: &Findings, err: &mut dyn Write) -> Result<(), Failure> {
     if findings.is_empty() {
         return Ok(());
     }
-    let told = findings.told().join("\n  ");
-    Err(Failure::False(format!(
-        "the chain of records is whole, and something beside it is not what was recorded:\n  {told}"
-    )))
+    for finding in findings.told() {
+        writeln!(err, "finding: {}", safe(&finding))?;
+    }
+    let told = "the chain of records is whole, and something beside it is not what was recorded";
+    Err(Failure::False(told.to_owned()))
 }
 
 fn with_bar<T>(

@@ -147,7 +147,7 @@ fn tell(found: &Found, nothing_elsewhere: bool, json: bool, streams: &mut Stream
             the order";
         writeln!(streams.err, "note: {told}")?;
     }
-    none_found(&found.findings)
+    none_found(&found.findings, streams.err)
 }
 
 fn describe(found: &Found, verified: &Verified, streams: &mut Streams<'_>) -> io::Result<()> {

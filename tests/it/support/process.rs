@@ -118,8 +118,10 @@ impl Program {
 
     /// Ends the process as no program can prevent: `kill -9`.
     pub fn kill(&mut self) {
+        if self.process.is_some() {
+            self.signal("KILL");
+        }
         if let Some(mut process) = self.process.take() {
-            process.kill().expect("killed");
             process.wait().expect("gone");
         }
     }
