@@ -1,5 +1,7 @@
 //! What can be wrong with a journal.
 
+use crate::domain::event::RecordRun;
+
 /// The first record that is wrong, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("record {sequence}: {wrong}")]
@@ -8,6 +10,13 @@ pub struct Fault {
     pub sequence: u64,
     /// What is wrong.
     pub wrong: Wrong,
+}
+
+impl Fault {
+    /// That of records that are gone and should not be.
+    pub(super) const fn of_gap(run: &RecordRun) -> Self {
+        Self { sequence: run.first, wrong: Wrong::Missing { found: Some(run.last.saturating_add(1)) } }
+    }
 }
 
 /// What can be wrong with a record.

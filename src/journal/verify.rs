@@ -203,7 +203,7 @@ impl Verifier {
             return self.again(sequence, sealed, note).unwrap_or_else(|| {
                 // what is gone turns up out of its place
                 let late = self.gap.runs.iter().find(|run| (run.first..=run.last).contains(&sequence));
-                Err(late.map_or_else(|| missing(sequence), gap_at))
+                Err(late.map_or_else(|| missing(sequence), Fault::of_gap))
             });
         }
         if self.gap.may_grow && self.realm.is_some() {
@@ -251,7 +251,7 @@ impl Verifier {
         let Some(first) = self.gap.runs.first() else { return Ok(None) };
         let behind = self.aside.as_ref().map(|aside| aside.verifier.cuts.iter()).into_iter().flatten();
         let stated = self.cuts.iter().chain(behind).rfind(|cut| self.is_gone_by(cut));
-        stated.map(Some).ok_or_else(|| gap_at(first))
+        stated.map(Some).ok_or_else(|| Fault::of_gap(first))
     }
 
     /// What stands behind the end must end with the cut that this archive follows.
@@ -380,11 +380,6 @@ pub fn verify(
         }
         Some(_) | None => Err(missing),
     }
-}
-
-/// The fault of records that are gone and should not be.
-const fn gap_at(run: &RecordRun) -> Fault {
-    Fault { sequence: run.first, wrong: Wrong::Missing { found: Some(run.last.saturating_add(1)) } }
 }
 
 /// A good record about the journal itself.

@@ -163,10 +163,12 @@ async fn whoever_slept_over_an_end_wakes_to_a_refusal() {
 
     shifted.program.signal("STOP");
     // sent while it sleeps: the first thing it finds when it wakes
-    let first = tokio::spawn(edit());
-    shifted.shift("+2h");
-    shifted.program.signal("CONT");
-    let first = first.await.expect("sent").expect("an answer");
+    let wakes = async {
+        shifted.shift("+2h");
+        shifted.program.signal("CONT");
+    };
+    let (first, ()) = tokio::join!(edit(), wakes);
+    let first = first.expect("an answer");
     assert_eq!(first.status(), 403, "the right ended while nobody looked");
     let told: Value = first.json().await.expect("a problem");
     assert!(told["type"].as_str().is_some_and(|code| code.ends_with("/role_not_active")), "{told}");
