@@ -198,10 +198,8 @@ fn configuration(folder: &Path, issuer: &Issuer, roles: usize) -> String {
         .replace("127.0.0.1:8082", "127.0.0.1:0")
         .replace(r#""http://127.0.0.1:8083/keys""#, &format!("\"{}\"", issuer.keys_url()))
         .replace(r#""http://127.0.0.1:8083""#, &format!("\"{}\"", issuer.url()))
-        .replace(
-            "path = \"demo.redb\"",
-            &format!("path = {0:?}\nkey_file = {1:?}", folder.join("hallpass.redb"), folder.join("signing.key")),
-        );
+        .replace("\"demo.redb\"", &format!("{:?}", folder.join("hallpass.redb")))
+        .replace("\"demo.key\"", &format!("{:?}", folder.join("signing.key")));
     for number in 0..roles {
         let role = role(number);
         let _ = write!(

@@ -19,19 +19,27 @@ pub enum PrivateFileError {
         source: io::Error,
     },
     /// Others than its owner may read it.
-    #[error("`{path}` has mode {mode:04o}: a secret must be readable by its owner only, `chmod 600` it")]
+    #[error("`{path}` has mode {mode:04o}: a secret must be readable by its owner only: chmod 600 '{path}'")]
     Permissions {
         /// Which file.
         path: PathBuf,
         /// Its mode.
         mode: u32,
     },
+    /// It is longer than any such secret.
+    #[error("`{path}` is longer than {bytes_max} bytes: it holds something else")]
+    TooLong {
+        /// Which file.
+        path: PathBuf,
+        /// How long it may be.
+        bytes_max: usize,
+    },
 }
 
-/// What the file at `path` holds, up to `bytes_max`; none when there is no file.
+/// What the file at `path` holds; none when there is no file.
 ///
 /// # Errors
-/// [`PrivateFileError`] when others may read it, or nobody can.
+/// [`PrivateFileError`] when others may read it, it is longer than `bytes_max`, or nobody can.
 pub fn read(path: &Path, bytes_max: usize) -> Result<Option<Zeroizing<Vec<u8>>>, PrivateFileError> {
     let failed = |source| PrivateFileError::Io { path: path.to_owned(), source };
     let file = match File::open(path) {
@@ -44,8 +52,11 @@ pub fn read(path: &Path, bytes_max: usize) -> Result<Option<Zeroizing<Vec<u8>>>,
         return Err(PrivateFileError::Permissions { path: path.to_owned(), mode });
     }
     // never grown: what a growing vector leaves behind is not wiped
-    let mut bytes = Zeroizing::new(Vec::with_capacity(bytes_max));
-    file.take(bytes_max as u64).read_to_end(&mut bytes).map_err(failed)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(bytes_max.saturating_add(1)));
+    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > bytes_max {
+        return Err(PrivateFileError::TooLong { path: path.to_owned(), bytes_max });
+    }
     Ok(Some(bytes))
 }
 
@@ -83,8 +94,12 @@ mod tests {
         make(&path, b"second").unwrap();
         assert_eq!(**read(&path, 100).unwrap().unwrap(), *b"first");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
-        fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
-        let refused = read(&path, 100).unwrap_err();
-        assert!(refused.to_string().contains("has mode 0640"), "{refused}");
+        assert_eq!(**read(&path, 5).unwrap().unwrap(), *b"first");
+        assert!(matches!(read(&path, 4), Err(PrivateFileError::TooLong { bytes_max: 4, .. })));
+        for mode in [0o640, 0o644, 0o604, 0o620, 0o602] {
+            fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            let refused = read(&path, 100).unwrap_err().to_string();
+            assert!(refused.contains(&format!("has mode {mode:04o}")) && refused.contains("chmod 600 '"), "{refused}");
+        }
     }
 }

@@ -10,6 +10,8 @@ mod audit;
 mod cutting;
 #[path = "cli/explain.rs"]
 mod explain;
+#[path = "cli/findings.rs"]
+mod findings;
 #[path = "cli/hallpass.rs"]
 mod hallpass;
 #[path = "cli/keeping.rs"]

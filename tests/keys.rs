@@ -197,7 +197,8 @@ enum Verdict {
 
 fn verdict(command: &mut Command) -> Verdict {
     let output = command.output().unwrap();
-    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    // a verifier that found something beside the chain tells of the chain first
+    let said = String::from_utf8([output.stderr, output.stdout].concat()).unwrap();
     match output.status.code() {
         Some(0) => Verdict::Good,
         Some(1) => {
@@ -245,7 +246,10 @@ fn exports() -> Vec<(String, String, Verdict)> {
             let signed = format!("{start}\"signature\":\"{swapped}{}", &signature[1..]);
             add("signature", with(signed), bad(index));
             if let Some((start, _)) = record.split_once(",\"note\":") {
-                add("note erased", with(format!("{start}}}\n")), Verdict::Good);
+                // the golden events end with an order that names two of them
+                let is_ordered = name == "events" && [6, 9].contains(&index);
+                let verdict = if is_ordered { Verdict::Good } else { bad(index) };
+                add("note gone", with(format!("{start}}}\n")), verdict);
                 add("note changed", with(record.replacen("ation\\\":\\\"", "ation\\\":\\\"!", 1)), bad(index));
             }
             if !last {

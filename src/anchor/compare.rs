@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::anchor::file::{Newest, newest};
+use crate::anchor::file::{AnchorFile, Mark, Newest};
 use crate::clock::format_rfc3339;
 use crate::domain::event::ChainPoint;
 use crate::domain::standing::Position;
@@ -14,7 +14,7 @@ use crate::store::{Reader, StoreError};
 /// What came of comparing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Compared {
-    /// There is no anchor yet.
+    /// There is no anchor yet, and none was ever written.
     Nothing,
     /// The journal holds what the anchor names.
     Holds(Box<Checkpoint>),
@@ -25,7 +25,7 @@ pub enum Compared {
 /// The journal is not the one that the anchor names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// The newest anchor; nothing when the file holds something, but none.
+    /// The newest anchor, or what the mark says of it when the file is gone; nothing when there is something, but no anchor.
     pub expected: Option<Checkpoint>,
     /// The head that was found.
     pub found: ChainPoint,
@@ -34,7 +34,7 @@ pub struct Mismatch {
 }
 
 /// How a journal differs from its anchor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mistake {
     /// Another chain: a fresh start, or somebody else's file.
     Foreign,
@@ -48,6 +48,13 @@ pub enum Mistake {
     Unsigned,
     /// The file of anchors holds something, but no anchor.
     Unreadable,
+    /// There is no file of anchors, or an empty one, although heads were written to one.
+    Gone {
+        /// Where it was looked for.
+        file: PathBuf,
+        /// Where the last head was written to.
+        written: PathBuf,
+    },
 }
 
 /// One sentence for the operator.
@@ -68,6 +75,14 @@ impl fmt::Display for Mismatch {
             Mistake::Forked => f.write_str("another record stands there in this journal"),
             Mistake::Unsigned => f.write_str("but no key of this journal signed it"),
             Mistake::Unreadable => f.write_str("the file of anchors holds no whole anchor"),
+            Mistake::Gone { file, written } => {
+                write!(f, "the file of anchors `{}` is not there, or empty", file.display())?;
+                if written == file {
+                    f.write_str(": mount its volume, or restore it")
+                } else {
+                    write!(f, ": the last one was written to `{}`, so copy that there", written.display())
+                }
+            }
         }
     }
 }
@@ -89,14 +104,20 @@ pub enum AnchorFileError {
     Store(#[from] StoreError),
 }
 
-/// Holds the journal behind `reader` against the newest anchor in the file at `path`.
+/// Holds the journal behind `reader` against the newest anchor in `file`.
 ///
 /// # Errors
 /// [`AnchorFileError`]: unknown means no, so whoever asks must not go on as if it held.
-pub fn compare(path: &Path, reader: &Reader) -> Result<Compared, AnchorFileError> {
-    let source = |source| AnchorFileError::File { path: path.to_owned(), source };
-    match newest(path).map_err(source)? {
-        Newest::Nothing => Ok(Compared::Nothing),
+pub fn compare(file: &AnchorFile, reader: &Reader) -> Result<Compared, AnchorFileError> {
+    let source = |source| AnchorFileError::File { path: file.path().to_owned(), source };
+    match file.newest().map_err(source)? {
+        Newest::Nothing => {
+            let Some(Mark { path, last }) = file.mark().map_err(source)? else { return Ok(Compared::Nothing) };
+            // what the mark says is as old as the store it lies beside, and vouches for nothing
+            let mistake = Mistake::Gone { file: file.path().to_owned(), written: path };
+            let expected = last.map(|note| note.checkpoint);
+            Ok(Compared::Mismatch(Box::new(Mismatch { expected, found: head(reader)?, mistake })))
+        }
         Newest::Note(note) => compare_with(&note, reader),
         Newest::Unreadable => {
             let found = head(reader)?;

@@ -1,5 +1,8 @@
 //! The file of anchors: signed notes one after the other, each with an empty line behind it; only ever appended to, and
 //! put aside when it has grown, so that two files of bounded size hold the newest.
+//!
+//! Beside the store a mark says that there is such a file, and what it was told last. A volume that is not mounted and a file
+//! that was deleted would otherwise look like a first start.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -9,11 +12,73 @@ use std::path::{Path, PathBuf};
 use crate::journal::SignedCheckpoint;
 use crate::journal::checkpoint::read_all;
 
+/// A file of anchors, and the mark beside the store whose heads it is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnchorFile {
+    path: PathBuf,
+    mark: PathBuf,
+}
+
+/// That heads were written to a file of anchors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Where it was.
+    pub path: PathBuf,
+    /// The last head; none when the mark was damaged.
+    pub last: Option<SignedCheckpoint>,
+}
+
+impl AnchorFile {
+    /// The one at `path`, for the store at `store`.
+    #[must_use]
+    pub fn new(path: &Path, store: &Path) -> Self {
+        let mut mark = store.as_os_str().to_owned();
+        mark.push(".anchored");
+        Self { path: path.to_owned(), mark: PathBuf::from(mark) }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The newest note.
+    ///
+    /// # Errors
+    /// As [`newest`].
+    pub fn newest(&self) -> io::Result<Newest> {
+        newest(&self.path)
+    }
+
+    /// Appends `note`, and then leaves the mark. Both are durable when this returns.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn append(&self, note: &SignedCheckpoint) -> io::Result<()> {
+        append(&self.path, note)?;
+        let folder = folder_of(&self.mark)?;
+        // for its owner alone, as the store is
+        let mut file = tempfile::Builder::new().prefix(".hallpass-anchored").tempfile_in(folder)?;
+        file.write_all(format!("{}\n\n{note}\n", self.path.display()).as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(&self.mark)?;
+        File::open(folder)?.sync_all()
+    }
+
+    /// The mark that was left; none when no head was ever written.
+    ///
+    /// # Errors
+    /// What the file system says, other than that there is no mark.
+    pub fn mark(&self) -> io::Result<Option<Mark>> {
+        let Some(text) = read(&self.mark)? else { return Ok(None) };
+        let path = text.lines().next().unwrap_or_default();
+        Ok(Some(Mark { path: PathBuf::from(path), last: read_all(&text).pop() }))
+    }
+}
+
 /// Appends `note` to the file at `path`, which is made when it is not there. Durable when this returns.
-///
-/// # Errors
-/// What the file system says.
-pub fn append(path: &Path, note: &SignedCheckpoint) -> io::Result<()> {
+fn append(path: &Path, note: &SignedCheckpoint) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(about) if about.len() >= FILE_BYTES_MAX => fs::rename(path, aside(path))?,
         Ok(_) => {}
@@ -28,8 +93,7 @@ pub fn append(path: &Path, note: &SignedCheckpoint) -> io::Result<()> {
     folder_of(path).and_then(File::open)?.sync_all()
 }
 
-/// The newest whole note of the file at `path`, or of the one put aside when that has none; `Empty` tells whether there
-/// was anything at all.
+/// The newest whole note of the file at `path`, or of the one put aside when that has none.
 ///
 /// # Errors
 /// What the file system says, other than that there is no file.

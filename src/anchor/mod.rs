@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use crate::domain::time::Span;
 
 pub use compare::{AnchorFileError, Compared, Mismatch, Mistake, compare, compare_with};
-pub use file::{Newest, append, newest};
+pub use file::{AnchorFile, Mark, Newest, newest};
 pub use publish::{Anchors, NotPublished, Published, Publisher, start};
 pub use webhook::{Secret, SecretError};
 

@@ -1,6 +1,6 @@
 //! When heads are published, and what came of it.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use data_encoding::HEXLOWER;
@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::anchor::webhook::Webhook;
-use crate::anchor::{Settings, file};
+use crate::anchor::{AnchorFile, Settings};
 use crate::clock::Clock;
 use crate::domain::standing::Position;
 use crate::domain::time::{Span, Timestamp};
@@ -62,7 +62,7 @@ pub struct Publisher {
     clock: Clock,
     head: watch::Receiver<Position>,
     asked: mpsc::Receiver<oneshot::Sender<Published>>,
-    file: Option<PathBuf>,
+    file: Option<AnchorFile>,
     webhook: Option<Webhook>,
     interval: Span,
     records_max: u64,
@@ -72,12 +72,13 @@ pub struct Publisher {
     pause: Option<Span>,
 }
 
-/// A publisher, and the handle by which it is asked. It publishes nothing before it runs.
+/// A publisher of the heads of the store at `store`, and the handle by which it is asked. It publishes nothing before it runs.
 ///
 /// # Errors
 /// When the webhook's secret or address cannot be used.
 pub fn start(
     settings: &Settings,
+    store: &Path,
     reader: Reader,
     head: watch::Receiver<Position>,
     clock: Clock,
@@ -91,7 +92,7 @@ pub fn start(
         clock,
         head,
         asked,
-        file: settings.file.clone(),
+        file: settings.file.as_deref().map(|file| AnchorFile::new(file, store)),
         webhook,
         interval: settings.interval,
         records_max: settings.records_max,
@@ -189,9 +190,9 @@ impl Publisher {
     }
 
     async fn to_file(&self, published: &mut Published) {
-        let Some(path) = self.file.clone() else { return };
+        let Some(file) = self.file.clone() else { return };
         let (note, at) = (published.checkpoint.clone(), published.checkpoint.checkpoint.time);
-        let written = tokio::task::spawn_blocking(move || file::append(&path, &note)).await;
+        let written = tokio::task::spawn_blocking(move || file.append(&note)).await;
         match written {
             Ok(Ok(())) => self.told.reached(published, "file", at),
             Ok(Err(error)) => self.told.missed(published, "file", error.to_string()),

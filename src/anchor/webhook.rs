@@ -1,6 +1,5 @@
 //! The webhook: each anchor is posted, signed as Standard Webhooks say, until the other side has taken one.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use crate::anchor::WebhookSettings;
 use crate::clock::format_rfc3339;
 use crate::domain::time::Timestamp;
 use crate::journal::SignedCheckpoint;
+use crate::private_file::{self, PrivateFileError};
 
 /// What signs the messages.
 #[derive(Clone)]
@@ -23,15 +23,12 @@ pub struct Secret(hmac::Key);
 /// The secret's file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// It cannot be read.
-    #[error("the secret of the webhook `{path}` cannot be read")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+    /// It cannot be read, or others may.
+    #[error("the secret of the webhook cannot be used")]
+    File(#[from] PrivateFileError),
+    /// There is none.
+    #[error("the secret of the webhook is not there: `{0}`")]
+    Missing(PathBuf),
     /// It holds no secret.
     #[error("`{0}` holds no secret: one line, `whsec_` and the base64 of 24 to 64 random bytes")]
     Malformed(PathBuf),
@@ -43,10 +40,9 @@ impl Secret {
     /// # Errors
     /// [`SecretError`].
     pub fn read(path: &Path) -> Result<Self, SecretError> {
-        let text = fs::read_to_string(path).map_err(|source| SecretError::File { path: path.to_owned(), source })?;
-        let text = Zeroizing::new(text);
-        let coded = text.trim().strip_prefix("whsec_").unwrap_or_default();
-        let bytes = Zeroizing::new(BASE64.decode(coded.as_bytes()).unwrap_or_default());
+        let text = private_file::read(path, BYTES_MAX)?.ok_or_else(|| SecretError::Missing(path.to_owned()))?;
+        let coded = text.trim_ascii().strip_prefix(b"whsec_").unwrap_or_default();
+        let bytes = Zeroizing::new(BASE64.decode(coded).unwrap_or_default());
         if (24..=64).contains(&bytes.len()) {
             Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
         } else {
@@ -139,4 +135,6 @@ impl Message {
     }
 }
 
+/// No secret's file is longer.
+const BYTES_MAX: usize = 1024;
 const TIMEOUT: Duration = Duration::from_secs(10);

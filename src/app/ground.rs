@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::anchor::{self, Anchors, Compared, Publisher};
+use crate::anchor::{self, AnchorFile, Anchors, Compared, Publisher};
 use crate::app::pace::Pacing;
 use crate::app::serving::RunningListener;
 use crate::app::{CLOCK_BEHIND_MAX, STANDINGS_MAX, Swapped, Threads, chores, settings};
@@ -49,9 +49,15 @@ impl Ground {
         clock.raise_floor(reader.head().context("the head of the journal cannot be read")?.time);
         let standings = Standings::new(reader.clone(), STANDINGS_MAX).context("the journal cannot be read")?;
         look_for_doubt(config, &reader, &standings, metrics);
-        let (anchors, publisher) =
-            anchor::start(&config.anchor, reader.clone(), standings.watch(), clock.clone(), metrics)
-                .context("anchors cannot be published")?;
+        let (anchors, publisher) = anchor::start(
+            &config.anchor,
+            &config.store.path,
+            reader.clone(),
+            standings.watch(),
+            clock.clone(),
+            metrics,
+        )
+        .context("anchors cannot be published")?;
         let swapped = Swapped {
             policies: Arc::new(ArcSwap::from_pointee(config.policies.clone())),
             names: Arc::new(ArcSwap::from_pointee(config.names.clone())),
@@ -131,7 +137,7 @@ fn look_for_doubt(config: &Config, reader: &Reader, standings: &Standings, metri
     let help = "whether the journal is not the one that was anchored, so that no role opens anything";
     metrics.register(|registry| registry.register("journal_doubted", help, doubted.clone()));
     let Some(path) = &config.anchor.file else { return };
-    let reason = match anchor::compare(path, reader) {
+    let reason = match anchor::compare(&AnchorFile::new(path, &config.store.path), reader) {
         Ok(Compared::Holds(anchor)) => {
             return tracing::info!(anchor.sequence = anchor.sequence, "the journal holds what its newest anchor names");
         }
@@ -146,6 +152,6 @@ fn look_for_doubt(config: &Config, reader: &Reader, standings: &Standings, metri
     tracing::error!(
         reason,
         "the journal is not the one that was anchored: routes that demand a role are shut and nothing is granted; stop \
-         hallpass, then restore the right store, or go on with this one by `hallpass anchor confirm`"
+         hallpass, then restore the right store or the file of anchors, or go on with this one by `hallpass anchor confirm`"
     );
 }

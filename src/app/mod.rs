@@ -249,7 +249,8 @@ impl App {
         let Threads { writer, uses, lines } = self.threads;
         let joined = tokio::task::spawn_blocking(move || {
             uses.join();
-            writer.join();
+            // what is lost is in the log, one line each
+            drop(writer.join());
             if let Some(lines) = lines {
                 lines.join();
             }

@@ -4,6 +4,7 @@
 //! can read it, and cannot write a journal that anybody believes. Keep the key apart, or restore without it and begin anew.
 
 mod archive;
+mod findings;
 mod restore;
 mod verify;
 
@@ -14,12 +15,15 @@ use data_encoding::HEXLOWER;
 
 use crate::clock::format_rfc3339;
 use crate::domain::time::Timestamp;
+use crate::journal::PublicKey;
 use crate::journal::backup::{BackupError, Header, VERSION, Writer};
-use crate::store::stopped::Remade;
+use crate::store::stopped::{Checked, Remade};
 use crate::store::{Snapshot, StoreError, stopped};
 use crate::uses::{self, UseSnapshot};
 
+pub use crate::uses::{Proof, Unproven};
 pub use archive::{forget_uses, unsealed, write_archive, write_archive_of_uses};
+pub use findings::Findings;
 pub use restore::{free, restore};
 pub use verify::{Proven, verify};
 
@@ -110,6 +114,25 @@ impl Moment {
         }
         Ok(writer.finish()?)
     }
+}
+
+/// Checks the store at `path` and the uses beside it, which stay as they are; what is wrong beside the chain and the rows.
+///
+/// # Errors
+/// As [`stopped::check`].
+pub fn check(
+    path: &Path,
+    root: Option<PublicKey>,
+    progress: stopped::Progress<'_>,
+) -> Result<(Checked, Findings), StoreError> {
+    let mut checked = stopped::check(path, root, progress)?;
+    let beside = uses_beside(path);
+    let mut proof = Proof::new(std::mem::take(&mut checked.sealed));
+    if beside.try_exists().map_err(|error| StoreError::file(&beside, error))? {
+        UseSnapshot::of_file(&beside)?.each_row(|row| proof.take(&row))?;
+    }
+    let findings = Findings { notes: std::mem::take(&mut checked.missing), uses: proof.finish() };
+    Ok((checked, findings))
 }
 
 /// Makes the store at `path` and the uses beside it anew, of what they hold and nothing else.

@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use data_encoding::HEXLOWER;
 
-use crate::backup::CarryError;
+use crate::backup::{CarryError, Findings};
 use crate::domain::event::Event;
 use crate::journal::backup::{BackupError, Header, Part, Reader, Row};
 use crate::journal::{Exported, PublicKey, upcast};
@@ -26,10 +26,12 @@ pub struct Proven {
     pub records: u64,
     /// How many rows beside the journal.
     pub rows: u64,
+    /// Texts and uses that are not what was recorded.
+    pub findings: Findings,
 }
 
 /// Reads `source` to its end: every byte is what was written, every record in its place and signed, every note its own, and
-/// a store can be folded from them. `root` is the key to hold it against; without it, the one that it names itself.
+/// a store can be folded from them. What is wrong beside that is in the findings. `root` is the key to hold it against; without it, the one that it names itself.
 ///
 /// # Errors
 /// [`CarryError`] says what is wrong first.
@@ -43,7 +45,7 @@ pub fn verify(
     let root = root_of(&header, root)?;
     let mut rest = None;
     let mut realm = None;
-    let Ended { head, records, signs } = stopped::rehearse(root, |take| {
+    let Ended { head, records, signs, missing, sealed } = stopped::rehearse(root, |take| {
         rest = each_piece(&mut reader, |piece| {
             take(piece)?;
             if let Piece::Record(record) = piece {
@@ -55,10 +57,11 @@ pub fn verify(
         Ok::<_, CarryError>(())
     })?;
     let folder = tempfile::tempdir()?;
-    let mut rows = 0;
+    let (mut rows, mut proof) = (0, uses::Proof::new(sealed));
     let kept = uses::bring_back(&folder.path().join("uses"), |take| {
         each_row(rest.take(), &mut reader, |row| {
             rows += 1;
+            proof.take(row)?;
             take(row)
         })
     })?;
@@ -69,7 +72,8 @@ pub fn verify(
     if head.position.0 != header.sequence || HEXLOWER.encode(&head.hash) != header.hash {
         return Err(CarryError::Header("its journal ends elsewhere"));
     }
-    Ok(Proven { header, root, signs, head, records, rows })
+    let findings = Findings { notes: missing, uses: proof.finish() };
+    Ok(Proven { header, root, signs, head, records, rows, findings })
 }
 
 /// The key to hold it against.

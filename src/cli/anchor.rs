@@ -5,7 +5,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::anchor::{Compared, compare};
+use crate::anchor::{AnchorFile, Compared, compare};
 use crate::cli::failure::Failure;
 use crate::cli::files::Files;
 use crate::cli::offline::{agreed, anchor, failed, reason};
@@ -48,7 +48,9 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<()
     };
     let now = Clock::system().now();
     let opened = store::open_existing(&config.store, now).map_err(|error| failed(&config.store.path, error))?;
-    let mismatch = match compare(path, &opened.reader).map_err(|error| Failure::Internal(error.into()))? {
+    let mismatch = match compare(&AnchorFile::new(path, &config.store.path), &opened.reader)
+        .map_err(|error| Failure::Internal(error.into()))?
+    {
         Compared::Holds(_) => {
             return Ok(writeln!(streams.out, "nothing to confirm: the journal holds what its newest anchor names")?);
         }

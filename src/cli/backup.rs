@@ -15,6 +15,7 @@ use crate::cli::client::{Client, Options};
 use crate::cli::desk::print_json;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
+use crate::cli::store::none_found;
 use crate::cli::terminal::{Streams, safe};
 use crate::clock::Clock;
 use crate::journal::PublicKey;
@@ -46,6 +47,9 @@ pub struct RestoreArguments {
     /// The store to make, where no file may be
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,
+    /// Restore although texts or uses in it are not what was recorded; the chain of records must be whole in any case
+    #[arg(long)]
+    pub despite_findings: bool,
     /// The signing key the store will run with: told now when it is not the one
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
@@ -83,15 +87,25 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
         let told = "it verifies by the root key it names itself; with --public-key it would be proven whose it is";
         writeln!(streams.err, "note: {told}")?;
     }
-    Ok(())
+    // it is the best there is, and is kept: whoever takes it must know
+    none_found(&proven.findings, streams.err)
 }
 
 pub(super) fn restore(arguments: &RestoreArguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let RestoreArguments { from, to, key, public_key } = arguments;
+    let RestoreArguments { from, to, despite_findings, key, public_key } = arguments;
     backup::free(to).map_err(|error| refused(error, to))?;
     let file =
         File::open(from).map_err(|error| Failure::Usage(format!("cannot read `{}`: {error}", from.display())))?;
     let proven = proven(&file, from, *public_key)?;
+    match none_found(&proven.findings, streams.err) {
+        Err(Failure::False(told)) if !*despite_findings => {
+            let what_to_do =
+                "restore another backup, or this one with --despite-findings: no right hangs on what was found";
+            return Err(Failure::False(format!("{told}; {what_to_do}")));
+        }
+        Err(Failure::False(told)) => writeln!(streams.err, "warning: {told}")?,
+        other => other?,
+    }
     if let Some(key) = key {
         let own = store::public_key_in_file(key).map_err(|error| refused(error.into(), key))?;
         if own != Some(proven.signs) {
@@ -174,7 +188,7 @@ fn describe(done: &str, proven: &Proven, out: &mut dyn Write) -> io::Result<()> 
 }
 
 fn as_json(proven: &Proven) -> serde_json::Value {
-    let Proven { header, root, head, records, rows, signs } = proven;
+    let Proven { header, root, head, records, rows, signs, findings } = proven;
     json!({
         "records": records,
         "rows": rows,
@@ -183,6 +197,7 @@ fn as_json(proven: &Proven) -> serde_json::Value {
         "realm": header.realm,
         "public_key": root.to_string(),
         "signing_key": signs.to_string(),
+        "findings": findings.told(),
     })
 }
 

@@ -51,7 +51,8 @@ pub(super) fn anchor(
     streams: &mut Streams<'_>,
 ) -> Result<(), Failure> {
     let Some(path) = &config.anchor.file else { return Ok(()) };
-    crate::anchor::append(path, note)
+    crate::anchor::AnchorFile::new(path, &config.store.path)
+        .append(note)
         .map_err(|error| Failure::Internal(anyhow::Error::new(error).context(format!("`{}`", path.display()))))?;
     let (shown, sequence) = (path.display().to_string(), note.checkpoint.sequence);
     Ok(writeln!(streams.out, "anchored  record {sequence} in {}", safe(&shown))?)

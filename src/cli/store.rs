@@ -1,15 +1,16 @@
 //! `hallpass store`: looking at the file of a stopped hallpass, and making it anew.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use data_encoding::HEXLOWER;
 
-use crate::backup::{self, CarryError};
+use crate::backup::{self, CarryError, Findings};
 use crate::cli::backup::refused;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
-use crate::cli::terminal::Streams;
+use crate::cli::terminal::{Streams, safe};
 use crate::journal::PublicKey;
 use crate::store::StoreError;
 use crate::store::stopped::{self, Closing, Remade};
@@ -24,7 +25,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Verify every page, the whole journal, and that every row is what the journal says; changes nothing
+    /// Verify every page, the whole journal, every row and the uses beside it against what it says; changes nothing
     Check(Place),
     /// Write the store anew without what it no longer holds: what was erased is then in none of its bytes
     Compact(File),
@@ -66,8 +67,8 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<()
 }
 
 fn check(place: &Place, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let look = |progress: stopped::Progress<'_>| stopped::check(&place.store, place.public_key, progress);
-    let checked = with_bar("checking", &place.store, look)?;
+    let look = |progress: stopped::Progress<'_>| backup::check(&place.store, place.public_key, progress);
+    let (checked, findings) = with_bar("checking", &place.store, look)?;
     let mut line = |label: &str, value: &str| writeln!(streams.out, "{label:<12}{value}");
     line("sound", &format!("{} records, each in its place and signed; every row as they say", checked.records))?;
     line("head", &format!("{}:{}", checked.head.position, HEXLOWER.encode(&checked.head.hash)))?;
@@ -79,7 +80,19 @@ fn check(place: &Place, streams: &mut Streams<'_>) -> Result<(), Failure> {
         let told = "the root key is what the store itself names: with --public-key it would be proven whose it is";
         writeln!(streams.err, "note: {told}")?;
     }
-    Ok(())
+    none_found(&findings, streams.err)
+}
+
+/// The chain holds; whatever beside it does not is told, each in a line.
+pub(super) fn none_found(findings: &Findings, err: &mut dyn Write) -> Result<(), Failure> {
+    if findings.is_empty() {
+        return Ok(());
+    }
+    for finding in findings.told() {
+        writeln!(err, "finding: {}", safe(&finding))?;
+    }
+    let told = "the chain of records is whole, and something beside it is not what was recorded";
+    Err(Failure::False(told.to_owned()))
 }
 
 fn with_bar<T>(

@@ -49,6 +49,9 @@ pub enum Wrong {
     /// Its note is not the one it was written with.
     #[error("its note is not the one it was written with")]
     Note,
+    /// The note it was written with is not there, and none of the records says that it was erased.
+    #[error("its note is missing, and no record here orders that it be erased")]
+    NoteMissing,
     /// It does not begin a chain, or begins one in the middle, or begins that of another key.
     #[error("it does not begin the journal of this root key")]
     Root,

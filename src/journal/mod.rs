@@ -30,6 +30,7 @@
 //! [`Record`] and refuses what it does not know. Rejected (2026-11): binary cores, because an auditor should be able to
 //! read what was signed; a Merkle tree, because nobody yet asks for proofs of single records.
 
+pub mod absent;
 pub mod backup;
 pub mod chain;
 pub mod checkpoint;
@@ -37,6 +38,7 @@ pub mod cut;
 pub mod export;
 mod fault;
 pub mod record;
+mod sealed_uses;
 pub mod sign;
 pub mod upcast;
 pub mod verify;
@@ -46,4 +48,5 @@ pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use cut::Cut;
 pub use export::Exported;
 pub use record::{Digest, EVENT_TYPES, IdempotencyDigest, Note, Record};
+pub use sealed_uses::SealedUses;
 pub use sign::{PublicKey, SigningKey};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::event::{Event, RecordRun};
+use crate::journal::absent::{Absent, lacks_note};
 use crate::journal::chain::{self, Sealed, Tip};
 use crate::journal::cut::{self, Cut};
 use crate::journal::export::{Exported, ReadError};
@@ -28,8 +29,10 @@ pub struct Verified {
     pub realm: String,
     /// Its end.
     pub tip: Tip,
-    /// Records whose note was erased.
+    /// Records whose note was erased, as a record orders.
     pub erased: u64,
+    /// Records whose note is not there although none orders that it be erased. The chain is whole; what was typed is not.
+    pub missing: Vec<RecordRun>,
     /// The keys that signed it, oldest first.
     pub keys: Vec<KeySpan>,
     /// What was cut out of it, when something was.
@@ -57,7 +60,7 @@ pub struct Verifier {
     keys: Vec<KeySpan>,
     realm: Option<String>,
     tip: Tip,
-    erased: u64,
+    absent: Absent,
     gap: Gap,
     /// All cuts that were stated.
     cuts: Vec<Cut>,
@@ -124,7 +127,7 @@ impl Verifier {
             keys: vec![KeySpan { key, since }],
             realm,
             tip,
-            erased: 0,
+            absent: Absent::default(),
             gap: Gap { runs: Vec::new(), hash: [0; 32], may_grow: true },
             cuts: Vec::new(),
             part: Part::Whole,
@@ -170,10 +173,10 @@ impl Verifier {
         self.realm.as_deref()
     }
 
-    /// How many checked records lack the note they were written with.
+    /// The notes that checked records lack.
     #[must_use]
-    pub const fn erased(&self) -> u64 {
-        self.erased
+    pub const fn absent(&self) -> &Absent {
+        &self.absent
     }
 
     /// The end of what was checked.
@@ -275,7 +278,7 @@ impl Verifier {
     fn again(&self, sequence: u64, sealed: &Sealed, note: Option<&Note>) -> Option<Result<Record, Fault>> {
         let Part::File(known) = &self.part else { return None };
         known.get(&sequence).filter(|known| *known == sealed)?;
-        let record = read(&sealed.core).and_then(|record| is_noted(&record, note).map(|_| record));
+        let record = read(&sealed.core).and_then(|record| lacks_note(&record, note).map(|_| record));
         Some(record.map_err(|wrong| Fault { sequence, wrong }))
     }
 
@@ -309,14 +312,14 @@ impl Verifier {
         if record.time < self.tip.time {
             return Err(Wrong::TimeBackwards);
         }
-        let erased = is_noted(&record, note)?;
+        let lacks = lacks_note(&record, note)?;
         let cut = Cut::stated_by(sequence, &record).map_err(|error| Wrong::Unreadable(error.to_string()))?;
         if let Event::KeyRotated { public_key } = &record.event {
             let key = public_key.parse().map_err(|error| Wrong::Unreadable(format!("{error}")))?;
             self.in_force = ReadyKey::new(key);
             self.keys.push(KeySpan { key, since: sequence.saturating_add(1) });
         }
-        self.erased = self.erased.saturating_add(u64::from(erased));
+        self.absent.take(sequence, &record.event, lacks);
         self.cuts.extend(cut);
         if record.event.is_of_journal() {
             if let Part::File(known) = &mut self.part {
@@ -368,23 +371,14 @@ pub fn verify(
     if let Some(anchor) = anchor.filter(|anchor| cut::contain(&verifier.gap.runs, anchor.sequence)) {
         return Err(Fault { sequence: anchor.sequence, wrong: Wrong::Cut });
     }
-    let Verifier { realm, tip, erased, keys, .. } = verifier;
+    let (erased, missing_notes) = (verifier.absent().erased(), verifier.absent().missing());
+    let Verifier { realm, tip, keys, .. } = verifier;
     let missing = Fault { sequence: tip.sequence.saturating_add(1), wrong: Wrong::Missing { found: None } };
     match realm {
         Some(realm) if anchor.is_none_or(|anchor| anchor.sequence <= tip.sequence) => {
-            Ok(Verified { realm, tip, erased, keys, cut })
+            Ok(Verified { realm, tip, erased, missing: missing_notes, keys, cut })
         }
         Some(_) | None => Err(missing),
-    }
-}
-
-/// Whether the record lacks the note it was written with.
-fn is_noted(record: &Record, note: Option<&Note>) -> Result<bool, Wrong> {
-    match (record.detail, note) {
-        (Some(digest), Some(note)) if note.digest() == digest && note.detail().is_ok() => Ok(false),
-        (Some(_), None) => Ok(true),
-        (None, None) => Ok(false),
-        (Some(_) | None, Some(_)) => Err(Wrong::Note),
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
-use crate::journal::verify::{Fault, Verifier};
+use crate::journal::verify::{Fault, Verifier, Wrong};
 use crate::store::{Head, Reader, RecordFilter, StoreError};
 
 /// What is known of the last verification, or of the one under way.
@@ -80,47 +80,65 @@ impl Verification {
         Ok(began)
     }
 
-    fn run(&self, reader: &Reader, head: Head, clock: &Clock, stop: &CancellationToken) -> State {
-        let (mut verifier, mut erased) = (Verifier::new(reader.public_key()), 0_u64);
+    fn run(&self, reader: &Reader, mut head: Head, clock: &Clock, stop: &CancellationToken) -> State {
+        let mut verifier = Verifier::new(reader.public_key());
+        loop {
+            if let Err(ended) = self.verify_to(head, &mut verifier, reader, clock, stop) {
+                return ended;
+            }
+            let missing = verifier.absent().missing();
+            let Some(first) = missing.first() else {
+                return State::Whole { ended_at: clock.now(), head, erased: verifier.absent().erased() };
+            };
+            // somebody may have been erased meanwhile: the record that orders it stands behind this head
+            match reader.head() {
+                Ok(newest) if newest.position > head.position => head = newest,
+                Ok(_) => return broken(&Fault { sequence: first.first, wrong: Wrong::NoteMissing }, clock),
+                Err(_) => return State::Unfinished { ended_at: clock.now() },
+            }
+        }
+    }
+
+    /// Goes on to `head`; how it ended when it does not come there.
+    fn verify_to(
+        &self,
+        head: Head,
+        verifier: &mut Verifier,
+        reader: &Reader,
+        clock: &Clock,
+        stop: &CancellationToken,
+    ) -> Result<(), State> {
         while verifier.tip().sequence < head.position.0 {
             let after = Position(verifier.tip().sequence);
             if stop.is_cancelled() {
-                return State::Unfinished { ended_at: clock.now() };
+                return Err(State::Unfinished { ended_at: clock.now() });
             }
             let entries = match reader.records(&RecordFilter::default(), after, BATCH) {
                 Ok(entries) => entries,
                 Err(StoreError::Damaged(wrong)) => {
-                    return State::Broken { ended_at: clock.now(), sequence: after.next().0, wrong };
+                    return Err(State::Broken { ended_at: clock.now(), sequence: after.next().0, wrong });
                 }
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "the journal could not be verified");
-                    return State::Unfinished { ended_at: clock.now() };
+                    return Err(State::Unfinished { ended_at: clock.now() });
                 }
             };
             let wanted = entries.iter().take_while(|entry| entry.position <= head.position);
             for entry in wanted {
-                match verifier.check(entry.position.0, &entry.sealed, entry.note.as_ref()) {
-                    Ok(record) => {
-                        let is_erased = record.detail.is_some() && entry.note.is_none();
-                        erased = erased.saturating_add(u64::from(is_erased));
-                    }
-                    Err(fault) => return broken(&fault, clock),
-                }
+                let checked = verifier.check(entry.position.0, &entry.sealed, entry.note.as_ref());
+                checked.map_err(|fault| broken(&fault, clock))?;
             }
             if entries.is_empty() {
-                return State::Unfinished { ended_at: clock.now() };
+                return Err(State::Unfinished { ended_at: clock.now() });
             }
             self.went_on(verifier.tip().sequence);
         }
-        if let Err(fault) = verifier.ended() {
-            return broken(&fault, clock);
-        }
+        verifier.ended().map_err(|fault| broken(&fault, clock))?;
         if verifier.tip().hash == head.hash {
-            State::Whole { ended_at: clock.now(), head, erased }
-        } else {
-            let wrong = "the head is not that of the last record".to_owned();
-            State::Broken { ended_at: clock.now(), sequence: head.position.0, wrong }
+            return Ok(());
         }
+        let wrong = "the head is not that of the last record".to_owned();
+        Err(State::Broken { ended_at: clock.now(), sequence: head.position.0, wrong })
     }
 
     fn went_on(&self, sequence: u64) {

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use redb::{Builder, Database, WriteTransaction};
 use tempfile::NamedTempFile;
 
+use crate::domain::event::RecordRun;
 use crate::domain::standing::Position;
 use crate::journal::backup::Row;
-use crate::journal::{Cut, Exported, PublicKey, Tip};
+use crate::journal::{Cut, Exported, PublicKey, SealedUses, Tip};
 use crate::store::append::write_head;
 use crate::store::fold::Folded;
 use crate::store::handle::begin_write;
@@ -83,12 +84,13 @@ impl<'t> Build<'t> {
             table.insert(name.as_str(), position)?;
         }
         let records = tip.sequence.saturating_sub(cut.unwrap_or(0));
-        Ok(Ended { head: head_of(&tip), records, signs: self.refold.verifier().in_force() })
+        let (signs, missing) = (self.refold.verifier().in_force(), self.refold.verifier().absent().missing());
+        Ok(Ended { head: head_of(&tip), records, signs, missing, sealed: self.refold.into_sealed() })
     }
 }
 
 /// Where a journal ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// Its newest record.
     pub head: Head,
@@ -96,6 +98,10 @@ pub struct Ended {
     pub records: u64,
     /// The key that signs the next one.
     pub signs: PublicKey,
+    /// Records whose note is missing although none orders that it be erased.
+    pub missing: Vec<RecordRun>,
+    /// The uses that its records seal.
+    pub sealed: Vec<SealedUses>,
 }
 
 /// A new file beside the place where it will be: readable by its owner only, gone when it is dropped.

@@ -4,30 +4,25 @@
 //! off, the key that the journal demands is in one of the two files. The former key stays beside under another name, for
 //! opening copies that were made before; nothing else needs it.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read, Write};
+use std::fs::{self, DirBuilder};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroizing;
-
 use crate::journal::{PublicKey, SigningKey};
+use crate::private_file::{self, PrivateFileError};
 use crate::store::StoreError;
 
 /// The key in the file at `path`; none when there is no file.
 pub(super) fn load(path: &Path) -> Result<Option<SigningKey>, StoreError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(StoreError::file(path, error)),
-    };
-    let failed = |error| StoreError::file(path, error);
-    let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(StoreError::KeyPermissions { path: path.to_owned(), mode });
-    }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_BYTES_MAX));
-    file.take(KEY_BYTES_MAX as u64).read_to_end(&mut bytes).map_err(failed)?;
+    let read = private_file::read(path, KEY_BYTES_MAX).map_err(|error| match error {
+        PrivateFileError::Io { path, source } => StoreError::File { path, source },
+        PrivateFileError::Permissions { path, mode } => StoreError::KeyPermissions { path, mode },
+        PrivateFileError::TooLong { ref path, .. } => {
+            StoreError::file(path, io::Error::new(io::ErrorKind::InvalidData, error.to_string()))
+        }
+    })?;
+    let Some(bytes) = read else { return Ok(None) };
     let key = SigningKey::from_pkcs8(&bytes).map_err(|source| StoreError::Key { path: path.to_owned(), source })?;
     Ok(Some(key))
 }

@@ -171,7 +171,7 @@ impl Entry {
 }
 
 /// Which records. Empty is all.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordFilter {
     /// Of this activation.
     pub activation: Option<ActivationId>,

@@ -5,7 +5,7 @@ use redb::WriteTransaction;
 
 use crate::domain::standing::Position;
 use crate::journal::verify::Verifier;
-use crate::journal::{Cut, Note, PublicKey, Record, Sealed, Tip};
+use crate::journal::{Cut, Note, PublicKey, Record, Sealed, SealedUses, Tip};
 use crate::store::fold::{Folded, find_again, fold};
 use crate::store::{StoreError, carried};
 
@@ -16,11 +16,12 @@ pub(super) struct Refold<'t> {
     folded: Folded,
     /// All records so far, as long as they are about the journal itself.
     leading: Option<Vec<(Position, Record)>>,
+    sealed: Vec<SealedUses>,
 }
 
 impl<'t> Refold<'t> {
     pub(super) fn begin(transaction: &'t WriteTransaction, root: PublicKey, folded: Folded) -> Self {
-        Self { transaction, verifier: Verifier::new(root), folded, leading: Some(Vec::new()) }
+        Self { transaction, verifier: Verifier::new(root), folded, leading: Some(Vec::new()), sealed: Vec::new() }
     }
 
     /// Takes the next record.
@@ -41,6 +42,7 @@ impl<'t> Refold<'t> {
             other => other,
         })?;
         self.folded.touched.clear();
+        self.sealed.extend(SealedUses::stated_by(&record.event));
         match &mut self.leading {
             Some(leading) if record.event.is_of_journal() => leading.push((position, record)),
             leading => *leading = None,
@@ -72,6 +74,11 @@ impl<'t> Refold<'t> {
 
     pub(super) const fn tip(&self) -> &Tip {
         self.verifier.tip()
+    }
+
+    /// The uses that the records seal.
+    pub(super) fn into_sealed(self) -> Vec<SealedUses> {
+        self.sealed
     }
 
     pub(super) fn into_folded(self) -> Folded {

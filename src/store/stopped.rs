@@ -11,7 +11,8 @@ use redb::{
 };
 use redb::{Key, Value};
 
-use crate::journal::PublicKey;
+use crate::domain::event::RecordRun;
+use crate::journal::{PublicKey, SealedUses};
 use crate::store::build::{Build, Ended, Fresh, Piece};
 use crate::store::handle::guarded;
 use crate::store::overlay::{Alone, Overlay};
@@ -24,7 +25,7 @@ use crate::store::{Head, StoreError};
 pub type Progress<'p> = &'p mut dyn FnMut(u64, u64);
 
 /// What a look at a whole store found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
     /// The newest record.
     pub head: Head,
@@ -34,6 +35,10 @@ pub struct Checked {
     pub public_key: PublicKey,
     /// Whether the file was closed in good order.
     pub closing: Closing,
+    /// Records whose note is missing although none orders that it be erased.
+    pub missing: Vec<RecordRun>,
+    /// The uses that its records seal.
+    pub sealed: Vec<SealedUses>,
 }
 
 /// How a file was left.
@@ -82,14 +87,14 @@ pub fn check(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Re
         let public_key = root.unwrap_or(snapshot.public_key());
         let scratch = scratch()?;
         let transaction = scratch.begin_write()?;
-        let Ended { head, records, .. } = fold_anew(&snapshot, public_key, &transaction, progress)?;
+        let Ended { head, records, missing, sealed, .. } = fold_anew(&snapshot, public_key, &transaction, progress)?;
         let differs = digests(&snapshot.source)?.into_iter().zip(digests(&transaction)?).find(|(own, new)| own != new);
         transaction.abort()?;
         match differs {
             Some((table, _)) => {
                 Err(StoreError::Damaged(format!("table `{}` is not what the journal says", table.table)))
             }
-            None => Ok(Checked { head, records, public_key, closing }),
+            None => Ok(Checked { head, records, public_key, closing, missing, sealed }),
         }
     })
 }

@@ -120,9 +120,7 @@ pub fn bring_back<E: From<StoreError>>(
             let stray = || StoreError::Damaged(format!("a row of `{}` is none of uses", row.table));
             match row.table.as_str() {
                 USES_NAME => {
-                    let (id, number) = row.key.split_first_chunk::<16>().ok_or_else(stray)?;
-                    let number = u64::from_be_bytes(number.try_into().map_err(|_| stray())?);
-                    uses.insert((*id, number), row.value.as_slice())?;
+                    uses.insert(block_key(&row.key).ok_or_else(stray)?, row.value.as_slice())?;
                 }
                 UNSEALED_NAME => {
                     let id: [u8; 16] = row.key.as_slice().try_into().map_err(|_| stray())?;
@@ -165,5 +163,11 @@ pub fn compact(path: &Path) -> Result<(), StoreError> {
     bring_back(path, |take| all.each_row(|row| take(&row)))?.replace()
 }
 
-const USES_NAME: &str = "use_blocks";
+/// Activation and number of the last use in a block, as a row's key spells them.
+pub(super) fn block_key(key: &[u8]) -> Option<([u8; 16], u64)> {
+    let (id, number) = key.split_first_chunk::<16>()?;
+    Some((*id, u64::from_be_bytes(number.try_into().ok()?)))
+}
+
+pub(super) const USES_NAME: &str = "use_blocks";
 const UNSEALED_NAME: &str = "unsealed_activations";

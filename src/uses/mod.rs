@@ -11,6 +11,7 @@ mod block;
 mod carry;
 mod file;
 mod health;
+mod proof;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ use batches::Writing;
 pub use carry::{UseSnapshot, bring_back, compact, forget};
 use file::{Place, UseFile};
 pub use health::{Health, Keeping};
+pub use proof::{Proof, Unproven, WrongUses};
 pub use read::UseReader;
 
 /// One request that passed because of an activation.

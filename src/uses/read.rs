@@ -91,7 +91,9 @@ impl UseReader {
     /// # Errors
     /// When the file cannot be written.
     pub fn sealed(&self, activation: ActivationId, stretch: &Stretch) -> Result<(), StoreError> {
-        let transaction = self.handle.write()?;
+        let mut transaction = self.handle.write()?;
+        transaction.set_two_phase_commit(true);
+        transaction.set_quick_repair(true);
         {
             let blocks = transaction.open_table(BLOCKS)?;
             if self::stretch(&blocks, activation.to_bytes())?.as_ref() == Some(stretch) {

@@ -23,7 +23,7 @@ use crate::store::{Appender, Header, StoreError, Transaction};
 use crate::telemetry::Metrics;
 use crate::writer::health::Health;
 use crate::writer::outage::{Outage, Room};
-use crate::writer::{Outcome, Purpose, Queued, Replayed, Settings, Submission, SubmitError};
+use crate::writer::{LostEnd, Outcome, Purpose, Queued, Replayed, Settings, Submission, SubmitError};
 
 pub(super) struct Batches {
     pub(super) appender: Appender,
@@ -90,7 +90,8 @@ impl Batches {
         batches
     }
 
-    pub(super) fn run(&mut self, mut queue: mpsc::Receiver<Queued>) {
+    /// Works until everybody is gone; what is lost then.
+    pub(super) fn run(&mut self, mut queue: mpsc::Receiver<Queued>) -> Vec<LostEnd> {
         while let Some(first) = self.next(&mut queue) {
             let mut batch = vec![first];
             while batch.len() < BATCH_LENGTH
@@ -100,6 +101,7 @@ impl Batches {
             }
             self.work_off(batch);
         }
+        self.lose_what_is_owed()
     }
 
     /// Waits for a command; during an outage also tries to end it, and looks for room when there is none. Nothing when

@@ -5,6 +5,7 @@
 
 mod batch;
 mod health;
+mod lost;
 mod outage;
 pub mod sweep;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use crate::store::{Appender, Idempotency};
 use crate::telemetry::Metrics;
 
 pub use health::{Health, StoreState};
+pub use lost::LostEnd;
 
 /// Submits commands. Cheap to clone; the writer stops when all are dropped.
 #[derive(Clone)]
@@ -124,15 +126,17 @@ struct Queued {
 
 /// The writer's thread; joined when everything else has stopped.
 pub struct Running {
-    thread: std::thread::JoinHandle<()>,
+    thread: std::thread::JoinHandle<Vec<LostEnd>>,
 }
 
 impl Running {
-    /// Waits until the last command is answered and the store is closed. Every [`Writer`] must be dropped first.
-    pub fn join(self) {
-        if self.thread.join().is_err() {
+    /// Waits until the last command is answered and the store is closed. Every [`Writer`] must be dropped first. What ended
+    /// in memory only, because the store took nothing to the last, is in the log and is returned.
+    pub fn join(self) -> Vec<LostEnd> {
+        self.thread.join().unwrap_or_else(|_| {
             tracing::error!("the writer ended in a panic");
-        }
+            Vec::new()
+        })
     }
 }
 

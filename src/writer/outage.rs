@@ -20,7 +20,7 @@ use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::writer::batch::{BatchError, Batches, DecidedAt, grants};
 use crate::writer::health::{Health, StoreState};
-use crate::writer::{Purpose, Queued, Submission, SubmitError};
+use crate::writer::{LostEnd, Purpose, Queued, Submission, SubmitError};
 
 /// The present outage, if there is one, and what must be made durable when it is over.
 pub(super) struct Outage {
@@ -200,6 +200,19 @@ impl Batches {
         Ok(())
     }
 
+    /// The process stops. The store is tried a last time, without waiting for its turn; what it does not take then is lost.
+    pub(super) fn lose_what_is_owed(&mut self) -> Vec<LostEnd> {
+        if self.outage.owed.is_empty() {
+            return Vec::new();
+        }
+        self.outage.next_try = Some(awake());
+        self.recovered();
+        let lost = |Owed { submission, ended_at }: Owed| LostEnd::of(&submission, ended_at);
+        let lost: Vec<LostEnd> = std::mem::take(&mut self.outage.owed).into_iter().map(lost).collect();
+        lost.iter().for_each(LostEnd::tell_lost);
+        lost
+    }
+
     pub(super) fn answer_during_outage(&mut self, batch: Vec<Queued>) {
         for Queued { submission, reply } in batch {
             let ended = submission.purpose == Purpose::Commit && self.end_in_memory(&submission);
@@ -251,6 +264,7 @@ impl Batches {
             }
             _ => return false,
         }
+        LostEnd::of(submission, now).tell_owed();
         self.outage.owed.push(Owed { submission: submission.clone(), ended_at: now });
         self.outage.health.owes(self.outage.owed.len());
         true

@@ -56,14 +56,18 @@ fn a_secret_comes_from_text_file_or_environment_and_is_never_shown() {
     let file = folder.path().join("hallpass.toml");
     fs::write(&file, written("client_secret_file = \"secret\"\n")).unwrap();
     fs::write(folder.path().join("secret"), "correct horse\n").unwrap();
-    fs::set_permissions(folder.path().join("secret"), fs::Permissions::from_mode(0o640)).unwrap();
+    fs::set_permissions(folder.path().join("secret"), fs::Permissions::from_mode(0o600)).unwrap();
     let sources = Sources { sources: vec![Source::Path(file)], environment: vec![] };
     let loaded = config::load(&sources).unwrap();
     assert_eq!(secret(&loaded), "correct horse");
-    assert!(!messages(&loaded).iter().any(|told| told.contains("can read")));
-    fs::set_permissions(folder.path().join("secret"), fs::Permissions::from_mode(0o644)).unwrap();
-    let loaded = config::load(&sources).unwrap();
-    assert!(messages(&loaded).iter().any(|told| told.contains("can read")), "{:?}", messages(&loaded));
+    for mode in [0o640, 0o644] {
+        fs::set_permissions(folder.path().join("secret"), fs::Permissions::from_mode(mode)).unwrap();
+        let refused = config::load(&sources).err().unwrap().to_string();
+        assert!(refused.contains(&format!("has mode {mode:04o}")) && refused.contains("chmod 600 '"), "{refused}");
+    }
+    fs::set_permissions(folder.path().join("secret"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(folder.path().join("secret"), "x".repeat(8 * 1024 + 1)).unwrap();
+    assert!(config::load(&sources).err().unwrap().to_string().contains("longer than 8192 bytes"));
     for content in ["", "\n", "  \n"] {
         fs::write(folder.path().join("secret"), content).unwrap();
         assert!(config::load(&sources).err().unwrap().to_string().contains("is empty"), "{content:?}");

@@ -150,3 +150,26 @@ async fn a_clock_set_forward_and_back_while_running_leaves_ended_what_it_ended()
     shifted.shift("+3h");
     eventually("rights are granted again", || async { shifted.ask(&WORKER).await.0 == 201 }).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_slept_over_an_end_wakes_to_a_refusal() {
+    let Some(mut shifted) = Shifted::new().await else { return };
+    shifted.program.start(&ROOT).await;
+    id(&shifted.ask(&WORKER).await);
+    let (token, gate) = (shifted.token(&WORKER), shifted.program.gate.clone());
+    let edit = || shifted.program.http.put(format!("{gate}/records/1")).bearer_auth(&token).body("{}").send();
+    let before = edit().await.expect("an answer");
+    assert_eq!(before.status(), 502, "it passed, and there is no application behind it");
+
+    shifted.program.signal("STOP");
+    // sent while it sleeps: the first thing it finds when it wakes
+    let wakes = async {
+        shifted.shift("+2h");
+        shifted.program.signal("CONT");
+    };
+    let (first, ()) = tokio::join!(edit(), wakes);
+    let first = first.expect("an answer");
+    assert_eq!(first.status(), 403, "the right ended while nobody looked");
+    let told: Value = first.json().await.expect("a problem");
+    assert!(told["type"].as_str().is_some_and(|code| code.ends_with("/role_not_active")), "{told}");
+}

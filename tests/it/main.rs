@@ -16,6 +16,7 @@ mod jupyter;
 mod keeping;
 mod keys;
 mod portal;
+mod publishing;
 mod reload;
 mod revocation;
 mod sender;

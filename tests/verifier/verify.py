@@ -93,6 +93,8 @@ class Chain:
         self.keys = keys
         self.sequence, self.previous, self.time = sequence, previous, time
         self.cuts = []
+        self.erased = 0
+        self.lacking = set()
 
     def take(self, record):
         """A record behind the end of the chain; its event."""
@@ -115,6 +117,10 @@ class Chain:
         check(header["version"] == 1, "its version is not known")
         check(self.time is None or header["time"] >= self.time, "its time lies before that of the record before")
         noted(record, header)
+        if "detail" in header and "note" not in record:
+            self.lacking.add(record["sequence"])
+        if event["type"] == "notes_erased":
+            self.erase(record["sequence"], event["records"])
         if event["type"] == "key_rotated":
             self.keys.append((record["sequence"] + 1, hexadecimal(event["public_key"], 32)))
         if event["type"] == "journal_cut":
@@ -122,6 +128,13 @@ class Chain:
         self.realm = realm
         self.sequence, self.previous, self.time = record["sequence"], digest, header["time"]
         return header
+
+    def erase(self, sequence, runs):
+        """What an order says is missing was erased; it names earlier records only."""
+        for run in runs:
+            named = {lacking for lacking in self.lacking if run["first"] <= lacking <= run["last"] < sequence}
+            self.lacking -= named
+            self.erased += len(named)
 
 
 def noted(record, header):
@@ -309,12 +322,15 @@ def main():
             newest = max(newest, journal.holds_note(text, signatures))
         # the newest stands for all before it
         check(not journal.is_gone(newest), (newest, "it was cut: the head must be held against the archive"))
+        for sequence in sorted(journal.chain.lacking):
+            raise Bad((sequence, "its note is missing, and no record orders that it be erased"))
     except (Bad, KeyError, TypeError, ValueError) as bad:
         told = bad.args[0] if isinstance(bad, Bad) else "it cannot be read: %s" % bad
         sequence, why = told if isinstance(told, tuple) else (journal.sequence + 1, told)
         print("record %d: %s" % (sequence, why))
         return 1
     print("verified %d records, head %d:%s" % (len(journal.hashes), journal.sequence, journal.chain.previous.hex()))
+    print("%d notes erased, each as a record orders" % journal.chain.erased)
     for since, key in journal.keys:
         print("key %s from record %d" % (key.hex(), since))
     return 0

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::anchor::{Compared, Newest, compare, newest};
+use crate::anchor::{AnchorFile, Compared, Newest, compare, newest};
 use crate::backup;
 use crate::cli::backup::refused;
 use crate::cli::failure::Failure;
@@ -120,7 +120,9 @@ fn planned(
 /// A journal that is not the one its anchor names must not lose what could tell the two apart.
 fn is_beyond_doubt(config: &Config, reader: &Reader) -> Result<(), Failure> {
     let Some(path) = &config.anchor.file else { return Ok(()) };
-    match compare(path, reader).map_err(|error| Failure::Internal(error.into()))? {
+    match compare(&AnchorFile::new(path, &config.store.path), reader)
+        .map_err(|error| Failure::Internal(error.into()))?
+    {
         Compared::Holds(_) | Compared::Nothing => Ok(()),
         Compared::Mismatch(mismatch) => {
             Err(Failure::False(format!("nothing is cut from a journal in doubt: {mismatch}")))

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use crate::backup::{Findings, Unproven};
 use crate::domain::event::Event;
 use crate::domain::time::Timestamp;
 use crate::journal::export::ReadError;
 use crate::journal::record::event_type;
 use crate::journal::verify::{Anchor, Fault, Verified, Verifier, Wrong};
-use crate::journal::{Digest, Exported, PublicKey, SignedCheckpoint, Tip, upcast};
+use crate::journal::{Digest, Exported, PublicKey, SealedUses, SignedCheckpoint, Tip, upcast};
 
 /// The key everything hangs on.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +65,9 @@ pub(super) struct Judge {
     tally: Tally,
     /// Where each file ended, and its digest.
     files: Vec<(Tip, Digest)>,
+    /// The uses that the records of this file seal.
+    sealed: Vec<SealedUses>,
+    uses: Vec<Unproven>,
     fault: Option<Fault>,
 }
 
@@ -76,6 +80,8 @@ pub(super) struct Found {
     /// Archives that are those which the records of their cuts name.
     pub(super) joined: usize,
     pub(super) result: Result<Verified, Fault>,
+    /// What is wrong beside the chain.
+    pub(super) findings: Findings,
 }
 
 impl Judge {
@@ -83,7 +89,17 @@ impl Judge {
         let heads = elsewhere.heads.iter().map(|head| head.sequence);
         let notes = elsewhere.notes.iter().map(|note| note.checkpoint.sequence);
         let named = heads.chain(notes).map(|sequence| (sequence, None)).collect();
-        Self { root, elsewhere, named, verifier: None, tally: Tally::default(), files: Vec::new(), fault: None }
+        Self {
+            root,
+            elsewhere,
+            named,
+            verifier: None,
+            tally: Tally::default(),
+            files: Vec::new(),
+            sealed: Vec::new(),
+            uses: Vec::new(),
+            fault: None,
+        }
     }
 
     /// How many records were good.
@@ -133,6 +149,7 @@ impl Judge {
         if matches!(record.event, Event::AnchorConfirmed { .. }) {
             self.tally.confirmed = Some((sequence, record.time));
         }
+        self.sealed.extend(SealedUses::stated_by(&record.event));
         self.tally.records = self.tally.records.saturating_add(1);
         self.tally.first = self.tally.first.or(Some(record.time));
         self.tally.last = Some(record.time);
@@ -142,9 +159,21 @@ impl Judge {
 
     /// Another file begins, which must go on where the one before ended.
     pub(super) fn next_file(&mut self) {
+        // the uses of what was cut are not in what remained
+        self.sealed.clear();
         if let (None, Some(verifier)) = (&self.fault, &mut self.verifier) {
             self.fault = verifier.next_file().err();
         }
+    }
+
+    /// The uses that the records of this file seal, to be held against those in it.
+    pub(super) fn sealed(&mut self) -> Vec<SealedUses> {
+        std::mem::take(&mut self.sealed)
+    }
+
+    /// Takes what was found of them.
+    pub(super) fn found(&mut self, uses: Vec<Unproven>) {
+        self.uses.extend(uses);
     }
 
     /// Names the file that was taken last: a cut that ends where it ends must name the same digest.
@@ -158,7 +187,9 @@ impl Judge {
         self.tally.beyond = self.verifier.as_ref().map_or(0, |verifier| self.beyond(verifier));
         let held_against = self.elsewhere.heads.len() + self.elsewhere.notes.len() - self.tally.beyond;
         let joined = self.verifier.as_ref().map_or(0, |verifier| self.joined(verifier));
-        Found { root: self.root, tally: self.tally, held_against, joined, result }
+        let notes = self.verifier.as_ref().map(|verifier| verifier.absent().missing()).unwrap_or_default();
+        let findings = Findings { notes, uses: self.uses };
+        Found { root: self.root, tally: self.tally, held_against, joined, result, findings }
     }
 
     fn conclude(&self) -> Result<Verified, Fault> {
@@ -196,7 +227,8 @@ impl Judge {
         Ok(Verified {
             realm: realm.to_owned(),
             tip: *verifier.tip(),
-            erased: verifier.erased(),
+            erased: verifier.absent().erased(),
+            missing: verifier.absent().missing(),
             keys: verifier.keys().to_vec(),
             cut,
         })

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
+use crate::backup::Proof;
 use crate::cli::audit::export::{PATH, copy};
 use crate::cli::audit::found::Judge;
 use crate::cli::client::Client;
@@ -100,10 +101,23 @@ fn backup(source: impl BufRead, judge: &mut Judge) -> Result<(), Failure> {
     let bad = |error: BackupError| Failure::False(error.to_string());
     let mut parts = backup::Reader::open(source).map_err(bad)?;
     let all = parts.header().sequence;
+    let mut proof = None;
     loop {
         let record = match parts.next() {
-            None => return Ok(()),
-            Some(Ok(Part::Row(_) | Part::Carried(_))) => continue,
+            None => {
+                let proof: Proof = proof.unwrap_or_else(|| Proof::new(judge.sealed()));
+                judge.found(proof.finish());
+                return Ok(());
+            }
+            Some(Ok(Part::Row(row))) => {
+                // all records stand before the first row
+                let proof = proof.get_or_insert_with(|| Proof::new(judge.sealed()));
+                proof
+                    .take(&row)
+                    .map_err(|error| Failure::False(format!("the backup is not to be relied on: {error}")))?;
+                continue;
+            }
+            Some(Ok(Part::Carried(_))) => continue,
             Some(Ok(Part::Record(record))) => Ok(*record),
             Some(Err(BackupError::Read(error))) => Err(error),
             Some(Err(error)) => return Err(bad(error)),

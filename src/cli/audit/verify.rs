@@ -16,6 +16,7 @@ use crate::cli::audit::source;
 use crate::cli::client::{Client, Options};
 use crate::cli::desk::print_json;
 use crate::cli::failure::Failure;
+use crate::cli::store::none_found;
 use crate::cli::terminal::{Streams, safe};
 use crate::cli::wire::Head;
 use crate::clock::format_rfc3339;
@@ -141,7 +142,12 @@ fn tell(found: &Found, nothing_elsewhere: bool, json: bool, streams: &mut Stream
             time, or give --anchor";
         writeln!(streams.err, "note: {told}")?;
     }
-    Ok(())
+    if !found.findings.notes.is_empty() {
+        let told = "an archive lacks what was erased after its records were written: give what follows it as well, which holds \
+            the order";
+        writeln!(streams.err, "note: {told}")?;
+    }
+    none_found(&found.findings, streams.err)
 }
 
 fn describe(found: &Found, verified: &Verified, streams: &mut Streams<'_>) -> io::Result<()> {
@@ -185,7 +191,11 @@ fn describe(found: &Found, verified: &Verified, streams: &mut Streams<'_>) -> io
         let told = format!("by record {sequence} of {}: older anchors are not held against it", format_rfc3339(at));
         line("confirmed", &told)?;
     }
-    line("erased", &format!("{} notes", verified.erased))?;
+    line("erased", &format!("{} notes, each as a record orders", verified.erased))?;
+    let missing: u64 = verified.missing.iter().map(|RecordRun { first, last }| last - first + 1).sum();
+    if missing > 0 {
+        line("missing", &format!("{missing} notes, which no record orders to be erased"))?;
+    }
     for (event, count) in &tally.events {
         line("", &format!("{count:>8}  {event}"))?;
     }
@@ -196,7 +206,7 @@ fn as_json(found: &Found) -> Value {
     let tally = &found.tally;
     match &found.result {
         Ok(verified) => json!({
-            "verified": true,
+            "verified": found.findings.is_empty(),
             "records": tally.records,
             "head": { "sequence": verified.tip.sequence, "hash": HEXLOWER.encode(&verified.tip.hash) },
             "first_at": tally.first.map(format_rfc3339),
@@ -215,6 +225,8 @@ fn as_json(found: &Found) -> Value {
                 "archive": cut.archive,
             })),
             "erased": verified.erased,
+            "missing": verified.missing,
+            "findings": found.findings.told(),
             "events": tally.events,
         }),
         Err(fault) => json!({

@@ -121,7 +121,7 @@ struct Exporter {
     format: Format,
     filter: Arc<RecordFilter>,
     after: Position,
-    /// The newest record when the export began; it ends there.
+    /// The newest record when the export began; it ends there, or with the newest erasure of a note that it lacks.
     head: Position,
     next: Next,
     _place: StreamPlace,
@@ -159,8 +159,9 @@ impl Exporter {
         }
         let read = self.portal.read(&self.identity, move |desk| batch(desk, format, &filter, after, head, next));
         // the status has long left: only breaking off tells that this is not all
-        let (bytes, after, next) = read.await.map_err(|problem| io::Error::other(problem.code()))?;
+        let (bytes, after, head, next) = read.await.map_err(|problem| io::Error::other(problem.code()))?;
         self.after = after;
+        self.head = head;
         self.next = next;
         Ok(bytes)
     }
@@ -173,11 +174,13 @@ fn batch(
     after: Position,
     head: Position,
     next: Next,
-) -> Result<(Bytes, Position, Next), Problem> {
+) -> Result<(Bytes, Position, Position, Next), Problem> {
     all_or_nothing(desk)?;
     let entries = desk.reader().records(filter, after, BATCH)?;
-    let full = entries.len() == BATCH;
+    let (full, is_end) = (entries.len() == BATCH, entries.is_empty());
     let after = entries.last().map_or(after, |entry| entry.position);
+    let is_whole = *filter == RecordFilter::default();
+    let head = if is_whole && after >= head { with_erasures(desk, head)? } else { head };
     let entries: Vec<Entry> = entries.into_iter().take_while(|entry| entry.position <= head).collect();
     let written = match format {
         Format::Jsonl => as_lines(&entries),
@@ -187,8 +190,20 @@ fn batch(
         tracing::error!(%error, "a record could not be exported");
         Problem::new(Kind::INTERNAL, "a record could not be exported")
     })?;
-    let next = if full && after < head { Next::Further } else { Next::Nothing };
-    Ok((Bytes::from(bytes), after, next))
+    let next = if (full || is_whole && !is_end) && after < head { Next::Further } else { Next::Nothing };
+    Ok((Bytes::from(bytes), after, head, next))
+}
+
+/// The newest record to export, when notes were erased since the export began: without the record that orders it, they would
+/// look as if somebody had taken them away.
+fn with_erasures(desk: &Desk, head: Position) -> Result<Position, Problem> {
+    let reader = desk.reader();
+    if reader.head()?.position == head {
+        return Ok(head);
+    }
+    let filter = RecordFilter { event: Some("notes_erased".to_owned()), ..RecordFilter::default() };
+    let erasures = reader.records(&filter, head, BATCH)?;
+    Ok(erasures.last().map_or(head, |erasure| erasure.position))
 }
 
 fn as_lines(entries: &[Entry]) -> io::Result<Vec<u8>> {

@@ -1,6 +1,10 @@
 //! Reading the journal: filters, pages, what is left out for whom, and the file that can be verified.
 
+use axum::body::Body;
+use http::Method;
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 use super::world::{ADA, BEN, GRACE, ISSUER, MALLORY, OTTO, ROOT, VAULT, WHY, World, id};
 use crate::domain::principal::Principal;
@@ -97,6 +101,30 @@ async fn a_long_file_has_one_line_of_headings_and_misses_nothing() {
     let csv = world.get(&OTTO, "/audit/export?format=csv").await.text();
     let numbers: Vec<u64> = csv.lines().skip(1).map(|line| line.split(',').next().unwrap().parse().unwrap()).collect();
     assert_eq!(numbers, (1..=head).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn who_is_erased_while_a_file_is_written_leaves_the_order_in_it() {
+    let world = World::new().await;
+    let mut records = 0;
+    while records <= 500 {
+        records += world.ada_has_the_till_for_a_moment().await;
+    }
+    world.ada_holds_the_vault().await;
+    let request = world.request(Some(&OTTO), Method::GET, "/audit/export").body(Body::empty()).unwrap();
+    let mut body = world.router.clone().oneshot(request).await.unwrap().into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    let order = json!({"justification": "asked for in a letter"});
+    world.post(&ROOT, "/principals/demo%3Aada/erase", &order).await.expect(200);
+    world.requested(&BEN, VAULT).await;
+    let rest = body.collect().await.unwrap().to_bytes();
+    let file = [first, rest].concat();
+    let root = world.get(&OTTO, "/audit/head").await.expect(200)["public_key"].as_str().unwrap().parse().unwrap();
+    let verified = verify::verify(export::read_json_lines(&file[..]), &root, None).unwrap();
+    assert!(verified.erased > 0, "what came behind the first piece has no notes any more");
+    assert_eq!(verified.missing, []);
+    let text = String::from_utf8(file).unwrap();
+    assert!(text.lines().last().unwrap().contains("notes_erased"), "and it ends with the order");
 }
 
 #[tokio::test]

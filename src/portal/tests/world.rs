@@ -113,7 +113,8 @@ impl World {
         let anchor = anchor::Settings { file: None, webhook: None, interval: Span::minutes(5), records_max: 1000 };
         let head = standings.watch();
         let (anchors, publisher) =
-            anchor::start(&anchor, opened.reader.clone(), head, clock.clone(), &metrics).unwrap();
+            anchor::start(&anchor, &folder.path().join("store"), opened.reader.clone(), head, clock.clone(), &metrics)
+                .unwrap();
         let running = TaskTracker::new();
         running.spawn(publisher.run(stop.clone()));
         let parts = Parts {

@@ -30,6 +30,7 @@ pub(crate) enum Trouble {
 pub(crate) struct Disk {
     bytes: Arc<InMemoryBackend>,
     trouble: Arc<ArcSwap<Trouble>>,
+    syncs: Arc<AtomicU64>,
     syncs_failed: Arc<AtomicU64>,
 }
 
@@ -39,6 +40,7 @@ impl Disk {
         Self {
             bytes: Arc::new(InMemoryBackend::new()),
             trouble: Arc::new(ArcSwap::from_pointee(Trouble::None)),
+            syncs: Arc::default(),
             syncs_failed: Arc::default(),
         }
     }
@@ -46,6 +48,11 @@ impl Disk {
     /// From now on this is wrong with it.
     pub(crate) fn suffer(&self, trouble: Trouble) {
         self.trouble.store(Arc::new(trouble));
+    }
+
+    /// How often it confirmed writes.
+    pub(crate) fn syncs(&self) -> u64 {
+        self.syncs.load(Ordering::SeqCst)
     }
 
     /// How often somebody asked it to confirm writes and was told no.
@@ -86,6 +93,7 @@ impl StorageBackend for Disk {
             self.syncs_failed.fetch_add(1, Ordering::SeqCst);
             return Err(io::Error::other("input/output error"));
         }
+        self.syncs.fetch_add(1, Ordering::SeqCst);
         self.bytes.sync_data()
     }
 

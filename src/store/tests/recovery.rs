@@ -59,6 +59,21 @@ fn a_backend_is_opened_again_by_its_own_key_only() {
     assert_eq!(open_backend(disk, own, at(5)).unwrap().reader.head().unwrap().time, at(0));
 }
 
+/// What people type is in the pages, and the checksum by which a one-phase commit is found whole could be met by choosing it.
+#[test]
+fn a_commit_is_confirmed_by_the_disk_before_it_is_the_one_that_counts() {
+    let disk = Disk::new();
+    let (Opened { mut appender, .. }, _) = on(&disk);
+    for number in 1..=3 {
+        let before = disk.syncs();
+        let mut transaction = appender.begin().unwrap();
+        let event = made(number, AssignmentKind::Eligible, person("ada"), "shop/vault");
+        transaction.append(&header(Actor::Hallpass, at(1)), &[event], &Detail::default()).unwrap();
+        transaction.commit().unwrap();
+        assert!(disk.syncs() >= before + 2, "one for what was written, one for making it count");
+    }
+}
+
 #[test]
 fn a_dropped_transaction_leaves_nothing_and_an_empty_one_writes_nothing() {
     let mut house = House::new();

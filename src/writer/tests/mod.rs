@@ -60,6 +60,60 @@ async fn what_ends_a_right_is_in_force_at_once_and_durable_afterwards() {
 }
 
 #[tokio::test]
+async fn what_is_owed_is_counted_and_paid_as_soon_as_the_disk_is_back() {
+    let world = World::new().await;
+    world.holds("ada", 1).await;
+    world.holds("ben", 2).await;
+    world.break_the_disk().await;
+    let told = |number: u8| {
+        let metrics = world.metrics.encode();
+        assert!(metrics.contains(&format!("store_owed_ends {number}\n")), "{metrics}");
+    };
+    told(0);
+    in_memory(&world.submit("ada", Command::Deactivate { id: act(1) }).await);
+    in_memory(&world.submit("root", revoke(2)).await);
+    told(2);
+    let state = world.writer.health().state();
+    assert!(state == StoreState::Out && state.explanation().is_some(), "readiness says so: {state:?}");
+    world.mend_the_disk().await;
+    told(0);
+    assert_eq!(world.writer.health().state().explanation(), None);
+    let World { writer, running, reader, .. } = world;
+    drop(writer);
+    assert_eq!(running.join(), [], "nothing is lost");
+    for number in [1, 2] {
+        assert!(matches!(reader.activation(act(number)).unwrap().unwrap().item.phase, Phase::Ended { .. }));
+    }
+}
+
+#[tokio::test]
+async fn whoever_stops_during_an_outage_is_told_what_is_lost_unless_the_disk_is_back() {
+    for trouble in [Trouble::Writing, Trouble::None] {
+        let world = World::new().await;
+        world.holds("ada", 1).await;
+        world.holds("ben", 2).await;
+        world.break_the_disk().await;
+        let ended_at = world.now.now();
+        in_memory(&world.submit("ada", Command::Deactivate { id: act(1) }).await);
+        in_memory(&world.submit("root", lock("ben", Some(WHY))).await);
+        world.disk.suffer(trouble);
+        let World { writer, running, reader, .. } = world;
+        drop(writer);
+        let lost = running.join();
+        if trouble == Trouble::None {
+            assert_eq!(lost, [], "the last try found the disk well");
+            assert!(reader.is_locked(&person("ben")).unwrap());
+            continue;
+        }
+        let said: Vec<String> = lost.iter().map(ToString::to_string).collect();
+        let (ada, root, ben) = (person("ada"), person("root"), person("ben"));
+        assert_eq!(said, [format!("deactivate {}, by {ada}", act(1)), format!("lock {ben}, by {root}")]);
+        assert!(lost.iter().all(|lost| lost.ended_at == ended_at), "{lost:?}");
+        assert!(!said.concat().contains(WHY), "what was typed stays out of the log");
+    }
+}
+
+#[tokio::test]
 async fn a_right_that_was_taken_does_not_come_back_because_the_outage_was_long() {
     let world = World::new().await;
     world.holds("ada", 1).await;

@@ -32,6 +32,8 @@ pub(super) struct World {
     pub(super) reader: Reader,
     pub(super) standings: Standings,
     pub(super) writer: Writer,
+    pub(super) metrics: Metrics,
+    pub(super) running: Running,
 }
 
 impl World {
@@ -47,8 +49,9 @@ impl World {
         );
         let settings =
             Settings { policies: Arc::new(ArcSwap::from_pointee(policies)), clock_behind_max: Duration::from_secs(5) };
-        let (writer, _) = start(appender, standings.clone(), now.clone(), settings, &Metrics::default()).unwrap();
-        let world = Self { disk, clock, now, reader, standings, writer };
+        let metrics = Metrics::default();
+        let (writer, running) = start(appender, standings.clone(), now.clone(), settings, &metrics).unwrap();
+        let world = Self { disk, clock, now, reader, standings, writer, metrics, running };
         let declared = |seed, kind, role, who, ends_at| Declared {
             id: AssignmentId::from_random([seed; 16]),
             kind,

@@ -36,8 +36,7 @@ impl Program {
             .replace("127.0.0.1:8082", &format!("127.0.0.1:{admin}"))
             .replace(r#""http://127.0.0.1:8083/keys""#, &format!("\"{}\"", issuer.keys_url()))
             .replace(r#""http://127.0.0.1:8083""#, &format!("\"{}\"", issuer.url()))
-            .replace("http://127.0.0.1:8084", upstream)
-            .replace(r#"path = "demo.redb""#, "path = \"demo.redb\"\nkey_file = \"demo.key\"");
+            .replace("http://127.0.0.1:8084", upstream);
         std::fs::write(folder.path().join("hallpass.toml"), format!("{text}\n{more}")).expect("written");
         Self {
             gate: format!("http://127.0.0.1:{gate}"),
@@ -110,10 +109,19 @@ impl Program {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
+    /// Lets the process sleep (`STOP`) or wake (`CONT`), as a machine does with all of them.
+    pub fn signal(&self, name: &str) {
+        let id = self.process.as_ref().expect("a process").id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().expect("a command");
+        assert!(sent.success(), "{name} to {id}");
+    }
+
     /// Ends the process as no program can prevent: `kill -9`.
     pub fn kill(&mut self) {
+        if self.process.is_some() {
+            self.signal("KILL");
+        }
         if let Some(mut process) = self.process.take() {
-            process.kill().expect("killed");
             process.wait().expect("gone");
         }
     }

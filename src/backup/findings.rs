@@ -1,0 +1,41 @@
+//! What is wrong beside a chain that is whole.
+
+use crate::domain::event::RecordRun;
+use crate::uses::Unproven;
+
+/// Texts and uses that are not what was recorded. Rights do not follow from them; what they prove is lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Records whose note is missing although no record orders that it be erased.
+    pub notes: Vec<RecordRun>,
+    /// Uses that are not those that were sealed.
+    pub uses: Vec<Unproven>,
+}
+
+impl Findings {
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.notes.is_empty() && self.uses.is_empty()
+    }
+
+    /// Each of them in a line, the first few at length.
+    #[must_use]
+    pub fn told(&self) -> Vec<String> {
+        let run = |RecordRun { first, last }: &RecordRun| match first == last {
+            true => format!("record {first}: its note is missing, and no record here orders that it be erased"),
+            false => format!(
+                "records {first} to {last}: their notes are missing, and no record here orders that they be erased"
+            ),
+        };
+        let all = self.notes.len() + self.uses.len();
+        let each = self.notes.iter().map(run).chain(self.uses.iter().map(ToString::to_string));
+        let mut told: Vec<String> = each.take(TOLD_MAX).collect();
+        if all > TOLD_MAX {
+            told.push(format!("and {} more", all - TOLD_MAX));
+        }
+        told
+    }
+}
+
+const TOLD_MAX: usize = 20;
