@@ -42,6 +42,7 @@ impl One {
             signed_in_at: now,
             proven_at: now,
             proven_until: Timestamp::from_seconds(1300),
+            told_at: now,
             refresh_token: None,
             id_token: None,
         };

@@ -3,12 +3,14 @@
 mod browser;
 mod callbacks;
 mod claims;
+mod crowds;
 mod forge;
 mod identities;
 mod keysets;
 mod mapping;
 mod notices;
 mod refresh;
+mod renewals;
 mod server;
 mod sessions;
 mod tokens;

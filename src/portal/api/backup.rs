@@ -16,7 +16,7 @@ use crate::domain::identity::Identity;
 use crate::portal::Portal;
 use crate::portal::caller::SignedIn;
 use crate::portal::desk::Desk;
-use crate::portal::limits::StreamPlace;
+use crate::portal::limits::OwnPlace;
 use crate::portal::metrics::OpenStream;
 use crate::portal::problem::{Kind, Problem};
 
@@ -104,7 +104,7 @@ struct Carrier {
     identity: Arc<Identity>,
     pieces: mpsc::Receiver<io::Result<Bytes>>,
     over: bool,
-    _place: StreamPlace,
+    _place: OwnPlace,
     _open: OpenStream,
 }
 

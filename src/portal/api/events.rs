@@ -22,7 +22,7 @@ use crate::identity::Session;
 use crate::portal::Portal;
 use crate::portal::caller::{Proof, SignedIn, single};
 use crate::portal::desk::Desk;
-use crate::portal::limits::StreamPlace;
+use crate::portal::limits::OwnPlace;
 use crate::portal::metrics::OpenStream;
 use crate::portal::problem::{Kind, Problem};
 use crate::portal::wire::record::Record;
@@ -65,7 +65,7 @@ struct Follower {
     at: Position,
     waiting: VecDeque<Message>,
     ended: bool,
-    _place: StreamPlace,
+    _place: OwnPlace,
     _open: OpenStream,
 }
 
@@ -75,7 +75,7 @@ impl Follower {
         SignedIn { identity, proof }: SignedIn,
         last: Option<Position>,
         head: watch::Receiver<Position>,
-        place: StreamPlace,
+        place: OwnPlace,
     ) -> Self {
         let now_at = *head.borrow();
         let at = last.unwrap_or(now_at).min(now_at);

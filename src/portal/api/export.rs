@@ -20,7 +20,7 @@ use crate::portal::api::audit::{ListQuery, all_or_nothing, filter_of_all};
 use crate::portal::body::Asked;
 use crate::portal::caller::SignedIn;
 use crate::portal::desk::Desk;
-use crate::portal::limits::StreamPlace;
+use crate::portal::limits::OwnPlace;
 use crate::portal::metrics::OpenStream;
 use crate::portal::problem::{Kind, Problem};
 use crate::portal::wire::common::Ending;
@@ -124,7 +124,7 @@ struct Exporter {
     /// The newest record when the export began; it ends there.
     head: Position,
     next: Next,
-    _place: StreamPlace,
+    _place: OwnPlace,
     _open: OpenStream,
 }
 

@@ -8,6 +8,7 @@ mod events;
 mod forms;
 mod history;
 mod journal;
+mod notices;
 mod pages;
 mod requests;
 mod schema;
