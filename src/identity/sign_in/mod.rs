@@ -46,7 +46,7 @@ use worker::Jobs;
 /// Lets people sign in and out, and knows who is signed in. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct SignIns {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     jobs: Jobs,
     /// Asked on every request, so it is not worked out each time.
     offered: Arc<AtomicBool>,

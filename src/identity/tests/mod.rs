@@ -7,6 +7,7 @@ mod crowds;
 mod forge;
 mod identities;
 mod keysets;
+mod let_in;
 mod mapping;
 mod notices;
 mod refresh;

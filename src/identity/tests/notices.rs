@@ -134,11 +134,12 @@ async fn a_notice_by_a_new_key_waits_for_the_keys_and_no_longer() {
     let token = street.signed_notice(&new, &json!({}), &json!({}));
     street.world.write_keys(&jwks(&[&RSA, &new]));
     let (sign_ins, form) = (street.sign_ins.clone(), format!("logout_token={token}"));
-    let told = tokio::spawn(async move { sign_ins.notice(form.as_bytes()).await });
+    let mut told = tokio::task::JoinSet::new();
+    told.spawn(async move { sign_ins.notice(form.as_bytes()).await });
     tokio::task::yield_now().await;
-    assert!(!told.is_finished(), "newer keys may have it");
+    assert!(told.try_join_next().is_none(), "newer keys may have it");
     street.world.refresher.pass().await;
-    assert_eq!(told.await.unwrap(), Ok(1));
+    assert_eq!(told.join_all().await, [Ok(1)]);
 
     // keys were read a moment ago: there is nothing to wait for
     let unknown = street.signed_notice(&Signer::ed("newer"), &json!({}), &json!({"jti": "j-2"}));

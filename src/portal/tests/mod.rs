@@ -4,6 +4,7 @@ mod assignments;
 mod decisions;
 mod desk;
 mod document;
+mod downloads;
 mod events;
 mod forms;
 mod history;

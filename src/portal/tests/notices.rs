@@ -15,16 +15,21 @@ use crate::identity::{IssuerSettings, KeySource, Settings, SignInSettings};
 
 impl World {
     /// With a provider that nobody reads keys from.
-    async fn with_provider() -> Self {
+    pub(super) async fn with_provider() -> Self {
         let world = Self::new().await;
-        let path = world.folder.path().join("jwks.json");
-        let mut issuer = IssuerSettings::new("demo", ISSUER, vec!["hallpass".to_owned()], KeySource::File(path));
-        issuer.sign_in = Some(SignInSettings::new("web"));
-        let (settings, parts) = (Settings { issuers: vec![issuer] }, &world.portal.shared.parts);
+        let (settings, parts) = (Settings { issuers: world.issuers() }, &world.portal.shared.parts);
         parts.sign_ins.prepare(&settings).unwrap();
         parts.authenticator.reload(settings).unwrap();
         parts.sign_ins.reconsider();
         world
+    }
+
+    /// Those that [`with_provider`](Self::with_provider) believes.
+    pub(super) fn issuers(&self) -> Vec<IssuerSettings> {
+        let path = self.folder.path().join("jwks.json");
+        let mut issuer = IssuerSettings::new("demo", ISSUER, vec!["hallpass".to_owned()], KeySource::File(path));
+        issuer.sign_in = Some(SignInSettings::new("web"));
+        vec![issuer]
     }
 }
 
