@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jsonwebtoken::Validation;
 use serde::de::IgnoredAny;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::algorithm::Algorithm;
 use super::claims;
 use super::error::{AuthnError, invalid};
 use super::keys::{Key, KeySet};
+use super::refresh::WISH_EVERY;
 use super::settings::IssuerSettings;
 use super::token::Unverified;
 use crate::domain::identity::Identity;
@@ -47,6 +48,15 @@ pub(super) struct Held {
 pub(super) struct Feed {
     wanted: AtomicBool,
     wake: Arc<Notify>,
+    readings: watch::Sender<Readings>,
+}
+
+/// How keys were read so far.
+#[derive(Debug, Clone, Copy)]
+struct Readings {
+    began_at: Timestamp,
+    is_under_way: bool,
+    finished: u64,
 }
 
 /// A token that holds, and for how long that may be remembered.
@@ -66,7 +76,7 @@ impl Issuer {
             validations: validations.collect(),
             settings: Arc::new(settings),
             keys: None,
-            feed: Arc::new(Feed { wanted: AtomicBool::new(false), wake: Arc::clone(wake) }),
+            feed: Arc::new(Feed::new(wake)),
         }
     }
 
@@ -122,6 +132,11 @@ impl Issuer {
 pub(super) const UNKNOWN_KEY: AuthnError = AuthnError::InvalidToken("no key of the issuer is the one it names");
 
 impl Feed {
+    fn new(wake: &Arc<Notify>) -> Self {
+        let readings = Readings { began_at: Timestamp::MIN, is_under_way: false, finished: 0 };
+        Self { wanted: AtomicBool::new(false), wake: Arc::clone(wake), readings: watch::Sender::new(readings) }
+    }
+
     fn want(&self) {
         // the plain load keeps a flood from writing to a line all cores share
         if !self.wanted.load(Ordering::Relaxed) && !self.wanted.swap(true, Ordering::AcqRel) {
@@ -134,9 +149,28 @@ impl Feed {
         self.wanted.load(Ordering::Acquire)
     }
 
-    /// Forgets the wish: what is wanted from now on is a new one.
-    pub(super) fn grant(&self) {
+    /// Keys are about to be read. Forgets the wish: what is wanted from now on is a new one.
+    pub(super) fn begin(&self, now: Timestamp) {
         self.wanted.store(false, Ordering::Release);
+        self.readings.send_modify(|readings| (readings.began_at, readings.is_under_way) = (now, true));
+    }
+
+    /// Keys were read, or could not be.
+    pub(super) fn finish(&self) {
+        self.readings.send_modify(|readings| {
+            (readings.is_under_way, readings.finished) = (false, readings.finished.wrapping_add(1));
+        });
+    }
+
+    /// Returns when keys were read the next time, which is the same for all who wait; at once where a wish for newer ones is
+    /// not granted at `now`.
+    pub(super) async fn next_reading(&self, now: Timestamp) {
+        let mut readings = self.readings.subscribe();
+        let last = *readings.borrow_and_update();
+        if last.is_under_way || last.began_at.plus(WISH_EVERY) <= now {
+            // the sender lives as long as `self`
+            let _ = readings.wait_for(|readings| readings.finished != last.finished).await;
+        }
     }
 }
 

@@ -66,12 +66,13 @@ impl Refresher {
         let fetcher = &self.fetcher;
         let answers = join_all(due.map(|issuer| async move {
             // before asking: who wishes from now on may wish for what this answer does not have yet
-            issuer.feed.grant();
+            issuer.feed.begin(now);
             (issuer, fetcher.fetch(&issuer.settings).await)
         }));
         for (issuer, outcome) in answers.await {
             let fresh_for = outcome.as_ref().ok().and_then(|fetched| fetched.fresh_for);
             let received = self.shared.receive(&issuer.feed, now, outcome);
+            issuer.feed.finish();
             if let Some(plan) = self.plans.iter_mut().find(|plan| Arc::ptr_eq(&plan.feed, &issuer.feed)) {
                 plan.asked_at = Some(now);
                 plan.failures = if received.is_ok() { 0 } else { plan.failures.saturating_add(1) };
@@ -117,7 +118,8 @@ fn patience(failures: u32) -> Span {
 
 /// A file is looked at this often; its content decides whether anything changed.
 const FILE_EVERY: Span = Span::seconds(10);
-const WISH_EVERY: Span = Span::seconds(30);
+/// A wish for newer keys is granted this often.
+pub(super) const WISH_EVERY: Span = Span::seconds(30);
 const FRESH_DEFAULT: Span = Span::hours(1);
 const FRESH_MIN: Span = Span::minutes(5);
 const FRESH_MAX: Span = Span::hours(24);

@@ -10,6 +10,7 @@ use http::request::Parts;
 
 use crate::domain::command::Caller;
 use crate::domain::identity::Identity;
+use crate::domain::principal::Principal;
 use crate::identity::{AuthnError, Session};
 use crate::portal::problem::{Kind, Problem};
 use crate::portal::{self, Portal, csrf};
@@ -74,6 +75,17 @@ async fn proven(parts: &Parts, portal: &Portal) -> Result<(Arc<Identity>, Proof)
     let session = sign_ins.identify(site, headers, clock.now()).await?.ok_or_else(Problem::not_signed_in)?;
     csrf::check_session(&parts.method, headers, site)?;
     Ok((Arc::clone(session.identity()), Proof::Session(session)))
+}
+
+/// Whom a request seems to come from, as far as that can be told without waiting for anybody. It opens nothing.
+pub(super) fn at_a_glance(portal: &Portal, headers: &HeaderMap) -> Option<Principal> {
+    let portal::Parts { authenticator, sign_ins, clock, .. } = &portal.shared.parts;
+    let session = sign_ins.at_a_glance(&portal.shared.site, headers, clock.now());
+    let identity = match session {
+        Some(session) => Some(Arc::clone(session.identity())),
+        None => authenticator.authenticate(headers, clock.now()).ok().flatten(),
+    };
+    identity.map(|identity| identity.principal.clone())
 }
 
 impl FromRequestParts<Portal> for Commander {

@@ -60,32 +60,49 @@ pub(super) struct Usage {
     /// Counts commands, to forget idle principals now and then.
     since_tidied: AtomicU32,
     requests: Arc<Semaphore>,
+    /// Requests that found no place there, of callers who are proven: nobody else can use these up.
+    reserved: Arc<Mutex<Places>>,
+    reserved_max: usize,
+    /// Notices that are being read, whose senders nobody knows.
+    notices: Semaphore,
     /// Reads of the store under way: many woken streams take turns on a few threads.
     reads: Semaphore,
-    streams: Arc<Mutex<Streams>>,
+    streams: Arc<Mutex<Places>>,
     streams_per_principal_max: usize,
     streams_max: usize,
 }
 
 #[derive(Default)]
-struct Streams {
-    open: usize,
+struct Places {
+    all: usize,
     by_principal: HashMap<Principal, usize>,
 }
 
-/// A place among the open streams; given back when dropped.
-pub(super) struct StreamPlace {
-    streams: Arc<Mutex<Streams>>,
+/// A place of one principal; given back when dropped.
+pub(super) struct OwnPlace {
+    places: Arc<Mutex<Places>>,
     principal: Principal,
+}
+
+/// A place among the requests that are answered; given back when dropped.
+pub(super) enum RequestPlace {
+    /// One that anybody could have had.
+    Open { _place: OwnedSemaphorePermit },
+    /// One of those kept for callers who are proven.
+    Reserved { _place: OwnPlace },
 }
 
 impl Usage {
     pub(super) fn new(limits: &Limits) -> Self {
         let quota = Quota::per_second(limits.commands_per_second).allow_burst(limits.commands_burst);
+        let reserved_max = limits.requests_max / RESERVED_OF;
         Self {
             commands: RateLimiter::keyed(quota),
             since_tidied: AtomicU32::new(0),
-            requests: Arc::new(Semaphore::new(limits.requests_max)),
+            requests: Arc::new(Semaphore::new(limits.requests_max - reserved_max)),
+            reserved: Arc::default(),
+            reserved_max,
+            notices: Semaphore::new(NOTICES_MAX),
             reads: Semaphore::new(READS_MAX),
             streams: Arc::default(),
             streams_per_principal_max: limits.streams_per_principal_max,
@@ -107,11 +124,21 @@ impl Usage {
         }
     }
 
-    /// A place among the requests that are answered at this moment.
-    pub(super) fn request(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        Arc::clone(&self.requests)
-            .try_acquire_owned()
-            .map_err(|_| Problem::new(Kind::OVERLOADED, "too many requests are being answered").retry_after(1))
+    /// A place among the requests that are answered at this moment. The last ones are for those who are `proven`, a few for
+    /// each: whatever strangers do, and whoever else does it, somebody can still revoke.
+    pub(super) fn request(&self, proven: impl FnOnce() -> Option<Principal>) -> Result<RequestPlace, Problem> {
+        if let Ok(place) = Arc::clone(&self.requests).try_acquire_owned() {
+            return Ok(RequestPlace::Open { _place: place });
+        }
+        let place =
+            proven().and_then(|caller| taken(&self.reserved, &caller, RESERVED_PER_PRINCIPAL_MAX, self.reserved_max));
+        let place = place.map(|place| RequestPlace::Reserved { _place: place });
+        place.ok_or_else(|| Problem::new(Kind::OVERLOADED, "too many requests are being answered").retry_after(1))
+    }
+
+    /// A place among the notices that are being read.
+    pub(super) fn notice(&self) -> Option<SemaphorePermit<'_>> {
+        self.notices.try_acquire().ok()
     }
 
     /// A turn at reading the store; waits for one.
@@ -121,33 +148,43 @@ impl Usage {
     }
 
     /// A place among the open streams.
-    pub(super) fn stream(&self, principal: &Principal) -> Result<StreamPlace, Problem> {
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = streams.by_principal.get(principal).copied().unwrap_or(0);
-        if own >= self.streams_per_principal_max || streams.open >= self.streams_max {
-            return Err(Problem::new(Kind::TOO_MANY_STREAMS, "too many streams are open").retry_after(5));
+    pub(super) fn stream(&self, principal: &Principal) -> Result<OwnPlace, Problem> {
+        taken(&self.streams, principal, self.streams_per_principal_max, self.streams_max)
+            .ok_or_else(|| Problem::new(Kind::TOO_MANY_STREAMS, "too many streams are open").retry_after(5))
+    }
+}
+
+/// A place, where neither `principal` nor all together have as many as they may.
+fn taken(places: &Arc<Mutex<Places>>, principal: &Principal, own_max: usize, all_max: usize) -> Option<OwnPlace> {
+    let mut counted = places.lock().unwrap_or_else(PoisonError::into_inner);
+    let own = counted.by_principal.get(principal).copied().unwrap_or(0);
+    if own >= own_max || counted.all >= all_max {
+        return None;
+    }
+    counted.all = counted.all.saturating_add(1);
+    counted.by_principal.insert(principal.clone(), own.saturating_add(1));
+    Some(OwnPlace { places: Arc::clone(places), principal: principal.clone() })
+}
+
+impl Drop for OwnPlace {
+    fn drop(&mut self) {
+        let mut counted = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.all = counted.all.saturating_sub(1);
+        if let Some(own) = counted.by_principal.get_mut(&self.principal) {
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                counted.by_principal.remove(&self.principal);
+            }
         }
-        streams.open = streams.open.saturating_add(1);
-        streams.by_principal.insert(principal.clone(), own.saturating_add(1));
-        Ok(StreamPlace { streams: Arc::clone(&self.streams), principal: principal.clone() })
     }
 }
 
 const TIDY_EVERY: u32 = 4096;
 const READS_MAX: usize = 32;
-
-impl Drop for StreamPlace {
-    fn drop(&mut self) {
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        streams.open = streams.open.saturating_sub(1);
-        if let Some(own) = streams.by_principal.get_mut(&self.principal) {
-            *own = own.saturating_sub(1);
-            if *own == 0 {
-                streams.by_principal.remove(&self.principal);
-            }
-        }
-    }
-}
+const NOTICES_MAX: usize = 32;
+/// One place in so many is reserved.
+const RESERVED_OF: usize = 4;
+const RESERVED_PER_PRINCIPAL_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -180,5 +217,19 @@ mod tests {
         assert!(usage.command(&ada, one).is_err());
         assert!(usage.command(&ben, one.saturating_add(2)).is_ok());
         assert!(usage.command(&ben, one.saturating_add(10)).is_err(), "more than could ever be");
+    }
+
+    #[test]
+    fn strangers_never_take_the_last_places_and_nobody_all_of_them() {
+        let usage = Usage::new(&Limits { requests_max: 64, ..Limits::default() });
+        let by = |name: &'static str| usage.request(move || Some(Principal::new("i", name)));
+        let strangers: Vec<_> = (0..100).map_while(|_| usage.request(|| None).ok()).collect();
+        assert_eq!(strangers.len(), 48);
+        let mallory: Vec<_> = (0..100).map_while(|_| by("mallory").ok()).collect();
+        assert_eq!(mallory.len(), 8, "who is known has a share");
+        let root = by("root").unwrap();
+        drop((strangers, mallory, root));
+        let again: Vec<_> = (0..100).map_while(|_| usage.request(|| None).ok()).collect();
+        assert_eq!((again.len(), by("mallory").is_ok()), (48, true), "all were given back");
     }
 }

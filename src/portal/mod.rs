@@ -10,6 +10,7 @@ mod csrf;
 mod cursor;
 mod desk;
 mod idempotency;
+mod lasting;
 mod limits;
 mod metrics;
 mod pages;

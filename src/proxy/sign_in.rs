@@ -123,6 +123,7 @@ fn failed(site: &Site, error: &SignInError) -> Response<Bytes> {
     let (again, home) = match error {
         SignInError::FellShort(short) => (short.again.as_deref().map(|query| site.sign_in(query)), None),
         SignInError::NotOffered | SignInError::UnknownProvider => (None, None),
+        SignInError::NotSignedOut => (None, Some("/.hallpass/sign-out")),
         _ => (Some(site.sign_in("return_to=%2F")), Some("/")),
     };
     let body = html! {

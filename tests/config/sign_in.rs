@@ -111,3 +111,21 @@ fn an_audience_that_is_also_the_client_is_worth_a_look() {
     let spans = told(&written("session_max = \"31d\"\nsession_idle = \"1s\"\n"));
     assert!(spans.contains("`31d` is not between") && spans.contains("`1s` is not between"), "{spans}");
 }
+
+#[test]
+fn several_issuers_without_a_secret_could_be_mixed_up() {
+    let second = |secret: &str| {
+        let issuer = "[[issuer]]\nname = \"second\"\nissuer = \"https://second.example\"\naudience = [\"hallpass\"]\n\
+            jwks_file = \"keys.json\"\n";
+        format!("{issuer}{WITH}{secret}")
+    };
+    let secret = "client_secret = \"correct horse\"\n";
+    let warned = |text: &str| {
+        let config = load(text).unwrap();
+        messages(&config).iter().filter(|told| told.contains("come by its codes")).count()
+    };
+    assert_eq!(warned(&written("")), 0, "one issuer answers for itself");
+    assert_eq!(warned(&format!("{}\n{}", written(""), second(""))), 2);
+    assert_eq!(warned(&format!("{}\n{}", written(secret), second(""))), 1);
+    assert_eq!(warned(&format!("{}\n{}", written(secret), second(secret))), 0);
+}

@@ -5,6 +5,7 @@ use hallpass::domain::time::Span;
 use serde_json::json;
 
 use crate::support::sockets::{open, until_cut};
+use crate::support::visitor::{GATE, PORTAL};
 use crate::support::{House, Who, id};
 
 #[tokio::test]
@@ -106,4 +107,39 @@ async fn revoking_a_pending_request_ends_it_and_only_those_in_authority_may() {
     let revoked = house.grace().post(&path, json!({ "justification": "not today" })).await.expect(200).json();
     assert_eq!(revoked["ending"], "revoked");
     house.stop().await;
+}
+
+#[tokio::test]
+async fn sessions_and_the_streams_they_opened_end_with_the_credentials_and_with_the_lock() {
+    let why = json!({ "justification": "her laptop was stolen" });
+    // the gate tells whoever is locked nothing more
+    let ends = [("revoke-credentials", ["credential_revoked"; 2]), ("lock", ["forbidden", "principal_locked"])];
+    for (end, told) in ends {
+        let house = House::signing_in().await;
+        let mut ada = house.visitor();
+        let (account, portal) = (format!("{GATE}/account"), format!("{PORTAL}/"));
+        for page in [&account, &portal] {
+            ada.signs_in(page, "person=ada&second_factor=yes").await;
+        }
+        let at_gate = house.http.get(format!("{}/vault/events", house.gate())).header("cookie", ada.cookies(GATE));
+        let events = format!("{}/api/v1/events", house.portal());
+        let at_portal = house.http.get(events).header("cookie", ada.cookies(PORTAL));
+        let mut streams = [at_gate.send().await.expect("a stream"), at_portal.send().await.expect("a stream")];
+        for stream in &mut streams {
+            assert_eq!(stream.status(), 200);
+            assert!(stream.chunk().await.expect("bytes").is_some(), "it has begun");
+        }
+        house.pass(Span::seconds(1));
+        house.root().post(&format!("/principals/demo:ada/{end}"), why.clone()).await.expect(200);
+        for stream in &mut streams {
+            let rest = async { while matches!(stream.chunk().await, Ok(Some(_))) {} };
+            let ended = tokio::time::timeout(std::time::Duration::from_secs(5), rest).await;
+            assert!(ended.is_ok(), "{end}: {} goes on", stream.url());
+        }
+        let json = [("accept", "application/json")];
+        let gate = ada.sends(reqwest::Method::GET, &account, &json, None).await;
+        let list = ada.sends(reqwest::Method::GET, &format!("{PORTAL}/api/v1/activations"), &json, None).await;
+        assert_eq!([gate.problem(), list.problem()], told, "{end}");
+        house.stop().await;
+    }
 }

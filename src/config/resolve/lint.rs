@@ -26,6 +26,7 @@ pub(crate) fn lint(raw: &raw::Configuration, resolved: &Roles, context: &mut Con
         }
     }
     used(&raw.upstream, &raw.route, context);
+    mixed_up(&raw.issuer, context);
 }
 
 fn routes(routes: &[raw::Route], context: &mut Context<'_>) {
@@ -40,6 +41,24 @@ fn routes(routes: &[raw::Route], context: &mut Context<'_>) {
         if route.enforcement == EnforcementMode::Shadow {
             let message = format!("route `{name}` lets everybody pass: denials are recorded, not carried out");
             context.warning(&path.key("enforcement"), message);
+        }
+    }
+}
+
+/// Several issuers send people back to one address: one of them may be given a code of another (RFC 9700, section 4.4).
+fn mixed_up(issuers: &[raw::Issuer], context: &mut Context<'_>) {
+    if issuers.iter().filter(|issuer| issuer.sign_in.is_some()).count() < 2 {
+        return;
+    }
+    for (index, issuer) in issuers.iter().enumerate() {
+        let Some(sign_in) = &issuer.sign_in else { continue };
+        if sign_in.client_secret.is_none() && sign_in.client_secret_file.is_none() {
+            let message = format!(
+                "people sign in with several issuers, and `{}` knows hallpass by no secret: unless its metadata says \
+                 `authorization_response_iss_parameter_supported`, another issuer could come by its codes",
+                issuer.name.0.0
+            );
+            context.warning(&element("issuer", index).key("sign_in"), message);
         }
     }
 }

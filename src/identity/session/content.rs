@@ -34,6 +34,8 @@ pub(in crate::identity) struct Content {
     /// When the provider last vouched for it, and for how long.
     pub(in crate::identity) proven_at: Timestamp,
     pub(in crate::identity) proven_until: Timestamp,
+    /// When it last said who that is, and in which groups.
+    pub(in crate::identity) told_at: Timestamp,
     #[serde(with = "sealed")]
     pub(in crate::identity) refresh_token: Option<Secret>,
     /// Shown to the provider when the person signs out.

@@ -31,7 +31,7 @@ pub struct Session {
     /// Before this the provider is not asked again, because it could not be; milliseconds.
     failed_until: AtomicI64,
     /// Held by the one who asks the provider.
-    pub(in crate::identity) turn: Mutex<()>,
+    pub(in crate::identity) turn: Arc<Mutex<()>>,
     has_moved: AtomicBool,
     moved: CancellationToken,
 }
@@ -67,7 +67,7 @@ impl Session {
             noted: AtomicI64::new(last_used.as_millis()),
             try_at: AtomicI64::new(i64::MIN),
             failed_until: AtomicI64::new(i64::MIN),
-            turn: Mutex::new(()),
+            turn: Arc::default(),
             has_moved: AtomicBool::new(false),
             moved: CancellationToken::new(),
         }

@@ -147,21 +147,29 @@ impl Sessions {
 
     /// Writes down what the provider said anew. Blocks. Whoever ended the session meanwhile wins.
     pub(super) fn renew(&self, session: &Session, content: &Content) -> Result<(), FileError> {
+        self.rewrite(session, content)?;
+        self.supersede(session);
+        Ok(())
+    }
+
+    /// Writes a session anew, if it is still there.
+    fn rewrite(&self, session: &Session, content: &Content) -> Result<(), FileError> {
         let (Some(sealed), Some(settings)) = (closed(&session.seal, content), self.settings(content)) else {
             return self.end(&[*session.key()]);
         };
         let Ok(seal) = session.seal.again() else { return self.end(&[*session.key()]) };
         let fresh = Session::new(seal, content, &settings, session.last_used());
-        let there = self.file()?.replace(session.key(), &row(content, sealed, &fresh))?;
+        self.file()?.replace(session.key(), &row(content, sealed, &fresh))?;
+        Ok(())
+    }
+
+    /// Has whoever looks next read the file, as for any session: what was written a moment ago may have ended since.
+    fn supersede(&self, session: &Session) {
         let mut live = self.live();
         session.supersede();
-        if there && !live.ended.contains(session.key()) {
-            fresh.touch(session.last_used());
-            live.by_key.insert(*session.key(), Arc::new(fresh));
-        } else {
-            live.by_key.remove(session.key());
+        if let Some(present) = live.by_key.remove(session.key()) {
+            present.supersede();
         }
-        Ok(())
     }
 
     /// Ends sessions: in memory before anything else, then for good. Blocks.
@@ -249,3 +257,6 @@ fn opened(seal: &Seal, sealed: &[u8]) -> Option<Content> {
 
 /// Sessions that nobody used for so long are read from the file again.
 const FORGET_AFTER: crate::domain::time::Span = crate::domain::time::Span::minutes(10);
+
+#[cfg(test)]
+mod tests;

@@ -118,12 +118,20 @@ pub(super) fn encoded(text: &str) -> String {
 /// Words of a list as OAuth writes it.
 fn words(text: &str) -> Vec<String> {
     let plain = |word: &&str| word.len() <= WORD_MAX && word.bytes().all(|byte| byte.is_ascii_graphic());
-    text.split(' ').filter(|word| !word.is_empty()).filter(plain).take(WORDS_MAX).map(str::to_owned).collect()
+    let mut room = LIST_BYTES_MAX;
+    let mut fits = |word: &&str| {
+        room = room.saturating_sub(word.len());
+        room > 0
+    };
+    let words = text.split(' ').filter(|word| !word.is_empty()).filter(plain).take(WORDS_MAX);
+    words.take_while(|word| fits(word)).map(str::to_owned).collect()
 }
 
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const WORD_MAX: usize = 256;
 const WORDS_MAX: usize = 16;
+/// Each list waits in memory for whoever comes back.
+const LIST_BYTES_MAX: usize = 512;
 
 #[cfg(test)]
 mod tests {
@@ -154,6 +162,14 @@ mod tests {
         let twice = Asked::read(&Query::read("max_age=-1&acr_values=a&acr_values=b"));
         assert_eq!(twice, Asked::default(), "twice is not at all");
         assert_eq!(Asked { second_factor: true, ..Asked::default() }.query("/"), "return_to=%2F&second_factor=yes");
+    }
+
+    #[test]
+    fn what_waits_in_memory_is_short() {
+        let word = |number: usize| format!("{}{number}", "a".repeat(200));
+        let list = (0..16).map(word).collect::<Vec<_>>().join("%20");
+        let asked = Asked::read(&Query::read(&format!("acr_values={list}&amr={list}")));
+        assert_eq!((&asked.acr_values, &asked.amr), (&vec![word(0), word(1)], &vec![word(0), word(1)]));
     }
 
     #[test]

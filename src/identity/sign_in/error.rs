@@ -54,6 +54,9 @@ pub enum SignInError {
     /// Somebody signed in, but not as was asked.
     #[error("the sign-in is not what was asked for")]
     FellShort(Box<FellShort>),
+    /// Somebody wants to be signed out, and nobody can tell whether that was done.
+    #[error("the end of the session cannot be written")]
+    NotSignedOut,
     /// Nothing can be begun or kept right now.
     #[error("sign-in does not work at present")]
     Unavailable,
@@ -98,7 +101,7 @@ impl SignInError {
             Self::NotPending | Self::Elsewhere | Self::Malformed | Self::Untrusted { .. } => Fault::Request,
             Self::Refused { .. } | Self::FellShort(_) => Fault::Person,
             Self::Unusable { .. } => Fault::Provider,
-            Self::Unreachable { .. } | Self::Unavailable => Fault::Moment,
+            Self::Unreachable { .. } | Self::NotSignedOut | Self::Unavailable => Fault::Moment,
         }
     }
 
@@ -116,6 +119,7 @@ impl SignInError {
             Self::Refused { .. } => "sign_in_refused",
             Self::Untrusted { .. } => "sign_in_untrusted",
             Self::FellShort(_) => "sign_in_fell_short",
+            Self::NotSignedOut => "not_signed_out",
             Self::Unavailable => "sign_in_unavailable",
         }
     }
@@ -131,6 +135,7 @@ impl SignInError {
             Self::Malformed | Self::Untrusted { .. } => "This sign-in cannot be trusted",
             Self::Refused { .. } => "You were not signed in",
             Self::FellShort(_) => "A stronger sign-in was needed",
+            Self::NotSignedOut => "You may still be signed in",
             Self::Unavailable => "Sign-in does not work right now",
         }
     }
@@ -178,6 +183,10 @@ impl SignInError {
                     short.issuer
                 ),
             ],
+            Self::NotSignedOut => text(&[
+                "Your session could not be ended for good: act as if you were still signed in.",
+                "Try again in a moment, and tell the operators of hallpass if that does not help.",
+            ]),
             Self::Unavailable => text(&["Nothing is wrong with you or your link: try again in a moment."]),
         }
     }

@@ -19,7 +19,7 @@ use crate::identity::error::AuthnError;
 use crate::identity::issuer::UNKNOWN_KEY;
 use crate::identity::random;
 use crate::identity::secret::Secret;
-use crate::identity::session::{Content, NotStarted, Session};
+use crate::identity::session::{Content, NotStarted, Session, State};
 use crate::identity::settings::{IssuerSettings, SignInSettings};
 use crate::identity::site::{Presented, Site};
 
@@ -31,7 +31,7 @@ impl SignIns {
     pub async fn begin(&self, site: &Site, headers: &HeaderMap, query: &str) -> Result<Begun, SignInError> {
         let query = Query::read(query);
         let now = self.shared.now();
-        let session = self.present(site, headers, now);
+        let session = self.present(site, headers, now)?;
         let asked = Asked::read(&query);
         let return_to = return_to::read(site, query.one("return_to"));
         let issuer = match self.chosen(query.one("issuer"), session.as_deref())? {
@@ -46,10 +46,7 @@ impl SignIns {
             }
         };
         let sign_in = issuer.sign_in.clone().ok_or(SignInError::UnknownProvider)?;
-        let shared = Arc::clone(&self.shared);
-        let asking = Arc::clone(&issuer);
-        let provider = self.jobs.run(async move { shared.providers.of(&asking, now).await }).await;
-        let provider = provider.map_err(|_| SignInError::Unavailable)??;
+        let provider = self.provider(&issuer, now).await?;
 
         let known = site.browser(headers).one().and_then(random::read);
         let browser = match known {
@@ -108,22 +105,38 @@ impl SignIns {
         })?;
         // the cookie of the session comes along only where the way back is not strict
         if pending.replaces.is_none() {
-            pending.replaces = self.present(site, headers, now).map(|session| *session.key());
+            pending.replaces = self.present(site, headers, now)?.map(|session| *session.key());
         }
         let answer = Answer::read(&query)?;
         let (shared, site) = (Arc::clone(&self.shared), site.clone());
         let work = async move { shared.complete(&site, pending, answer).await };
-        self.jobs.run(work).await.map_err(|_| SignInError::Unavailable)?
+        self.jobs.signing_in.run(work).await.map_err(|_| SignInError::Unavailable)?
     }
 
-    /// The session of the request, however it stands.
-    pub(super) fn present(&self, site: &Site, headers: &HeaderMap, now: Timestamp) -> Option<Arc<Session>> {
-        if !self.is_offered() {
-            return None;
+    /// The session of the request, whether its provider must be asked again or not.
+    pub(super) fn present(
+        &self,
+        site: &Site,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Session>>, SignInError> {
+        let Some(cookie) = site.session(headers).one().filter(|_| self.is_offered()) else { return Ok(None) };
+        let session = self.shared.sessions.find(cookie, site.origin())?;
+        Ok(session.filter(|session| session.state(now) != State::Over))
+    }
+
+    /// What a provider says of itself. Only where that must be read anew it takes a place.
+    pub(super) async fn provider(
+        &self,
+        issuer: &Arc<IssuerSettings>,
+        now: Timestamp,
+    ) -> Result<Arc<Provider>, SignInError> {
+        if let Some(provider) = self.shared.providers.fresh(issuer, now) {
+            return Ok(provider);
         }
-        let cookie = site.session(headers).one()?;
-        let session = self.shared.sessions.find(cookie, site.origin()).map_err(super::unavailable).ok()??;
-        (session.state(now) != super::State::Over).then_some(session)
+        let (shared, issuer) = (Arc::clone(&self.shared), Arc::clone(issuer));
+        let read = self.jobs.signing_in.run(async move { shared.providers.of(&issuer, now).await }).await;
+        read.map_err(|_| SignInError::Unavailable)?
     }
 
     fn chosen(&self, name: Option<&str>, session: Option<&Session>) -> Result<Chosen, SignInError> {
@@ -364,6 +377,7 @@ fn content(site: &Site, sign_in: &SignInSettings, proven: IdToken, tokens: Token
         sid: proven.sid,
         signed_in_at: now,
         proven_at: now,
+        told_at: now,
         refresh_token: tokens.refresh_token,
         id_token: tokens.id_token,
     }

@@ -8,6 +8,7 @@ use reqwest::Url;
 use super::error::SignInError;
 use super::provider::Provider;
 use super::{Shared, SignIns, SignedOut};
+use crate::domain::time::Timestamp;
 use crate::identity::secret::Secret;
 use crate::identity::session::{Session, sid_finder};
 use crate::identity::settings::SignInSettings;
@@ -17,22 +18,35 @@ impl SignIns {
     /// Ends the session of the request, here and for good.
     ///
     /// # Errors
-    /// [`SignInError::Unavailable`] when that could not be written down; it is in force all the same.
+    /// [`SignInError::NotSignedOut`] when the session cannot be found in its file, or its end not be written there.
     pub async fn sign_out(&self, site: &Site, headers: &HeaderMap) -> Result<SignedOut, SignInError> {
+        let now = self.shared.now();
         let cookies = vec![site.clear_session()];
-        let Some(session) = self.present(site, headers, self.shared.now()) else {
-            return Ok(SignedOut { cookies, onward: None });
-        };
-        let (shared, site) = (Arc::clone(&self.shared), site.clone());
-        let work = async move { shared.end(&session, &site).await };
-        let onward = self.jobs.run(work).await.map_err(|_| SignInError::Unavailable)??;
+        let session = self.present(site, headers, now).map_err(|_| SignInError::NotSignedOut)?;
+        let Some(session) = session else { return Ok(SignedOut { cookies, onward: None }) };
+        let (shared, ending) = (Arc::clone(&self.shared), Arc::clone(&session));
+        let ended = self.jobs.ending.run(async move { shared.end(&ending).await }).await;
+        let hint = ended.ok().and_then(Result::ok).ok_or(SignInError::NotSignedOut)?;
+        tracing::info!(principal = %session.identity().principal, site = site.origin(), "signed out");
+        // whoever signed out is signed out here, also when the provider does not answer
+        let onward = self.onward(&session, hint.as_ref(), site, now).await;
         Ok(SignedOut { cookies, onward })
+    }
+
+    /// Where to sign out at the provider of a session.
+    async fn onward(&self, session: &Session, hint: Option<&Secret>, site: &Site, now: Timestamp) -> Option<String> {
+        let (issuer, sign_in) = self.shared.provider(&session.identity().principal.issuer)?;
+        let provider = match self.shared.providers.known_of(&issuer.issuer) {
+            Some(provider) => provider,
+            None => self.provider(&issuer, now).await.ok()?,
+        };
+        end_session(&provider, &sign_in, hint, site)
     }
 }
 
 impl Shared {
-    /// Ends a session and those of the same session at the provider; returns where to sign out there.
-    async fn end(self: &Arc<Self>, session: &Arc<Session>, site: &Site) -> Result<Option<String>, SignInError> {
+    /// Ends a session and those of the same session at the provider; returns what to show there.
+    async fn end(self: &Arc<Self>, session: &Session) -> Result<Option<Secret>, SignInError> {
         let content = self.sessions.content(session)?;
         let (key, issuer) = (*session.key(), Arc::clone(&session.identity().principal.issuer));
         let finder = content.as_ref().and_then(|content| content.sid.as_ref()).map(|sid| sid_finder(&issuer, sid));
@@ -41,16 +55,7 @@ impl Shared {
             finder.map_or(Ok(0), |finder| shared.sessions.end_found_by(&finder))
         })
         .await??;
-        let principal = &session.identity().principal;
-        tracing::info!(%principal, site = site.origin(), "signed out");
-        let Some((issuer, sign_in)) = self.provider(&issuer) else { return Ok(None) };
-        let provider = match self.providers.known_of(&issuer.issuer) {
-            Some(provider) => Some(provider),
-            // whoever signed out is signed out here, also when the provider does not answer
-            None => self.providers.of(&issuer, self.now()).await.ok(),
-        };
-        let hint = content.and_then(|content| content.id_token);
-        Ok(provider.and_then(|provider| end_session(&provider, &sign_in, hint.as_ref(), site)))
+        Ok(content.and_then(|content| content.id_token))
     }
 }
 

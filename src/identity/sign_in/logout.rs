@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -50,9 +51,7 @@ impl SignIns {
         let form = std::str::from_utf8(form).map_err(|_| NoticeError::Refused("the form is not UTF-8"))?;
         let token = Query::read(form).one("logout_token").map(str::to_owned);
         let token = token.ok_or(NoticeError::Refused("the form holds no `logout_token`"))?;
-        let shared = Arc::clone(&self.shared);
-        let ended = self.jobs.run(async move { shared.notice(&token).await }).await;
-        let ended = ended.map_err(|_| NoticeError::Unavailable)?;
+        let ended = self.believed(&token).await;
         let result = match &ended {
             Ok(_) => "success",
             Err(NoticeError::Refused(_)) => "refused",
@@ -64,24 +63,45 @@ impl SignIns {
         }
         ended
     }
+
+    /// What nobody signed takes no part of what sessions need: only a notice that holds becomes a job.
+    async fn believed(&self, token: &str) -> Result<usize, NoticeError> {
+        let notice = self.shared.verified_notice(token).await.map_err(|error| match error {
+            error if lacks_key(&error) => NoticeError::Unavailable,
+            AuthnError::InvalidToken(reason) => NoticeError::Refused(reason),
+            _ => NoticeError::Unavailable,
+        })?;
+        let shared = Arc::clone(&self.shared);
+        let ended = self.jobs.ending.run(async move { shared.end_as_told(notice).await }).await;
+        ended.map_err(|_| NoticeError::Unavailable)?
+    }
 }
 
 impl Shared {
-    async fn notice(self: &Arc<Self>, token: &str) -> Result<usize, NoticeError> {
-        let mut pauses = 0..KEY_PAUSES;
-        let notice = loop {
-            match self.read(token) {
-                Ok(notice) => break notice,
-                Err(error) if error == UNKNOWN_KEY || error == AuthnError::KeysUnavailable => {
-                    if pauses.next().is_none() {
-                        return Err(NoticeError::Unavailable);
-                    }
-                    tokio::time::sleep(KEY_PAUSE).await;
-                }
-                Err(AuthnError::InvalidToken(reason)) => return Err(NoticeError::Refused(reason)),
-                Err(_) => return Err(NoticeError::Unavailable),
+    /// Where the key is not known yet, a few wait a moment for the next reading of the issuer's keys.
+    async fn verified_notice(&self, text: &str) -> Result<Notice, AuthnError> {
+        let read = token::read(text)?;
+        let issuer = self.notifying(&read)?;
+        match verify(&issuer, text, &read, self.now()) {
+            Err(error) if lacks_key(&error) => {
+                let _place = self.notices_waiting.try_acquire().map_err(|_| error)?;
+                let reading = issuer.feed.next_reading(self.now());
+                // whether it came or not: what is known by now decides
+                let _ = tokio::time::timeout(KEY_WAIT, reading).await;
+                verify(&self.notifying(&read)?, text, &read, self.now())
             }
-        };
+            verified => verified,
+        }
+    }
+
+    /// The issuer that the notice says it comes from.
+    fn notifying(&self, read: &token::Unverified) -> Result<Issuer, AuthnError> {
+        let Some(Value::String(named)) = read.claims.get("iss") else { return invalid("`iss` is not a string") };
+        let issuer = self.authenticator.issuer(named).filter(|issuer| issuer.settings.sign_in.is_some());
+        issuer.map_or_else(|| invalid("of an issuer nobody signs in with"), Ok)
+    }
+
+    async fn end_as_told(self: &Arc<Self>, notice: Notice) -> Result<usize, NoticeError> {
         if !self.replays.is_first(&notice) {
             return Err(NoticeError::Refused("it was sent before"));
         }
@@ -109,14 +129,11 @@ impl Shared {
             Err(_) => Err(NoticeError::Unavailable),
         }
     }
+}
 
-    fn read(&self, text: &str) -> Result<Notice, AuthnError> {
-        let read = token::read(text)?;
-        let Some(Value::String(named)) = read.claims.get("iss") else { return invalid("`iss` is not a string") };
-        let issuer = self.authenticator.issuer(named).filter(|issuer| issuer.settings.sign_in.is_some());
-        let Some(issuer) = issuer else { return invalid("of an issuer nobody signs in with") };
-        verify(&issuer, text, &read, self.now())
-    }
+/// Whether newer keys may change the answer.
+fn lacks_key(error: &AuthnError) -> bool {
+    *error == UNKNOWN_KEY || *error == AuthnError::KeysUnavailable
 }
 
 /// Verifies a logout token (section 2.6).
@@ -203,5 +220,6 @@ const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 const LIFE_MAX: Span = Span::hours(1);
 const NAME_BYTES_MAX: usize = 256;
 const SEEN_MAX: usize = 100_000;
-const KEY_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
-const KEY_PAUSES: u32 = 30;
+const KEY_WAIT: Duration = Duration::from_secs(3);
+/// How many notices wait for keys at the same time.
+pub(super) const NOTICES_WAITING_MAX: usize = 32;

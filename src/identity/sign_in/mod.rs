@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderMap, HeaderValue};
+use tokio::sync::Semaphore;
 
 pub use asked::Asked;
 pub use error::{Fault, FellShort, SignInError};
@@ -36,15 +37,16 @@ use super::session::{FileError, Session, Sessions, State};
 use super::settings::{IssuerSettings, Settings, SignInSettings};
 use super::site::{Presented, Site};
 use crate::domain::time::Timestamp;
-use logout::Replays;
+use logout::{NOTICES_WAITING_MAX, Replays};
 use pending::Pendings;
 use provider::Providers;
+use renewal::AskedInVain;
 use worker::Jobs;
 
 /// Lets people sign in and out, and knows who is signed in. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct SignIns {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     jobs: Jobs,
     /// Asked on every request, so it is not worked out each time.
     offered: Arc<AtomicBool>,
@@ -58,6 +60,8 @@ pub(super) struct Shared {
     pending: Pendings,
     providers: Providers,
     replays: Replays,
+    /// Notices that wait for an issuer's keys.
+    notices_waiting: Semaphore,
 }
 
 /// What a request to sign in is answered with.
@@ -108,20 +112,21 @@ impl SignIns {
     /// # Errors
     /// When sessions are configured and their file cannot be opened.
     pub fn new(authenticator: Authenticator, path: PathBuf) -> Result<(Self, SignInWorker), FileError> {
-        let (jobs, queue) = Jobs::new();
+        let (jobs, pools) = Jobs::new();
         let shared = Arc::new(Shared {
             sessions: Sessions::new(authenticator.clone(), path),
             authenticator,
             pending: Pendings::default(),
             providers: Providers::new(Fetcher::patient()),
             replays: Replays::default(),
+            notices_waiting: Semaphore::new(NOTICES_WAITING_MAX),
         });
         let offered = shared.authenticator.offers_sign_in();
         if offered {
             shared.sessions.open()?;
         }
         let sign_ins = Self { shared: Arc::clone(&shared), jobs, offered: Arc::new(AtomicBool::new(offered)) };
-        Ok((sign_ins, SignInWorker::new(queue, shared)))
+        Ok((sign_ins, SignInWorker::new(pools, shared)))
     }
 
     /// Looks whether new settings can be taken.
@@ -174,6 +179,12 @@ impl SignIns {
         }
     }
 
+    /// The session of the request, also when its provider must be asked whether it holds; waits for nobody and decides nothing.
+    #[must_use]
+    pub fn at_a_glance(&self, site: &Site, headers: &HeaderMap, now: Timestamp) -> Option<Arc<Session>> {
+        self.present(site, headers, now).ok().flatten()
+    }
+
     /// The session of one cookie, good at `now`.
     pub(super) async fn by_cookie(
         &self,
@@ -215,20 +226,12 @@ impl SignIns {
     pub fn care(&self, session: &Arc<Session>, now: Timestamp) {
         session.touch(now);
         if session.takes_refresh(now) {
-            let (shared, asked) = (Arc::clone(&self.shared), Arc::clone(session));
-            // where there is no room somebody tries again in a moment, and whoever needs it next finds what came of it
-            self.jobs.start(async move {
-                let _ = shared.refresh(&asked).await;
-            });
+            self.begin_refresh(session);
         }
     }
 
     async fn asked_again(&self, session: &Arc<Session>, now: Timestamp) -> Result<Option<Arc<Session>>, AuthnError> {
-        let (shared, asked) = (Arc::clone(&self.shared), Arc::clone(session));
-        let outcome = self.jobs.run(async move { shared.refresh(&asked).await }).await;
-        if !matches!(outcome, Ok(Ok(()))) {
-            return Err(AuthnError::SessionUnavailable);
-        }
+        self.refresh(session).await.map_err(|AskedInVain| AuthnError::SessionUnavailable)?;
         let now = now.max(self.shared.now());
         let again = self.shared.sessions.again(session).map_err(unavailable)?;
         Ok(again.filter(|session| session.state(now) == State::Good).inspect(|session| session.touch(now)))

@@ -40,6 +40,8 @@ struct Waiting {
     by_browser: HashMap<[u8; 32], VecDeque<[u8; 32]>>,
     /// Oldest first; also of those that are gone.
     order: VecDeque<(Timestamp, [u8; 32])>,
+    /// About how much all of it takes.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -58,13 +60,24 @@ pub(super) enum NotPending {
     Elsewhere,
 }
 
+impl Pending {
+    /// About how much memory it takes, with what finds it.
+    fn bytes(&self) -> usize {
+        let Asked { acr_values, amr, .. } = &self.asked;
+        let words: usize = acr_values.iter().chain(amr).map(|word| word.len() + size_of::<String>()).sum();
+        let texts = [&self.site, &self.issuer, &self.client_id, &self.nonce, &self.return_to];
+        texts.iter().map(|text| text.len()).sum::<usize>() + self.verifier.reveal().len() + words + FOUND_BY_BYTES
+    }
+}
+
 impl Pendings {
     /// Remembers a sign-in of a browser. The oldest gives way where there are too many.
     pub(super) fn begin(&self, state: &str, browser: &[u8; 32], pending: Pending, now: Timestamp) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let (state, browser, until) = (hash(state.as_bytes()), hash(browser), now.plus(LIFE));
         waiting.forget(now);
-        while waiting.by_state.len() >= PENDING_MAX
+        waiting.bytes = waiting.bytes.saturating_add(pending.bytes());
+        while waiting.bytes > PENDING_BYTES_MAX
             && let Some((_, oldest)) = waiting.order.pop_front()
         {
             waiting.remove(&oldest);
@@ -108,6 +121,7 @@ impl Pendings {
 impl Waiting {
     fn remove(&mut self, state: &[u8; 32]) -> Option<Entry> {
         let entry = self.by_state.remove(state)?;
+        self.bytes = self.bytes.saturating_sub(entry.pending.bytes());
         if let Some(own) = self.by_browser.get_mut(&entry.browser) {
             own.retain(|known| known != state);
             if own.is_empty() {
@@ -144,11 +158,15 @@ fn hash(bytes: &[u8]) -> [u8; 32] {
 /// How long a sign-in may take.
 pub(super) const LIFE: Span = Span::minutes(10);
 const PENDING_OF_BROWSER_MAX: usize = 5;
-const PENDING_MAX: usize = 50_000;
+/// Anybody can begin a sign-in, so it is memory that is bounded: some 60,000 of them as people begin them.
+const PENDING_BYTES_MAX: usize = 64 << 20;
+/// Of the entry itself and of its keys in three collections.
+const FOUND_BY_BYTES: usize = 640;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::sign_in::query::Query;
 
     fn pending(return_to: &str) -> Pending {
         Pending {
@@ -203,14 +221,23 @@ mod tests {
             bits[..8].copy_from_slice(&number.to_be_bytes());
             bits
         };
-        for number in 0..PENDING_MAX {
-            pendings.begin(&number.to_string(), &browser(number), pending("/"), at(0));
+        // the longest that anybody can begin
+        let asked = Asked::read(&Query::read(&format!("acr_values={}&amr={0}", "a%20".repeat(1000))));
+        let longest = Pending { asked, ..pending(&"a".repeat(2048)) };
+        let fit = PENDING_BYTES_MAX / longest.bytes();
+        assert!(fit > 10_000 && longest.bytes() < 8 * 1024, "{} bytes each", longest.bytes());
+        for number in 0..=fit {
+            pendings.begin(&number.to_string(), &browser(number), longest.clone(), at(0));
         }
-        pendings.begin("one more", &browser(PENDING_MAX), pending("/"), at(0));
         let found =
             |state: &str, number| pendings.take(state, Some(&browser(number)), "https://shop.test", at(1)).is_ok();
-        assert!(!found("0", 0) && found("1", 1) && found("one more", PENDING_MAX));
+        assert!(!found("0", 0) && found("1", 1) && found(&fit.to_string(), fit));
+        for number in 0..50_000 {
+            pendings.begin(&format!("small {number}"), &browser(number), pending("/"), at(0));
+        }
+        assert!(found("small 0", 0), "of those that people begin more fit");
         pendings.sweep(at(600));
-        assert!(pendings.waiting.lock().unwrap().by_state.is_empty());
+        let waiting = pendings.waiting.lock().unwrap();
+        assert_eq!((waiting.by_state.len(), waiting.bytes), (0, 0));
     }
 }

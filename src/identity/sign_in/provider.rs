@@ -57,15 +57,14 @@ impl Providers {
 
     /// The metadata of an issuer, read anew now and then. What was last read serves while the provider cannot be reached.
     pub(super) async fn of(&self, issuer: &IssuerSettings, now: Timestamp) -> Result<Arc<Provider>, SignInError> {
-        let fresh = |known: &Known| now < known.read_at.plus(FRESH_FOR);
-        if let Some(known) = self.known().get(&*issuer.issuer).filter(|known| fresh(known)) {
-            return Ok(Arc::clone(&known.provider));
+        if let Some(provider) = self.fresh(issuer, now) {
+            return Ok(provider);
         }
         let mut failed = self.reading.lock().await;
-        let known = self.known().get(&*issuer.issuer).cloned();
-        if let Some(known) = known.as_ref().filter(|known| fresh(known)) {
-            return Ok(Arc::clone(&known.provider));
+        if let Some(provider) = self.fresh(issuer, now) {
+            return Ok(provider);
         }
+        let known = self.known().get(&*issuer.issuer).cloned();
         if let Some((_, error)) = failed.get(&*issuer.issuer).filter(|(until, _)| now < *until) {
             return known.map(|known| known.provider).ok_or_else(|| error.clone());
         }
@@ -82,6 +81,13 @@ impl Providers {
                 known.map(|known| known.provider).ok_or(error)
             }
         }
+    }
+
+    /// The metadata of an issuer that was read a short time ago.
+    pub(super) fn fresh(&self, issuer: &IssuerSettings, now: Timestamp) -> Option<Arc<Provider>> {
+        let known = self.known();
+        let known = known.get(&*issuer.issuer).filter(|known| now < known.read_at.plus(FRESH_FOR))?;
+        Some(Arc::clone(&known.provider))
     }
 
     /// The metadata of an issuer that was read before, however old.

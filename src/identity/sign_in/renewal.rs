@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use super::Shared;
+use tokio::sync::OwnedMutexGuard;
+
 use super::exchange::{self, NoTokens};
 use super::flow::proven_until;
 use super::id_token::Expected;
+use super::{Shared, SignIns};
 use crate::domain::identity::{Assurance, Identity};
 use crate::domain::time::Timestamp;
 use crate::identity::error::AuthnError;
@@ -16,24 +18,47 @@ use crate::identity::session::{Content, Session};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct AskedInVain;
 
-impl Shared {
-    /// Asks once, however many want to know. Afterwards the session has moved: it says what the provider said anew, or it has
-    /// ended by the provider's word.
-    pub(super) async fn refresh(self: &Arc<Self>, session: &Arc<Session>) -> Result<(), AskedInVain> {
-        let _turn = session.turn.lock().await;
+impl SignIns {
+    /// Asks once, however many want to know; they wait for their turn before they take anybody's place. Afterwards the session
+    /// has moved: it says what the provider said anew, or it has ended by the provider's word.
+    pub(super) async fn refresh(&self, session: &Arc<Session>) -> Result<(), AskedInVain> {
+        let turn = Arc::clone(&session.turn).lock_owned().await;
         if session.has_moved() {
             return Ok(());
         }
-        if !session.may_ask(self.now()) {
+        if !session.may_ask(self.shared.now()) {
             return Err(AskedInVain);
         }
-        let outcome = self.ask(session).await;
-        if outcome.is_err() {
-            session.asked_in_vain(self.now());
-        }
-        outcome
+        self.jobs
+            .refreshing
+            .run(refresh(Arc::clone(&self.shared), Arc::clone(session), turn))
+            .await
+            .unwrap_or(Err(AskedInVain))
     }
 
+    /// Asks beside everything else, unless somebody does. Where there is no room somebody tries again in a moment.
+    pub(super) fn begin_refresh(&self, session: &Arc<Session>) {
+        let Ok(turn) = Arc::clone(&session.turn).try_lock_owned() else { return };
+        if !session.has_moved() && session.may_ask(self.shared.now()) {
+            let refresh = refresh(Arc::clone(&self.shared), Arc::clone(session), turn);
+            self.jobs.refreshing.start(async {
+                // whoever needs it next finds what came of it
+                let _ = refresh.await;
+            });
+        }
+    }
+}
+
+/// The turn goes along: whoever waits for it waits until the provider has answered, also when nobody else does any more.
+async fn refresh(shared: Arc<Shared>, session: Arc<Session>, _turn: OwnedMutexGuard<()>) -> Result<(), AskedInVain> {
+    let outcome = shared.ask(&session).await;
+    if outcome.is_err() {
+        session.asked_in_vain(shared.now());
+    }
+    outcome
+}
+
+impl Shared {
     async fn ask(self: &Arc<Self>, session: &Arc<Session>) -> Result<(), AskedInVain> {
         let content = self.sessions.content(session).map_err(|_| AskedInVain)?;
         let told = content.and_then(|content| Some((content.refresh_token.clone()?, content)));
@@ -62,7 +87,13 @@ impl Shared {
         match &tokens.id_token {
             None => {
                 let life = tokens.expires_in;
-                renewed.proven_until = proven_until(Timestamp::MAX, Some(life.unwrap_or(UNSAID_LIFE)), now);
+                // that a token still works does not say in which groups the person is
+                let told_until = renewed.told_at.plus(sign_in.session_unrefreshed_max);
+                if told_until <= now {
+                    return self.over(session, "its provider has not said for long who it is").await;
+                }
+                renewed.proven_until =
+                    proven_until(Timestamp::MAX, Some(life.unwrap_or(UNSAID_LIFE)), now).min(told_until);
                 renewed.proven_at = now;
             }
             Some(text) => {
@@ -71,7 +102,7 @@ impl Shared {
                 match self.verified(&renewed.issuer, text, &expected).await {
                     Ok(proven) if proven.identity.principal.subject == renewed.subject => {
                         renewed.proven_until = proven_until(proven.identity.ends_at, tokens.expires_in, now);
-                        renewed.proven_at = now;
+                        (renewed.proven_at, renewed.told_at) = (now, now);
                         renewed.sid = proven.sid.or(renewed.sid);
                         renewed = say(renewed, proven.identity);
                         renewed.id_token = tokens.id_token;
@@ -115,7 +146,8 @@ impl Shared {
     }
 }
 
-/// What the provider says now. Groups it no longer names are gone; how somebody signed in stays, where it says nothing of it.
+/// What the provider says now. Groups it no longer names are gone. How somebody signed in is what it was (OpenID Connect Core
+/// 1.0, section 12.2), for nobody has signed in since: it can be taken back, but not become more.
 fn say(content: Content, identity: Identity) -> Content {
     let Assurance { amr, acr, auth_time } = identity.assurance;
     let before = content.assurance;
@@ -124,9 +156,10 @@ fn say(content: Content, identity: Identity) -> Content {
         mail: identity.mail.or(content.mail),
         groups: identity.groups.into_iter().map(|group| group.name).collect(),
         assurance: Assurance {
-            amr: if amr.is_empty() { before.amr } else { amr },
-            acr: acr.or(before.acr),
-            auth_time: auth_time.or(before.auth_time),
+            amr: before.amr.into_iter().filter(|method| amr.is_empty() || amr.contains(method)).collect(),
+            // levels have no order that is known here
+            acr: before.acr.filter(|level| acr.is_none_or(|said| said == *level)),
+            auth_time: before.auth_time.map(|at| auth_time.map_or(at, |said| said.min(at))),
         },
         ..content
     }

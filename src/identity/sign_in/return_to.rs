@@ -30,7 +30,9 @@ fn own(site: &Site, text: &str) -> Option<String> {
     }
     let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
     let fragment = url.fragment().map(|fragment| format!("#{fragment}")).unwrap_or_default();
-    Some(format!("{}{}{query}{fragment}", site.origin(), url.path()))
+    let address = format!("{}{}{query}{fragment}", site.origin(), url.path());
+    // what was escaped is longer than what came
+    (address.len() <= site.origin().len() + LENGTH_MAX).then_some(address)
 }
 
 /// Whether the path is one of those that sign people in and out.
@@ -44,7 +46,7 @@ fn leads_in_circles(path: &str) -> bool {
     }
 }
 
-const LENGTH_MAX: usize = 4096;
+const LENGTH_MAX: usize = 2048;
 
 #[cfg(test)]
 mod tests {
@@ -76,6 +78,7 @@ mod tests {
     fn everything_else_leads_home() {
         let site = Site::gate("https://shop.test");
         let long = format!("/{}", "a".repeat(LENGTH_MAX));
+        let escaped = format!("/{}", "ü".repeat(LENGTH_MAX / 4));
         for text in [
             "",
             "//evil.test",
@@ -111,6 +114,7 @@ mod tests {
             "/callback?code=1",
             "/sign-out",
             long.as_str(),
+            escaped.as_str(),
         ] {
             assert_eq!(read(&site, Some(text)), "https://shop.test/", "{text:?}");
         }

@@ -13,10 +13,22 @@ use crate::domain::time::Span;
 
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Hands work to the worker.
+/// Hands work to the worker. Each kind has a queue and places of its own, so that what anybody can cause never keeps waiting
+/// what sessions live by, and a provider that is slow never what ends them.
 #[derive(Debug, Clone)]
 pub(super) struct Jobs {
-    queue: mpsc::Sender<Job>,
+    /// Asking a provider for what it says of itself, and for tokens for a code: whatever browsers that are nobody cause.
+    pub(super) signing_in: Queue,
+    /// Asking a provider whether a session still holds.
+    pub(super) refreshing: Queue,
+    /// Ends of sessions, which wait for nothing but the file.
+    pub(super) ending: Queue,
+}
+
+/// The way in for one kind of work.
+#[derive(Debug, Clone)]
+pub(super) struct Queue {
+    jobs: mpsc::Sender<Job>,
 }
 
 /// There is more to do than can be done.
@@ -25,8 +37,15 @@ pub(super) struct Busy;
 
 /// Does what signing in has to wait for. Belongs on the control runtime.
 pub struct SignInWorker {
-    queue: mpsc::Receiver<Job>,
+    pools: [Pool; 3],
     shared: Arc<Shared>,
+}
+
+/// The worker's end of a queue, and the jobs under way.
+pub(super) struct Pool {
+    queue: mpsc::Receiver<Job>,
+    jobs: JoinSet<()>,
+    jobs_max: usize,
 }
 
 impl std::fmt::Debug for SignInWorker {
@@ -36,12 +55,21 @@ impl std::fmt::Debug for SignInWorker {
 }
 
 impl Jobs {
-    /// The way in, and the worker's end of it.
-    pub(super) fn new() -> (Self, mpsc::Receiver<Job>) {
-        let (queue, receiver) = mpsc::channel(QUEUE_LENGTH);
-        (Self { queue }, receiver)
+    /// The ways in, and the worker's ends of them.
+    pub(super) fn new() -> (Self, [Pool; 3]) {
+        let (signing_in, asking) = queue(SIGNING_IN_QUEUE, SIGNING_IN_MAX);
+        let (refreshing, renewing) = queue(REFRESHING_QUEUE, REFRESHING_MAX);
+        let (ending, leaving) = queue(ENDING_QUEUE, ENDING_MAX);
+        (Self { signing_in, refreshing, ending }, [leaving, renewing, asking])
     }
+}
 
+fn queue(length: usize, jobs_max: usize) -> (Queue, Pool) {
+    let (jobs, queue) = mpsc::channel(length);
+    (Queue { jobs }, Pool { queue, jobs: JoinSet::new(), jobs_max })
+}
+
+impl Queue {
     /// Has `work` done; whoever stops waiting does not stop it.
     pub(super) async fn run<T: Send + 'static>(
         &self,
@@ -52,40 +80,55 @@ impl Jobs {
             // nobody may be waiting any more
             let _ = done.send(work.await);
         });
-        self.queue.try_send(job).map_err(|_| Busy)?;
+        self.jobs.try_send(job).map_err(|_| Busy)?;
         outcome.await.map_err(|_| Busy)
     }
 
     /// Has `work` done, where there is room for it, and waits for nothing.
     pub(super) fn start(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let _ = self.queue.try_send(Box::pin(work));
+        let _ = self.jobs.try_send(Box::pin(work));
+    }
+}
+
+impl Pool {
+    /// Takes up jobs for as long as it is polled; may be dropped at any time.
+    async fn work(&mut self) {
+        loop {
+            tokio::select! {
+                Some(job) = self.queue.recv(), if self.jobs.len() < self.jobs_max => drop(self.jobs.spawn(job)),
+                Some(_) = self.jobs.join_next() => {}
+                // nobody is left who could bring any
+                else => std::future::pending().await,
+            }
+        }
+    }
+
+    async fn stop(&mut self) {
+        self.queue.close();
+        self.jobs.shutdown().await;
     }
 }
 
 impl SignInWorker {
-    pub(super) const fn new(queue: mpsc::Receiver<Job>, shared: Arc<Shared>) -> Self {
-        Self { queue, shared }
+    pub(super) const fn new(pools: [Pool; 3], shared: Arc<Shared>) -> Self {
+        Self { pools, shared }
     }
 
     /// Runs until `stop`; then notes when sessions were last used.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut jobs = JoinSet::new();
-        let mut sweep_at = self.shared.now().plus(SWEEP_EVERY);
-        loop {
-            let clock = self.shared.authenticator.clock().clone();
-            tokio::select! {
-                () = stop.cancelled() => break,
-                Some(job) = self.queue.recv(), if jobs.len() < JOBS_MAX => drop(jobs.spawn(job)),
-                Some(_) = jobs.join_next() => {}
-                () = clock.wait_until(sweep_at) => {
-                    sweep_at = self.shared.now().plus(SWEEP_EVERY);
-                    let shared = Arc::clone(&self.shared);
-                    jobs.spawn(async move { shared.sweep().await });
-                }
+        let clock = self.shared.authenticator.clock().clone();
+        let [leaving, renewing, asking] = &mut self.pools;
+        let sweeping = async {
+            loop {
+                clock.wait_until(self.shared.now().plus(SWEEP_EVERY)).await;
+                self.shared.sweep().await;
             }
+        };
+        let working = async { tokio::join!(leaving.work(), renewing.work(), asking.work(), sweeping) };
+        let _ = stop.run_until_cancelled(working).await;
+        for pool in &mut self.pools {
+            pool.stop().await;
         }
-        self.queue.close();
-        jobs.shutdown().await;
         self.shared.sweep().await;
     }
 }
@@ -109,6 +152,12 @@ impl Shared {
     }
 }
 
-const QUEUE_LENGTH: usize = 1024;
-const JOBS_MAX: usize = 256;
+/// How many codes providers are asked about at the same time; who comes back beyond waits.
+const SIGNING_IN_MAX: usize = 32;
+const SIGNING_IN_QUEUE: usize = 256;
+const REFRESHING_MAX: usize = 256;
+const REFRESHING_QUEUE: usize = 1024;
+/// The file takes one end after the other.
+const ENDING_MAX: usize = 32;
+const ENDING_QUEUE: usize = 1024;
 const SWEEP_EVERY: Span = Span::minutes(1);

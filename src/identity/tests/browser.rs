@@ -32,13 +32,23 @@ pub(super) struct Manner {
     pub(super) claims: Value,
     /// Laid over the token response.
     pub(super) response: Value,
+    /// Never answers forms that say this.
+    pub(super) stalls: Option<(&'static str, &'static str)>,
     /// Status and body instead of a token response.
     pub(super) fails: Option<(u16, Value)>,
 }
 
 impl Default for Manner {
     fn default() -> Self {
-        Self { metadata: json!({}), header: json!({}), claims: json!({}), response: json!({}), fails: None }
+        let nothing = || json!({});
+        Self {
+            metadata: nothing(),
+            header: nothing(),
+            claims: nothing(),
+            response: nothing(),
+            stalls: None,
+            fails: None,
+        }
     }
 }
 
@@ -276,7 +286,11 @@ async fn metadata(State(shared): State<Shared>) -> Json<Value> {
 async fn token(State(shared): State<Shared>, Form(form): Form<HashMap<String, String>>) -> Response {
     let manner = shared.manner.lock().unwrap().clone();
     let first = form.contains_key("code");
+    let stalls = manner.stalls.is_some_and(|(name, value)| form.get(name).is_some_and(|given| given == value));
     shared.asked.lock().unwrap().push(form);
+    if stalls {
+        std::future::pending::<()>().await;
+    }
     if let Some((status, body)) = manner.fails {
         return (StatusCode::from_u16(status).unwrap(), Json(body)).into_response();
     }

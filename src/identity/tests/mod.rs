@@ -3,12 +3,15 @@
 mod browser;
 mod callbacks;
 mod claims;
+mod crowds;
 mod forge;
 mod identities;
 mod keysets;
+mod let_in;
 mod mapping;
 mod notices;
 mod refresh;
+mod renewals;
 mod server;
 mod sessions;
 mod tokens;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::browser::{Browser, CLIENT, Manner, Street};
-use super::forge::{EC, RSA, with};
+use super::forge::{EC, RSA, Signer, jwks, with};
 use crate::domain::time::Span;
 use crate::identity::NoticeError;
 
@@ -11,17 +11,21 @@ const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
 impl Street {
     /// A logout token that holds but for these members; `null` removes one.
-    fn notice(&self, header: &Value, changes: &Value) -> String {
+    pub(super) fn notice(&self, header: &Value, changes: &Value) -> String {
+        self.signed_notice(&RSA, header, changes)
+    }
+
+    fn signed_notice(&self, signer: &Signer, header: &Value, changes: &Value) -> String {
         let now = self.now().as_seconds();
         let honest = json!({
             "iss": self.issuer(), "aud": CLIENT, "sub": "ada", "sid": "s-1", "iat": now, "exp": now + 120,
             "jti": "j-1", "events": {EVENT: {}},
         });
-        let header = with(with(RSA.header(), &json!({"typ": "logout+jwt"})), header);
-        RSA.raw(&header.to_string(), &with(honest, changes).to_string())
+        let header = with(with(signer.header(), &json!({"typ": "logout+jwt"})), header);
+        signer.raw(&header.to_string(), &with(honest, changes).to_string())
     }
 
-    async fn tell(&self, token: &str) -> Result<usize, NoticeError> {
+    pub(super) async fn tell(&self, token: &str) -> Result<usize, NoticeError> {
         self.sign_ins.notice(format!("logout_token={token}").as_bytes()).await
     }
 }
@@ -120,4 +124,47 @@ async fn a_refresh_under_way_brings_nothing_back() {
     let (_, told) = tokio::join!(asking, street.tell(&token));
     assert_eq!(told, Ok(1));
     assert!(!street.is_in(&browser, &street.gate).await);
+}
+
+#[tokio::test]
+async fn a_notice_by_a_new_key_waits_for_the_keys_and_no_longer() {
+    let mut street = Street::new().await;
+    let _browser = street.signed_in().await;
+    let new = Signer::ed("new");
+    let token = street.signed_notice(&new, &json!({}), &json!({}));
+    street.world.write_keys(&jwks(&[&RSA, &new]));
+    let (sign_ins, form) = (street.sign_ins.clone(), format!("logout_token={token}"));
+    let mut told = tokio::task::JoinSet::new();
+    told.spawn(async move { sign_ins.notice(form.as_bytes()).await });
+    tokio::task::yield_now().await;
+    assert!(told.try_join_next().is_none(), "newer keys may have it");
+    street.world.refresher.pass().await;
+    assert_eq!(told.join_all().await, [Ok(1)]);
+
+    // keys were read a moment ago: there is nothing to wait for
+    let unknown = street.signed_notice(&Signer::ed("newer"), &json!({}), &json!({"jti": "j-2"}));
+    let began = crate::clock::awake();
+    assert_eq!(street.tell(&unknown).await, Err(NoticeError::Unavailable));
+    assert!(began.elapsed() < std::time::Duration::from_secs(1), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn few_wait_for_keys_and_a_notice_that_holds_passes_them_all() {
+    let street = Street::new().await;
+    let browser = street.signed_in().await;
+    let mut flood = tokio::task::JoinSet::new();
+    let stranger = Signer::ed("stranger");
+    for number in 0..400 {
+        let token = street.signed_notice(&stranger, &json!({}), &json!({"jti": format!("f-{number}")}));
+        let sign_ins = street.sign_ins.clone();
+        flood.spawn(async move { sign_ins.notice(format!("logout_token={token}").as_bytes()).await });
+    }
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let honest = street.notice(&json!({}), &json!({}));
+    let told = tokio::time::timeout(std::time::Duration::from_secs(2), street.tell(&honest)).await;
+    assert_eq!(told, Ok(Ok(1)), "at once");
+    assert!(!street.is_in(&browser, &street.gate).await);
+    assert!(flood.join_all().await.iter().all(|told| *told == Err(NoticeError::Unavailable)));
 }

@@ -331,3 +331,22 @@ async fn whoever_looks_while_a_session_ends_brings_nothing_back() {
         assert!(!street.is_in(&browser, &street.gate).await, "round {round}");
     }
 }
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_signs_nobody_out_and_takes_no_cookie_back() {
+    let world = super::forge::World::new(&[&RSA]);
+    let nowhere = tempfile::tempdir().unwrap().path().join("gone").join("sessions");
+    let (sign_ins, _worker) = crate::identity::SignIns::new(world.authenticator.clone(), nowhere).unwrap();
+    let mut issuer = world.settings();
+    issuer.sign_in = Some(crate::identity::settings::SignInSettings::new("web"));
+    world.authenticator.reload(crate::identity::Settings { issuers: vec![issuer] }).unwrap();
+    sign_ins.reconsider();
+    let gate = Site::gate("https://shop.test");
+    let mut browser = Browser::default();
+    let cookie = gate.set_session(&"A".repeat(43), 60);
+    browser.keep(&[cookie]);
+    let out = sign_ins.sign_out(&gate, &browser.headers()).await;
+    assert_eq!(out, Err(crate::identity::SignInError::NotSignedOut));
+    let begun = sign_ins.begin(&gate, &browser.headers(), "").await;
+    assert_eq!(begun, Err(crate::identity::SignInError::Unavailable), "the cookie may be good");
+}

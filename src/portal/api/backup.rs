@@ -1,7 +1,6 @@
 //! Journal and uses as one file, from one consistent state, while the service goes on.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -12,11 +11,11 @@ use http::{HeaderValue, header};
 use tokio::sync::mpsc;
 
 use crate::backup::{CarryError, Moment};
-use crate::domain::identity::Identity;
 use crate::portal::Portal;
 use crate::portal::caller::SignedIn;
 use crate::portal::desk::Desk;
-use crate::portal::limits::StreamPlace;
+use crate::portal::lasting::Lasting;
+use crate::portal::limits::OwnPlace;
 use crate::portal::metrics::OpenStream;
 use crate::portal::problem::{Kind, Problem};
 
@@ -42,8 +41,8 @@ pub(super) async fn backup(State(portal): State<Portal>, caller: SignedIn) -> Re
     drop(tokio::task::spawn_blocking(move || write(&moment, now, sender)));
     let carrier = Carrier {
         _open: portal.shared.metrics.stream(),
+        caller: Lasting::new(&portal, caller),
         portal,
-        identity: caller.identity,
         pieces,
         over: false,
         _place: place,
@@ -101,10 +100,10 @@ impl Write for Pieces {
 /// One backup under way.
 struct Carrier {
     portal: Portal,
-    identity: Arc<Identity>,
+    caller: Lasting,
     pieces: mpsc::Receiver<io::Result<Bytes>>,
     over: bool,
-    _place: StreamPlace,
+    _place: OwnPlace,
     _open: OpenStream,
 }
 
@@ -120,17 +119,19 @@ fn chunks(carrier: Carrier) -> impl Stream<Item = io::Result<Bytes>> + Send {
 }
 
 impl Carrier {
-    /// The next bytes. A right that ends while a backup runs ends the backup.
+    /// The next bytes. A right or a proof that ends while a backup runs ends the backup.
     async fn next(&mut self) -> Option<io::Result<Bytes>> {
         let stop = self.portal.shared.parts.stop.clone();
         let Some(piece) = stop.run_until_cancelled(self.pieces.recv()).await else {
             return Some(Err(io::Error::other("the process drains")));
         };
         let piece = piece?;
-        match self.portal.read(&self.identity, permitted).await {
-            Ok(()) => Some(piece),
-            Err(problem) => Some(Err(io::Error::other(problem.code()))),
-        }
+        Some(self.may_go_on().await.map_err(|problem| io::Error::other(problem.code())).and(piece))
+    }
+
+    async fn may_go_on(&mut self) -> Result<(), Problem> {
+        self.caller.look(&self.portal)?;
+        self.portal.read(self.caller.identity(), permitted).await
     }
 }
 

@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
@@ -15,14 +14,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::watch;
 
 use crate::domain::event::Event;
-use crate::domain::identity::Identity;
 use crate::domain::standing::Position;
-use crate::domain::time::Timestamp;
-use crate::identity::Session;
 use crate::portal::Portal;
-use crate::portal::caller::{Proof, SignedIn, single};
+use crate::portal::caller::{SignedIn, single};
 use crate::portal::desk::Desk;
-use crate::portal::limits::StreamPlace;
+use crate::portal::lasting::Lasting;
+use crate::portal::limits::OwnPlace;
 use crate::portal::metrics::OpenStream;
 use crate::portal::problem::{Kind, Problem};
 use crate::portal::wire::record::Record;
@@ -56,26 +53,23 @@ pub(super) async fn follow(
 /// One open stream.
 struct Follower {
     portal: Portal,
-    identity: Arc<Identity>,
-    /// Kept to be looked at again: a token when the issuer's keys change, a session when it moves.
-    proof: Proof,
-    generation: u64,
+    caller: Lasting,
     head: watch::Receiver<Position>,
     /// The last position looked at.
     at: Position,
     waiting: VecDeque<Message>,
     ended: bool,
-    _place: StreamPlace,
+    _place: OwnPlace,
     _open: OpenStream,
 }
 
 impl Follower {
     fn new(
         portal: &Portal,
-        SignedIn { identity, proof }: SignedIn,
+        caller: SignedIn,
         last: Option<Position>,
         head: watch::Receiver<Position>,
-        place: StreamPlace,
+        place: OwnPlace,
     ) -> Self {
         let now_at = *head.borrow();
         let at = last.unwrap_or(now_at).min(now_at);
@@ -89,10 +83,8 @@ impl Follower {
             at
         };
         Self {
-            generation: portal.shared.parts.authenticator.generation(),
+            caller: Lasting::new(portal, caller),
             portal: portal.clone(),
-            identity,
-            proof,
             head,
             at,
             waiting,
@@ -116,22 +108,19 @@ impl Follower {
             match self.look(head).await {
                 Ok(Looked::More) => continue,
                 Ok(Looked::All) => {}
+                Err(_) if self.caller.is_over(&self.portal) => return self.end("identity_ended"),
                 Err(_) => return self.end("refused"),
             }
             if !self.waiting.is_empty() {
                 continue;
             }
             let parts = &self.portal.shared.parts;
-            let session = match &self.proof {
-                Proof::Session(session) => Some(Arc::clone(session)),
-                Proof::Token(_) => None,
-            };
-            let care_at = session.as_ref().map_or(Timestamp::MAX, |session| session.care_at());
+            let next_look = self.caller.next_look();
             let woken = tokio::select! {
                 moved = self.head.changed() => moved.map_err(|_| "drain"),
-                () = moved(session.as_ref()) => Ok(()),
-                () = parts.clock.wait_until(care_at) => Ok(()),
-                () = parts.clock.wait_until(self.identity.ends_at) => Err("identity_ended"),
+                () = next_look.moved() => Ok(()),
+                () = parts.clock.wait_until(next_look.care_at()) => Ok(()),
+                () = parts.clock.wait_until(self.caller.identity().ends_at) => Err("identity_ended"),
                 () = parts.stop.cancelled() => Err("drain"),
             };
             if let Err(reason) = woken {
@@ -147,46 +136,12 @@ impl Follower {
 
     /// Reads on up to `head`, as the caller as it stands now.
     async fn look(&mut self, head: Position) -> Result<Looked, Problem> {
-        self.look_at_proof()?;
+        self.caller.look(&self.portal)?;
         let after = self.at;
-        let (messages, at) = self.portal.read(&self.identity, move |desk| batch(desk, after, head)).await?;
+        let (messages, at) = self.portal.read(self.caller.identity(), move |desk| batch(desk, after, head)).await?;
         self.at = at;
         self.waiting.extend(messages);
         Ok(if self.at < head { Looked::More } else { Looked::All })
-    }
-
-    /// Whether what proved the caller still does. An open stream is a use of its session.
-    fn look_at_proof(&mut self) -> Result<(), Problem> {
-        let parts = &self.portal.shared.parts;
-        let now = parts.clock.now();
-        match &self.proof {
-            Proof::Token(token) => {
-                let generation = parts.authenticator.generation();
-                if generation != self.generation {
-                    self.identity = parts.authenticator.authenticate(token, now)?.ok_or_else(Problem::not_signed_in)?;
-                    self.generation = generation;
-                }
-            }
-            Proof::Session(session) if session.has_moved() => {
-                let again = parts.sign_ins.again(session, now).ok_or_else(Problem::not_signed_in)?;
-                self.identity = Arc::clone(again.identity());
-                self.proof = Proof::Session(again);
-            }
-            Proof::Session(session) => {
-                if session.care_at() <= now {
-                    parts.sign_ins.care(session, now);
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Returns when the session has moved; never without one.
-async fn moved(session: Option<&Arc<Session>>) {
-    match session {
-        Some(session) => session.moved().await,
-        None => std::future::pending().await,
     }
 }
 

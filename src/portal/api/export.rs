@@ -12,7 +12,6 @@ use http::{HeaderValue, header};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::domain::identity::Identity;
 use crate::domain::standing::Position;
 use crate::journal::export::CsvExport;
 use crate::portal::Portal;
@@ -20,7 +19,8 @@ use crate::portal::api::audit::{ListQuery, all_or_nothing, filter_of_all};
 use crate::portal::body::Asked;
 use crate::portal::caller::SignedIn;
 use crate::portal::desk::Desk;
-use crate::portal::limits::StreamPlace;
+use crate::portal::lasting::Lasting;
+use crate::portal::limits::OwnPlace;
 use crate::portal::metrics::OpenStream;
 use crate::portal::problem::{Kind, Problem};
 use crate::portal::wire::common::Ending;
@@ -94,8 +94,8 @@ pub(super) async fn export(
     let (filter, head) = begun.await?;
     let exporter = Exporter {
         _open: portal.shared.metrics.stream(),
+        caller: Lasting::new(&portal, caller),
         portal,
-        identity: caller.identity,
         format,
         filter: Arc::new(filter),
         after: Position(0),
@@ -117,14 +117,14 @@ pub(super) async fn export(
 /// One export under way.
 struct Exporter {
     portal: Portal,
-    identity: Arc<Identity>,
+    caller: Lasting,
     format: Format,
     filter: Arc<RecordFilter>,
     after: Position,
     /// The newest record when the export began; it ends there, or with the newest erasure of a note that it lacks.
     head: Position,
     next: Next,
-    _place: StreamPlace,
+    _place: OwnPlace,
     _open: OpenStream,
 }
 
@@ -149,7 +149,7 @@ fn chunks(exporter: Exporter) -> impl Stream<Item = io::Result<Bytes>> + Send {
 }
 
 impl Exporter {
-    /// The next bytes. The caller must still be one who sees all: a right that ends while a file runs ends the file.
+    /// The next bytes. The caller must still be there, and one who sees all: a right that ends while a file runs ends the file.
     async fn chunk(&mut self) -> io::Result<Bytes> {
         let (format, after, head, next) = (self.format, self.after, self.head, self.next);
         let filter = Arc::clone(&self.filter);
@@ -157,9 +157,12 @@ impl Exporter {
         if stop.is_cancelled() {
             return Err(io::Error::other("the process drains"));
         }
-        let read = self.portal.read(&self.identity, move |desk| batch(desk, format, &filter, after, head, next));
         // the status has long left: only breaking off tells that this is not all
-        let (bytes, after, head, next) = read.await.map_err(|problem| io::Error::other(problem.code()))?;
+        let broken_off = |problem: Problem| io::Error::other(problem.code());
+        self.caller.look(&self.portal).map_err(broken_off)?;
+        let read =
+            self.portal.read(self.caller.identity(), move |desk| batch(desk, format, &filter, after, head, next));
+        let (bytes, after, head, next) = read.await.map_err(broken_off)?;
         self.after = after;
         self.head = head;
         self.next = next;

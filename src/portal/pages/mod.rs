@@ -52,5 +52,8 @@ pub(super) fn router() -> Router<Portal> {
         .route("/callback", get(sign_in::finish))
         .route("/sign-out", get(sign_in::ask_to_sign_out).post(sign_in::sign_out))
         .route("/signed-out", get(sign_in::signed_out))
-        .route("/backchannel-logout", post(sign_in::notice))
+        .route(NOTICES, post(sign_in::notice))
 }
+
+/// Where providers tell that somebody signed out.
+pub(super) const NOTICES: &str = "/backchannel-logout";

@@ -3,12 +3,15 @@
 //! The session's cookie is sent only with requests that begin at the portal. So the way back from a provider, and a link
 //! from elsewhere, first lead to a page of the portal that goes on by itself: a redirect would still count as foreign.
 
+use std::time::Duration;
+
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use http::header::SET_COOKIE;
+use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body_util::{BodyExt, Limited};
 use maud::{Markup, html};
 use serde_json::json;
 
@@ -98,17 +101,14 @@ pub(super) async fn signed_out(State(portal): State<Portal>) -> Response {
 }
 
 /// Takes a provider's notice that somebody signed out (OpenID Connect Back-Channel Logout 1.0, section 2.8).
-pub(super) async fn notice(
-    State(portal): State<Portal>,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
-) -> Response {
+pub(super) async fn notice(State(portal): State<Portal>, body: Body) -> Response {
     let sign_ins = &portal.shared.parts.sign_ins;
     if !sign_ins.is_offered() {
         return Problem::unknown().into_response();
     }
-    let outcome = match &body {
-        Ok(form) => sign_ins.notice(form).await,
-        Err(_) => Err(NoticeError::Refused("the form cannot be read")),
+    let outcome = match form_of_notice(&portal, body).await {
+        Ok(form) => sign_ins.notice(&form).await,
+        Err(error) => Err(error),
     };
     match outcome {
         Ok(_) => StatusCode::OK.into_response(),
@@ -118,8 +118,18 @@ pub(super) async fn notice(
         }
         Err(error @ NoticeError::Unavailable) => {
             let told = json!({ "error": "temporarily_unavailable", "error_description": error.to_string() });
-            (StatusCode::SERVICE_UNAVAILABLE, Json(told)).into_response()
+            (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "5")], Json(told)).into_response()
         }
+    }
+}
+
+/// Anybody can send a notice, so it is short, it comes at once, and few are read at the same time.
+async fn form_of_notice(portal: &Portal, body: Body) -> Result<Bytes, NoticeError> {
+    let _place = portal.shared.usage.notice().ok_or(NoticeError::Unavailable)?;
+    match tokio::time::timeout(NOTICE_TIMEOUT, Limited::new(body, NOTICE_BYTES_MAX).collect()).await {
+        Ok(Ok(form)) => Ok(form.to_bytes()),
+        Ok(Err(_)) => Err(NoticeError::Refused("the form cannot be read, or is longer than 32 KiB")),
+        Err(_) => Err(NoticeError::Refused("the form did not come in time")),
     }
 }
 
@@ -167,6 +177,7 @@ fn failed(portal: &Portal, error: &SignInError) -> Response {
             }
             p { a href="/" { "Go to Home without it" } }
         },
+        SignInError::NotSignedOut => html! { p { (link(Weight::Main, "Sign out", "/sign-out")) } },
         _ => html! {
             p { (link(Weight::Main, "Sign in again", "/sign-in?return_to=%2F")) }
             p { a href="/" { "Go to Home" } }
@@ -192,3 +203,6 @@ fn with_cookies(mut response: Response, cookies: Vec<HeaderValue>) -> Response {
     }
     response
 }
+
+const NOTICE_BYTES_MAX: usize = 32 * 1024;
+const NOTICE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -54,7 +54,7 @@ pub(super) struct World {
     pub(super) writer: Writer,
     pub(super) recorder: UseRecorder,
     key: Ed25519KeyPair,
-    _folder: TempDir,
+    pub(super) folder: TempDir,
 }
 
 /// What came back.
@@ -106,7 +106,7 @@ impl World {
             writer::start(opened.appender, standings.clone(), clock.clone(), writer_settings, &metrics).unwrap();
         let key = Ed25519KeyPair::generate().unwrap();
         let authenticator = authenticator(&folder, &key, &clock, &metrics);
-        let (sign_ins, _) = SignIns::new(authenticator.clone(), folder.path().join("store.sessions")).unwrap();
+        let (sign_ins, worker) = SignIns::new(authenticator.clone(), folder.path().join("store.sessions")).unwrap();
         let (recorder, uses, _) = uses::start(&folder.path().join("uses.redb"), &metrics).unwrap();
         let stop = CancellationToken::new();
         let names = IssuerNames::new([("demo".into(), ISSUER.into())]);
@@ -117,6 +117,7 @@ impl World {
                 .unwrap();
         let running = TaskTracker::new();
         running.spawn(publisher.run(stop.clone()));
+        running.spawn(worker.run(stop.clone()));
         let parts = Parts {
             anchors,
             writer: writer.clone(),
@@ -147,7 +148,7 @@ impl World {
             writer,
             recorder,
             key,
-            _folder: folder,
+            folder,
         };
         world.declare().await;
         world
