@@ -20,6 +20,7 @@ mod reload;
 mod revocation;
 mod sign_in;
 mod stale;
+mod step_up;
 mod streams;
 mod tokens;
 mod tour;

@@ -65,7 +65,7 @@ async fn set(
     match portal.command(&sender.commander, command, fields.idempotency(verb)).await {
         Ok(_) => Ok(see_other(&url("/assignments/person", &[("who", &short)]))),
         Err(problem) => {
-            let step_up = problem.refusals().and_then(StepUp::for_refusals);
+            let step_up = StepUp::for_problem(&problem);
             let faults = Faults::of_problem(problem, &["justification"])?;
             let sent = Sent { justification: fields.text("justification").to_owned(), faults, step_up };
             portal.read(sender.identity(), move |desk| show(desk, &short, &sent)).await

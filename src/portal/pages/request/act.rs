@@ -187,7 +187,7 @@ impl Sent {
     }
 
     fn of_extension(self, problem: Problem) -> Result<Self, Problem> {
-        let step_up = problem.refusals().and_then(StepUp::for_refusals);
+        let step_up = StepUp::for_problem(&problem);
         let faults = Faults::of_problem(problem, &["duration", "justification"])?;
         let extension = extend::Wanted { faults: faults.clone(), ..self.extension };
         Ok(Self { faults, step_up, extension, ..self })
