@@ -15,6 +15,7 @@ mod eligibility;
 mod jupyter;
 mod keeping;
 mod keys;
+mod pace;
 mod portal;
 mod reload;
 mod revocation;

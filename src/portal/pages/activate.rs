@@ -118,8 +118,7 @@ fn show(desk: &Desk, wish: Wish, read: Read, refused: Refused, status: StatusCod
             form .sheet method="post" action="/activate" novalidate { (form(policy, &wish, &refused.faults)) }
             section .sheet aria-labelledby="about" {
                 h2 #about { "About this role" }
-                @let routes = desk.portal.shared.parts.routes.load();
-                (rules::facts(policy, routes.get(&policy.role).map_or(&[], Vec::as_slice), &desk.names))
+                (rules::facts(desk, policy))
             }
         }
     };

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use crate::domain::activation::{Activation, Phase};
 use crate::domain::time::Span;
+use crate::identity::words;
 use crate::portal::desk::Desk;
 use crate::portal::pages::form::{once, url};
 use crate::portal::pages::parts::badge::{self, Tone};
@@ -35,7 +36,12 @@ pub(super) fn section(
                 div .row { (badge::state(shown.state, shown.ending)) span { (sentence(desk, case, shown)) } }
                 (clock(desk, shown))
             }
-            @if let Some(approval) = &shown.approval { (vote(desk, approval)) }
+            @if let Some(approval) = &shown.approval {
+                (vote(desk, approval))
+                @if let Some(pace) = desk.portal.shared.parts.paces.load().of(&case.role) {
+                    p .dim { "Usual time to a decision: " (words::pace(&pace)) "." }
+                }
+            }
             @if let Some(extension) = &shown.extension {
                 p { "A later end is asked for: " (time::moment(extension.ends_at.0)) "." }
                 @if let Some(why) = &extension.justification { (text::said(why)) }
