@@ -12,6 +12,7 @@ mod anchor;
 mod crash;
 mod deny;
 mod eligibility;
+mod idle;
 mod jupyter;
 mod keeping;
 mod keys;

@@ -126,11 +126,11 @@ impl Follower {
                 Proof::Session(session) => Some(Arc::clone(session)),
                 Proof::Token(_) => None,
             };
-            let care_at = session.as_ref().map_or(Timestamp::MAX, |session| session.care_at());
+            let follow_at = session.as_ref().map_or(Timestamp::MAX, |session| session.follow_at());
             let woken = tokio::select! {
                 moved = self.head.changed() => moved.map_err(|_| "drain"),
                 () = moved(session.as_ref()) => Ok(()),
-                () = parts.clock.wait_until(care_at) => Ok(()),
+                () = parts.clock.wait_until(follow_at) => Ok(()),
                 () = parts.clock.wait_until(self.identity.ends_at) => Err("identity_ended"),
                 () = parts.stop.cancelled() => Err("drain"),
             };
@@ -155,7 +155,8 @@ impl Follower {
         Ok(if self.at < head { Looked::More } else { Looked::All })
     }
 
-    /// Whether what proved the caller still does. An open stream is a use of its session.
+    /// Whether what proved the caller still does. An open stream is no use of its session: a page that somebody left open
+    /// follows whether anybody looks at it or not, and must not keep them signed in.
     fn look_at_proof(&mut self) -> Result<(), Problem> {
         let parts = &self.portal.shared.parts;
         let now = parts.clock.now();
@@ -167,16 +168,13 @@ impl Follower {
                     self.generation = generation;
                 }
             }
-            Proof::Session(session) if session.has_moved() => {
+            Proof::Session(session) if session.has_moved() || session.follow_at() <= now => {
                 let again = parts.sign_ins.again(session, now).ok_or_else(Problem::not_signed_in)?;
+                parts.sign_ins.follow(&again, now);
                 self.identity = Arc::clone(again.identity());
                 self.proof = Proof::Session(again);
             }
-            Proof::Session(session) => {
-                if session.care_at() <= now {
-                    parts.sign_ins.care(session, now);
-                }
-            }
+            Proof::Session(_) => {}
         }
         Ok(())
     }
