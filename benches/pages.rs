@@ -5,6 +5,9 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement tells what it found")]
 
+#[path = "stage/policy.rs"]
+mod policy;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,17 +22,15 @@ use hallpass::domain::assignment::AssignmentKind;
 use hallpass::domain::command::{Caller, Command, Declared};
 use hallpass::domain::id::{ActivationId, AssignmentId};
 use hallpass::domain::identity::{Assurance, Identity};
-use hallpass::domain::policy::{
-    ActivationLimits, ApprovalRule, AssignmentLimits, AssuranceRule, ExtensionRule, JustificationRule, PendingLimits,
-    Permanence, Policies, PolicyRevision, RolePolicy, TicketRule,
-};
+use hallpass::domain::policy::{PendingLimits, Policies};
 use hallpass::domain::principal::{Group, Principal};
 use hallpass::domain::role::RoleId;
-use hallpass::domain::time::{Span, Timestamp};
+use hallpass::domain::time::Timestamp;
 use hallpass::standings::Standings;
 use hallpass::store;
 use hallpass::telemetry::Metrics;
 use hallpass::writer::{self, Purpose, Submission, Writer};
+use policy::policy;
 use tokio::task::JoinSet;
 
 fn main() {
@@ -112,7 +113,7 @@ async fn lived_through(folder: &Path, clock: &Clock, issuer: &str, activations: 
     let paths = store::Settings { path: folder.join("hallpass.redb"), key_path: folder.join("signing.key") };
     let opened = store::open(&paths, clock.now()).unwrap();
     let standings = Standings::new(opened.reader, 100_000).unwrap();
-    let policies = Policies::new((0..ROLES_USED).map(policy), PendingLimits::default());
+    let policies = Policies::new((0..ROLES_USED).map(role).map(policy), PendingLimits::default());
     let settings = writer::Settings {
         policies: Arc::new(ArcSwap::from_pointee(policies)),
         clock_behind_max: Duration::from_secs(5),
@@ -185,30 +186,6 @@ fn fresh() -> [u8; 16] {
 
 fn role(number: usize) -> RoleId {
     format!("app/role-{number:05}").parse().unwrap()
-}
-
-fn policy(number: usize) -> RolePolicy {
-    let day = Span::days(1);
-    RolePolicy {
-        role: role(number),
-        description: String::new(),
-        revision: PolicyRevision::new("1"),
-        activation: ActivationLimits {
-            min: Span::seconds(1),
-            max: day,
-            default: day,
-            total_max: day,
-            start_ahead_max: day,
-        },
-        justification: JustificationRule::default(),
-        ticket: TicketRule::default(),
-        assurance: AssuranceRule::default(),
-        approval: ApprovalRule::default(),
-        extension: ExtensionRule::None,
-        pending_after: day,
-        eligible: AssignmentLimits { permanent: Permanence::Allowed, max: day },
-        active: AssignmentLimits { permanent: Permanence::Allowed, max: day },
-    }
 }
 
 /// The demo's configuration with many more roles, on the store that was filled.

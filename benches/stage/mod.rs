@@ -11,14 +11,11 @@ use hallpass::domain::assignment::AssignmentKind;
 use hallpass::domain::command::{Caller, Command, Declared};
 use hallpass::domain::id::{ActivationId, AssignmentId};
 use hallpass::domain::identity::{Assurance, Identity};
-use hallpass::domain::policy::{
-    ActivationLimits, ApprovalRule, AssignmentLimits, AssuranceRule, ExtensionRule, JustificationRule, PendingLimits,
-    Permanence, Policies, PolicyRevision, RolePolicy, TicketRule,
-};
+use hallpass::domain::policy::{PendingLimits, Policies};
 use hallpass::domain::principal::{Group, Principal};
 use hallpass::domain::role::RoleId;
 use hallpass::domain::rule::{Demand, Rule};
-use hallpass::domain::time::{Span, Timestamp};
+use hallpass::domain::time::Timestamp;
 use hallpass::identity::names::IssuerNames;
 use hallpass::identity::{self, Authenticator, IssuerSettings, KeySource, SignIns};
 use hallpass::proxy::canonical::Underscores;
@@ -33,6 +30,9 @@ use hallpass::telemetry::lines::Lines;
 use hallpass::uses;
 use hallpass::writer::{self, Purpose, Submission, Writer};
 use serde_json::json;
+
+mod policy;
+use policy::policy;
 
 /// Everything a request meets.
 pub(crate) struct Stage {
@@ -57,7 +57,7 @@ impl Stage {
         let paths = store::Settings { path: folder.path().join("s.redb"), key_path: folder.path().join("s.key") };
         let opened = store::open(&paths, clock.now()).expect("a store");
         let standings = Standings::new(opened.reader, 100_000).expect("standings");
-        let policies = Arc::new(ArcSwap::from_pointee(Policies::new([policy()], PendingLimits::default())));
+        let policies = Arc::new(ArcSwap::from_pointee(Policies::new([policy(role())], PendingLimits::default())));
         let limits = writer::Settings { policies, clock_behind_max: Duration::from_secs(5) };
         let (writer, _) =
             writer::start(opened.appender, standings.clone(), clock.clone(), limits, &metrics).expect("a writer");
@@ -119,7 +119,7 @@ fn gate(upstream: SocketAddr, issuer: &str, cores: usize) -> Settings {
             bind: "127.0.0.1:0".parse().expect("an address"),
             public_url: "http://shop.test".to_owned(),
             tls: None,
-            websocket_origins: Vec::new(),
+            trusted_origins: Vec::new(),
             limits: Limits::default(),
         }],
         upstreams: vec![UpstreamSettings::new("app", &format!("http://{upstream}"))],
@@ -156,28 +156,4 @@ fn fresh() -> ActivationId {
 
 fn role() -> RoleId {
     "shop/vault".parse().expect("a role")
-}
-
-fn policy() -> RolePolicy {
-    let day = Span::days(1);
-    RolePolicy {
-        role: role(),
-        description: String::new(),
-        revision: PolicyRevision::new("1"),
-        activation: ActivationLimits {
-            min: Span::seconds(1),
-            max: day,
-            default: day,
-            total_max: day,
-            start_ahead_max: day,
-        },
-        justification: JustificationRule::default(),
-        ticket: TicketRule::default(),
-        assurance: AssuranceRule::default(),
-        approval: ApprovalRule::default(),
-        extension: ExtensionRule::None,
-        pending_after: day,
-        eligible: AssignmentLimits { permanent: Permanence::Allowed, max: day },
-        active: AssignmentLimits { permanent: Permanence::Allowed, max: day },
-    }
 }

@@ -31,7 +31,7 @@ fn listener(listener: &Listener, limits: server::Limits) -> ListenerSettings {
         bind: listener.listen.clone(),
         public_url: listener.public_url.to_string(),
         tls: listener.tls.clone(),
-        websocket_origins: listener.websocket_origins.iter().map(ToString::to_string).collect(),
+        trusted_origins: listener.trusted_origins.iter().map(ToString::to_string).collect(),
         limits,
     }
 }

@@ -56,6 +56,13 @@ impl Permit {
     pub fn shadowed(&self) -> Option<&Denial> {
         self.shadowed.as_deref()
     }
+
+    /// Whether the application may be told who asks: a shadow route lets pass whoever it is, but speaks for nobody whose
+    /// proof does not count.
+    #[must_use]
+    pub fn vouches(&self) -> bool {
+        !matches!(self.shadowed(), Some(Denial::NotSignedIn | Denial::CredentialRevoked))
+    }
 }
 
 /// Why a request may not pass.

@@ -175,6 +175,9 @@ async fn pass(asking: &mut Asking<'_>, parts: Parts, record: &mut Record) -> Res
     }
     let site = &view.rules.listeners.get(asking.listener).ok_or(Refused::Internal)?.site;
     let identity = steps::identify(core, &route.rule, site, &parts.headers, record).await?;
+    if record.session.is_some() {
+        steps::check_sender(asking, &parts)?;
+    }
     let mut judged = steps::judge(core, &route.rule, identity.as_deref(), record)?;
     let mut recorded = Vec::new();
     if steps::try_record_uses(core, &route, identity.as_deref(), &judged, record, &mut recorded)? == Taken::Full {
@@ -195,7 +198,7 @@ async fn pass(asking: &mut Asking<'_>, parts: Parts, record: &mut Record) -> Res
     let authorization = upstream.target.settings.forward_authorization;
     steps::prepare(&mut headers, authorization, body.as_ref());
     let (mut passing, mut known, mut assertion) = (Rc::default(), None, None);
-    if let Some(identity) = &identity {
+    if let Some(identity) = identity.as_ref().filter(|_| judged.permit.vouches()) {
         let what = view.known(identity);
         passing = what.passing(&judged.permit);
         assertion = view.assertion((asking.listener, route.index), (identity, &judged.permit), &passing, judged.at);
@@ -233,6 +236,9 @@ async fn pass(asking: &mut Asking<'_>, parts: Parts, record: &mut Record) -> Res
     let never_ends = steps::is_event_stream(response.headers());
     headers::strip_outbound(response.headers_mut());
     headers::add_outbound(response.headers_mut(), &exchange, &passing.headers);
+    if record.session.is_some() {
+        headers::keep_private(response.headers_mut());
+    }
     if let Some(upgrade) = protocol {
         let client = parts.extensions.get::<OnUpgrade>().cloned().ok_or(Refused::Internal)?;
         let upstream = hyper::upgrade::on(&mut response);

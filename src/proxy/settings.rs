@@ -56,8 +56,8 @@ pub struct ListenerSettings {
     pub public_url: String,
     /// Certificate and key, when it speaks TLS.
     pub tls: Option<tls::Settings>,
-    /// Origins besides its own whose pages may open a WebSocket.
-    pub websocket_origins: Vec<String>,
+    /// Origins besides its own whose pages may open a WebSocket, or change something under a session.
+    pub trusted_origins: Vec<String>,
     /// Limits of its connections.
     pub limits: Limits,
 }
@@ -168,7 +168,7 @@ impl Rules {
                     links: Links { portal_url: settings.portal_url.clone(), gate_url: listener.public_url.clone() },
                     site: Site::gate(&listener.public_url),
                     origins: std::iter::once(origin_of(&listener.public_url).to_owned())
-                        .chain(listener.websocket_origins.iter().cloned())
+                        .chain(listener.trusted_origins.iter().cloned())
                         .collect(),
                 })
                 .collect(),
@@ -181,7 +181,7 @@ impl Rules {
 }
 
 impl ListenerRules {
-    /// Whether a page of `origin` may open a WebSocket here.
+    /// Whether pages of `origin` are believed here.
     pub(super) fn takes_origin(&self, origin: &[u8]) -> bool {
         self.origins.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(origin))
     }

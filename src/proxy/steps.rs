@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, TE, TRANSFER_ENCODING};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, ORIGIN, TE, TRANSFER_ENCODING};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -26,6 +27,7 @@ use crate::proxy::standing::{Judged, NotPermitted};
 use crate::proxy::upstream::ForwardError;
 use crate::uses::{Taken, Use};
 
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Store, keys or journal cannot be used.
 pub(super) const UNAVAILABLE: Refused = Refused::Unavailable { retry_after: Duration::from_secs(5) };
 
@@ -64,7 +66,7 @@ pub(super) fn find<'v>(view: &'v View, canonical: &Canonical, record: &mut Recor
     }
 }
 
-/// A page may open a WebSocket only from an origin that is known; whatever is no page sends none.
+/// What comes from a page comes from one whose origin is known; whatever is no page sends none.
 pub(super) fn check_origin(asking: &Asking<'_>, headers: &HeaderMap) -> Result<(), Refused> {
     let mut origins = headers.get_all(ORIGIN).iter();
     let listener = asking.view.rules.listeners.get(asking.listener).ok_or(Refused::Internal)?;
@@ -72,6 +74,21 @@ pub(super) fn check_origin(asking: &Asking<'_>, headers: &HeaderMap) -> Result<(
         (None, _) => Ok(()),
         (Some(origin), None) if listener.takes_origin(origin.as_bytes()) => Ok(()),
         (Some(_), _) => Err(Refused::ForeignOrigin),
+    }
+}
+
+/// A session comes along with whatever a browser sends, so what may change something must come from a page that is known.
+/// Browsers say where from: `Sec-Fetch-Site` (W3C Fetch Metadata), or at least `Origin` with each method that is not safe.
+pub(super) fn check_sender(asking: &Asking<'_>, parts: &Parts) -> Result<(), Refused> {
+    if parts.method.is_safe() {
+        return Ok(());
+    }
+    let mut sites = parts.headers.get_all(SEC_FETCH_SITE).iter();
+    match (sites.next().map(HeaderValue::as_bytes), sites.next()) {
+        (Some(b"same-origin" | b"none"), None) => Ok(()),
+        // no page known here asks from elsewhere without saying its origin
+        (Some(_), _) if !parts.headers.contains_key(ORIGIN) => Err(Refused::ForeignOrigin),
+        (_, _) => check_origin(asking, &parts.headers),
     }
 }
 

@@ -160,22 +160,8 @@ const FLUSH_AFTER: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Sink(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::telemetry::sink::Sink;
 
     #[test]
     fn every_line_arrives_whole_and_in_order() {
@@ -187,7 +173,7 @@ mod tests {
         }
         drop((buffer, lines));
         thread.join();
-        let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        let text = sink.text();
         assert!(text.lines().enumerate().all(|(number, line)| line == format!("line {number}")));
         assert_eq!(text.lines().count(), 10_000);
     }

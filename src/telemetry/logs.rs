@@ -89,22 +89,8 @@ impl<W: Write> Write for Escaping<W> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Sink(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::telemetry::sink::Sink;
 
     #[test]
     fn one_event_is_one_line_whatever_its_values() {
@@ -117,7 +103,7 @@ mod tests {
                 tracing::info!(agent = "a\nb\u{202e}c\u{1b}[2J", "said");
                 tracing::debug!("not at this level");
             });
-            let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+            let text = sink.text();
             assert_eq!(text.lines().count(), 1, "{text}");
             assert!(text.trim_end_matches('\n').chars().all(escape::is_plain), "{text:?}");
             assert!(text.contains("said"));

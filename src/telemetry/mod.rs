@@ -9,6 +9,8 @@ pub mod escape;
 pub mod lines;
 pub mod logs;
 mod requests;
+#[cfg(test)]
+pub(crate) mod sink;
 
 use std::path::Path;
 use std::sync::Mutex;

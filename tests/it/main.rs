@@ -20,6 +20,7 @@ mod pace;
 mod portal;
 mod reload;
 mod revocation;
+mod sender;
 mod sign_in;
 mod stale;
 mod step_up;

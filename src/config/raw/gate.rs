@@ -20,9 +20,9 @@ pub(crate) struct Listener {
     /// Certificate and key; without them the listener speaks plain HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tls: Option<Tls>,
-    /// Origins besides its own that may open a WebSocket.
+    /// Origins besides its own whose pages may open a WebSocket, or change something under a session.
     #[serde(default)]
-    pub(crate) websocket_origins: Vec<Text<Origin>>,
+    pub(crate) trusted_origins: Vec<Text<Origin>>,
 }
 
 /// Certificate and key.

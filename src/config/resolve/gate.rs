@@ -32,7 +32,7 @@ pub(crate) fn listeners(raw: &[raw::Listener], context: &mut Context<'_>) -> Vec
             listen: listener.listen.0.clone(),
             public_url: listener.public_url.0.clone(),
             tls: certificate(listener.tls.as_ref(), &path, context),
-            websocket_origins: listener.websocket_origins.iter().map(|origin| origin.0.clone()).collect(),
+            trusted_origins: listener.trusted_origins.iter().map(|origin| origin.0.clone()).collect(),
         });
     }
     listeners

@@ -77,8 +77,8 @@ pub struct Listener {
     pub public_url: Origin,
     /// Certificate and key.
     pub tls: Option<tls::Settings>,
-    /// Origins besides its own that may open a WebSocket.
-    pub websocket_origins: Vec<Origin>,
+    /// Origins besides its own whose pages may open a WebSocket, or change something under a session.
+    pub trusted_origins: Vec<Origin>,
 }
 
 /// Which request demands what.

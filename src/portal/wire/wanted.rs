@@ -14,7 +14,7 @@ pub(in crate::portal) struct Wanted {
     /// Its method; at most 32 letters.
     #[schema(example = "GET")]
     pub(in crate::portal) method: String,
-    /// Its address at one of the gates, at most 4096 characters.
+    /// Its address at one of the gates, at most 4096 characters. The query is not kept.
     #[schema(example = "https://shop.example.com/vault/k")]
     pub(in crate::portal) url: String,
 }
@@ -31,6 +31,8 @@ impl Wanted {
             let detail = format!("the address is one of a gate, at most {URL_MAX} characters");
             return Err(Problem::member(Kind::INVALID_BODY, "/wanted/url", detail));
         }
+        // a query may hold a secret of the application, and what is kept here others read
+        let url = url.split(['?', '#']).next().unwrap_or_default().to_owned();
         Ok(told::Wanted { method, url })
     }
 }

@@ -93,7 +93,8 @@ impl Telling {
                 StatusCode::FORBIDDEN,
                 "foreign_origin",
                 "Not from this page",
-                "a WebSocket may only be opened by pages of this address or of an origin that is configured for it",
+                "only pages of this address, or of an origin that is configured for it, may open a WebSocket here or change \
+                 something in your name",
                 GrpcStatus::PermissionDenied,
             ),
             Refused::BodyTooLarge => tell(

@@ -12,7 +12,7 @@ pub(in crate::proxy) mod managed;
 mod tests;
 mod trace;
 
-use http::header::{CONNECTION, TE, UPGRADE};
+use http::header::{CACHE_CONTROL, CONNECTION, TE, UPGRADE};
 use http::{HeaderMap, HeaderValue};
 
 use crate::proxy::canonical::Upgrade;
@@ -53,6 +53,12 @@ pub fn strip_outbound(headers: &mut HeaderMap) {
 pub fn add_outbound(headers: &mut HeaderMap, exchange: &Exchange, permit: &PermitHeaders) {
     headers.insert(exchange::REQUEST_ID, exchange.request_id_value());
     permit.add_outbound(headers);
+}
+
+/// Keeps an answer under a session out of caches that others share, where the application says nothing of caches: such
+/// caches know that answers to `Authorization` are somebody's own (RFC 9111, section 3.5), but not those to a cookie.
+pub fn keep_private(headers: &mut HeaderMap) {
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private"));
 }
 
 /// Asks for an upgrade, or grants it: after [`strip_inbound`] towards the upstream, after [`strip_outbound`] with a 101.

@@ -7,5 +7,6 @@ mod rules;
 mod streams;
 mod support;
 mod upstream;
+mod vouching;
 mod websocket;
 mod wire;

@@ -1,9 +1,8 @@
 //! A gate with a real store, real tokens and real sockets; time stands still until a test moves it.
 
 use std::cell::RefCell;
-use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
@@ -33,6 +32,7 @@ use crate::standings::Standings;
 use crate::store::{self, Appender, Header, Opened};
 use crate::telemetry::Metrics;
 use crate::telemetry::lines::Lines;
+use crate::telemetry::sink::Sink;
 use crate::uses::{self, UseReader, UseRecorder};
 
 pub(super) const ISSUER: &str = "https://id.example";
@@ -72,7 +72,7 @@ pub(super) fn settings(upstream: &str) -> Settings {
             bind: "127.0.0.1:0".parse().unwrap(),
             public_url: "http://shop.test".to_owned(),
             tls: None,
-            websocket_origins: vec!["https://friend.test".to_owned()],
+            trusted_origins: vec!["https://friend.test".to_owned()],
             limits: Limits::default(),
         }],
         upstreams: vec![UpstreamSettings::new("app", upstream)],
@@ -239,6 +239,11 @@ impl House {
         self.commit(&[Event::PrincipalLocked { principal }]);
     }
 
+    /// What was issued to `principal` before `issued_before` counts no more.
+    pub(super) fn revoke_credentials(&self, principal: Principal, issued_before: Timestamp) {
+        self.commit(&[Event::CredentialsRevoked { principal, issued_before }]);
+    }
+
     fn commit(&self, events: &[Event]) {
         let mut store = self.store.borrow_mut();
         let mut command = [0; 16];
@@ -267,7 +272,7 @@ impl House {
     /// The access lines, once there are at least so many.
     pub(super) async fn lines(&self, count: usize) -> Vec<Value> {
         loop {
-            let lines = self.log.lines();
+            let lines: Vec<_> = self.log.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
             if lines.len() >= count {
                 return lines;
             }
@@ -294,27 +299,6 @@ pub(super) fn ada() -> Principal {
 
 pub(super) fn engineers() -> Group {
     Group::new(ISSUER, "engineers")
-}
-
-/// What was logged.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Sink {
-    fn lines(&self) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Write::write(&mut *self.0.lock().unwrap(), bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// An upstream whose connections are each served by a function of the test.

@@ -29,6 +29,11 @@ pub struct Visitor<'h> {
 impl House {
     /// A house that people sign in to with a browser, with a stream at `/vault/events` for everybody who is signed in.
     pub async fn signing_in() -> Self {
+        Self::signing_in_as(|text| text).await
+    }
+
+    /// The same, with a configuration that is changed once more.
+    pub async fn signing_in_as(change: impl FnOnce(String) -> String) -> Self {
         let house = Self::written_as(|text, issuer| {
             issuer.register(Client::hallpass(CLIENT, GATE, PORTAL));
             let keys = format!("jwks_url = \"{}\"", issuer.keys_url());
@@ -37,7 +42,7 @@ impl House {
             );
             let text = text.replace("http://gate.test", GATE).replace("http://portal.test", PORTAL);
             assert!(text.contains(&keys), "the configuration names the keys");
-            format!("{}\n{LIVE}", text.replace(&keys, &sign_in))
+            change(format!("{}\n{LIVE}", text.replace(&keys, &sign_in)))
         })
         .await;
         // where it really listens is known only now
