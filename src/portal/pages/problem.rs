@@ -33,7 +33,7 @@ pub(in crate::portal) async fn shown(portal: &Portal, mut answer: Response, know
 
 fn page(problem: &Problem, portal: &Portal, frame: &Frame) -> Response {
     let body = html! {
-        p .lead { (sentence(problem.detail())) }
+        @if problem.status() != StatusCode::NOT_FOUND { p .lead { (sentence(problem.detail())) } }
         p { (remedy(problem)) }
         @if problem.status() == StatusCode::UNAUTHORIZED && portal.sign_in() == SignIn::Offered {
             p { a .button.main href="/sign-in?return_to=%2F" { "Sign in" } }

@@ -47,7 +47,7 @@ pub(super) async fn page(State(portal): State<Portal>, visitor: Visitor, uri: Ur
             let field = Field {
                 form: "",
                 name: "search",
-                label: "Search by name or description",
+                label: "Find by name or purpose",
                 hint: "",
                 need: Need::Required,
                 faults: &faults,

@@ -24,9 +24,10 @@
     return `${s} s`;
   }
 
+  const isSameDay = (one, other) => new Date(one).toDateString() === new Date(other).toDateString();
+
   function moment(at) {
-    const sameDay = new Date(at).toDateString() === new Date(now()).toDateString();
-    return sameDay ? `today, ${inDay.format(at)}` : inZone.format(at);
+    return isSameDay(at, now()) ? `today, ${inDay.format(at)}` : inZone.format(at);
   }
 
   function distance(at) {
@@ -44,6 +45,7 @@
     for (const time of all("time[data-time]")) {
       const at = Date.parse(time.dateTime);
       if (time.dataset.time === "moment") write(time, moment(at));
+      if (time.dataset.time === "end") write(time, isSameDay(at, Date.parse(time.dataset.from)) ? inDay.format(at) : moment(at));
       if (time.dataset.time === "distance") write(time, distance(at));
       if (time.dataset.time === "countdown") {
         const left = at - now();
@@ -224,6 +226,7 @@
     location.replace(link.href);
   }
 
+  document.querySelector(".top nav a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   dress(document);
   tick();
   setInterval(tick, 1000);

@@ -192,8 +192,8 @@ fn actions(desk: &Desk, case: &Activation, shown: &wire::Activation, sent: &Sent
                     (button::form(Weight::Destructive, "Withdraw the extension", "", &format!("{path}/cancel")))
                 }
                 @if holder && running {
-                    (button::form(Weight::Destructive, "Deactivate", "the role", &format!("{path}/deactivate")))
                     (extend::drawer(desk, case, &sent.extension))
+                    (button::form(Weight::Destructive, "Deactivate", "the role", &format!("{path}/deactivate")))
                 }
                 @if revocable { (revoke(&path, sent)) }
             }
