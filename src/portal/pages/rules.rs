@@ -45,7 +45,7 @@ pub(in crate::portal) fn facts(desk: &Desk, policy: &RolePolicy) -> Markup {
     }
     pairs.push((
         "Length",
-        html! { "up to " (time::span(limits.max)) @if limits.total_max > limits.max { ", with extensions " (time::span(limits.total_max)) } },
+        html! { "up to " (time::span(limits.max)) @if limits.total_max > limits.max { "; with extensions up to " (time::span(limits.total_max)) } },
     ));
     pairs.push(("Sign-in", sign_in(policy)));
     pairs.push((

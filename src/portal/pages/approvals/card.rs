@@ -47,8 +47,8 @@ pub(super) fn card(desk: &Desk, shown: &Activation, sent: &Sent, shape: Shape) -
                     (party::person(shown.name.as_deref(), &shown.principal))
                 }
                 span .dim {
-                    "asked " (time::distance(shown.requested_at.0, desk.viewer.now()))
-                    " · lapses " (time::distance(vote.lapses_at.0, desk.viewer.now()))
+                    span .keep { "asked " (time::distance(shown.requested_at.0, desk.viewer.now())) }
+                    " · " span .keep { "lapses " (time::distance(vote.lapses_at.0, desk.viewer.now())) }
                 }
             }
             p .row {

@@ -83,7 +83,7 @@ fn told(desk: &Desk, stand: &Stand) -> Markup {
         Stand::Whole { ended_at, head, erased } => notice(
             Tone::Good,
             &html! {
-                p { b { "Whole." } " All " (head.position.0) " records are good. " (when(*ended_at)) }
+                p { b { "Whole." } " All " (head.position.0) " records are good · " (when(*ended_at)) }
                 @if *erased > 0 { p { "The notes of " (erased) " of them were erased, which breaks nothing." } }
             },
         ),
