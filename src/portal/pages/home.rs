@@ -84,7 +84,7 @@ fn card(desk: &Desk, held: &Held) -> Result<Markup, Problem> {
                 }
                 @if begun {
                     @match held.window.ends_at {
-                        Some(end) => span { (time::countdown(end, now)) " " span .dim .keep { "· until " (time::moment(end)) } },
+                        Some(end) => span { (time::countdown(end, now)) span .dim { " · " span .keep { "until " (time::moment(end)) } } },
                         None => span .dim { "without an end" },
                     }
                 } @else {

@@ -106,7 +106,7 @@ fn clock(desk: &Desk, shown: &wire::Activation) -> Markup {
     html! {
         @match (shown.state, &shown.window) {
             (State::Active, Some(window)) => @if let Some(end) = &window.ends_at {
-                span { (time::countdown(end.0, now)) " " span .dim .keep { "· until " (time::moment(end.0)) } }
+                span { (time::countdown(end.0, now)) span .dim { " · " span .keep { "until " (time::moment(end.0)) } } }
             },
             (State::Scheduled, Some(window)) => {
                 span { "begins " (time::distance(window.starts_at.0, now)) " " span .dim { "· " (time::moment(window.starts_at.0)) } }
