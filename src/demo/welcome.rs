@@ -74,15 +74,16 @@ fn clicks(gate: &str, portal: &str, issuer: &str) -> Vec<(&'static str, Option<S
             Some(format!("{portal}/approvals")),
         ),
         (
-            "As Ada watch the vault's events; as Grace open the activation and revoke it. The events stop at once:",
-            Some(format!("{gate}/vault/events")),
+            "Ada's page shows what goes on in the vault. As Grace follow the link to the activation she approved, and revoke \
+             it: the events on Ada's page stop at once, and loading it is refused.",
+            None,
         ),
         (
             "Sign Ada out at her identity provider: hallpass is told, and her sessions are over:",
             Some(format!("{issuer}/")),
         ),
         (
-            "Vera reads the history, Root assigns roles: sign in as they do, in a private window of their own:",
+            "Vera reads the history, Ruth (root) assigns roles. Close the private windows and sign in as they do in a new one:",
             Some(format!("{portal}/history")),
         ),
     ]

@@ -98,7 +98,10 @@ pub enum Refusal {
     WindowInvalid,
     /// Multi-factor sign-in is required.
     #[error("a sign-in with a second factor is required")]
-    MfaRequired,
+    MfaRequired {
+        /// Any of these methods proves it.
+        amr: Vec<String>,
+    },
     /// A named assurance level is required.
     #[error("a sign-in of level {} is required", acr.join(" or "))]
     AcrRequired {
@@ -234,7 +237,7 @@ impl Refusal {
             Self::StartInPast { .. } => "start_in_past",
             Self::StartTooFar { .. } => "start_too_far",
             Self::WindowInvalid => "window_invalid",
-            Self::MfaRequired => "mfa_required",
+            Self::MfaRequired { .. } => "mfa_required",
             Self::AcrRequired { .. } => "acr_required",
             Self::SignInTooOld { .. } => "sign_in_too_old",
             Self::AlreadyPending { .. } => "already_pending",
@@ -277,7 +280,7 @@ impl Refusal {
             Self::RevisionChanged { .. } => Some("revision"),
             Self::PrincipalLocked
             | Self::CredentialRevoked
-            | Self::MfaRequired
+            | Self::MfaRequired { .. }
             | Self::AcrRequired { .. }
             | Self::SignInTooOld { .. }
             | Self::AlreadyPending { .. }

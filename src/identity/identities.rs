@@ -12,7 +12,7 @@ use super::cache::Cache;
 use super::credential;
 use super::error::AuthnError;
 use super::session::{Session, State};
-use super::sign_in::SignIns;
+use super::sign_in::{Presence, SignIns};
 use super::site::{Presented, Site};
 use crate::clock::awake;
 use crate::domain::identity::Identity;
@@ -142,7 +142,7 @@ impl Known {
 
     async fn find(&self, cookie: &[u8], site: &Site, now: Timestamp) -> Result<Option<Arc<Session>>, AuthnError> {
         self.by_cookie.borrow_mut().remove(cookie);
-        let session = self.sign_ins.by_cookie(cookie, site, now).await?;
+        let session = self.sign_ins.by_cookie(cookie, site, Presence::Acts, now).await?;
         if let Some(session) = &session {
             let mut by_cookie = self.by_cookie.borrow_mut();
             if by_cookie.len() >= self.capacity {

@@ -46,6 +46,7 @@ pub use settings::{
     ASSERTION_TYPE, ClaimPath, ClaimPaths, IssuerSettings, KeySource, Settings, SignInSettings, UnusableSettings,
 };
 pub use sign_in::{
-    Asked, Begun, Fault, FellShort, Finished, NoticeError, Offer, SignInError, SignInWorker, SignIns, SignedOut,
+    Asked, Begun, Fault, FellShort, Finished, NoticeError, Offer, Presence, SignInError, SignInWorker, SignIns,
+    SignedOut,
 };
 pub use site::Site;

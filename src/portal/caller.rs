@@ -11,7 +11,7 @@ use http::request::Parts;
 use crate::domain::command::Caller;
 use crate::domain::identity::Identity;
 use crate::domain::principal::Principal;
-use crate::identity::{AuthnError, Session};
+use crate::identity::{AuthnError, Presence, Session};
 use crate::portal::problem::{Kind, Problem};
 use crate::portal::{self, Portal, csrf};
 
@@ -42,9 +42,20 @@ impl Commander {
     }
 }
 
-/// Lets the access log know who asked.
+/// Lets the access log, and a page about a problem, know who asked.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Known(pub(super) Arc<OnceLock<String>>);
+pub(super) struct Known(Arc<OnceLock<(String, Arc<Identity>)>>);
+
+impl Known {
+    /// Their short form; empty while nobody is known.
+    pub(super) fn short(&self) -> &str {
+        self.0.get().map_or("", |(short, _)| short)
+    }
+
+    pub(super) fn identity(&self) -> Option<&Arc<Identity>> {
+        self.0.get().map(|(_, identity)| identity)
+    }
+}
 
 impl FromRequestParts<Portal> for SignedIn {
     type Rejection = Problem;
@@ -53,7 +64,8 @@ impl FromRequestParts<Portal> for SignedIn {
         let (identity, proof) = proven(parts, portal).await?;
         if let Some(Known(known)) = parts.extensions.get() {
             // set once: one request has one caller
-            let _ = known.set(portal.shared.parts.names.load().of_principal(&identity.principal));
+            let short = portal.shared.parts.names.load().of_principal(&identity.principal);
+            let _ = known.set((short, Arc::clone(&identity)));
         }
         Ok(Self { identity, proof })
     }
@@ -72,7 +84,8 @@ async fn proven(parts: &Parts, portal: &Portal) -> Result<(Arc<Identity>, Proof)
     if !token.is_empty() {
         return Err(AuthnError::AmbiguousCredential.into());
     }
-    let session = sign_ins.identify(site, headers, clock.now()).await?.ok_or_else(Problem::not_signed_in)?;
+    let presence = if headers.contains_key(FOLLOWS) { Presence::Unknown } else { Presence::Acts };
+    let session = sign_ins.identify(site, headers, presence, clock.now()).await?.ok_or_else(Problem::not_signed_in)?;
     csrf::check_session(&parts.method, headers, site)?;
     Ok((Arc::clone(session.identity()), Proof::Session(session)))
 }
@@ -97,6 +110,9 @@ impl FromRequestParts<Portal> for Commander {
         Ok(Self { identity })
     }
 }
+
+/// Sent by a page that looks again by itself. Whoever sends it otherwise only lets the own session idle.
+const FOLLOWS: &str = "x-hallpass-follows";
 
 /// The strict header value of `name`: at most once, visible ASCII.
 pub(super) fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Problem> {

@@ -27,7 +27,8 @@ impl Lasting {
         &self.identity
     }
 
-    /// Whether what proved the caller still does. What is open is a use of its session.
+    /// Whether what proved the caller still does. What lasts is no use of its session: a page that somebody left open
+    /// follows whether anybody looks at it or not, and must not keep them signed in.
     pub(super) fn look(&mut self, portal: &Portal) -> Result<(), Problem> {
         let parts = &portal.shared.parts;
         let now = parts.clock.now();
@@ -39,16 +40,13 @@ impl Lasting {
                     self.generation = generation;
                 }
             }
-            Proof::Session(session) if session.has_moved() => {
+            Proof::Session(session) if session.has_moved() || session.follow_at() <= now => {
                 let again = parts.sign_ins.again(session, now).ok_or_else(Problem::not_signed_in)?;
+                parts.sign_ins.follow(&again, now);
                 self.identity = Arc::clone(again.identity());
                 self.proof = Proof::Session(again);
             }
-            Proof::Session(session) => {
-                if session.care_at() <= now {
-                    parts.sign_ins.care(session, now);
-                }
-            }
+            Proof::Session(_) => {}
         }
         if self.is_over(portal) { Err(Problem::not_signed_in()) } else { Ok(()) }
     }
@@ -74,9 +72,9 @@ pub(super) struct NextLook {
 }
 
 impl NextLook {
-    /// When whoever keeps something open must say so.
-    pub(super) fn care_at(&self) -> Timestamp {
-        self.session.as_ref().map_or(Timestamp::MAX, |session| session.care_at())
+    /// When the session may have run out, or its word wants renewing.
+    pub(super) fn follow_at(&self) -> Timestamp {
+        self.session.as_ref().map_or(Timestamp::MAX, |session| session.follow_at())
     }
 
     /// Returns when the session has moved; never without one.

@@ -37,6 +37,8 @@ use crate::domain::policy::Policies;
 use crate::domain::role::RoleId;
 use crate::identity::names::IssuerNames;
 use crate::identity::{Authenticator, SignIns, Site};
+use crate::portal::caller::SignedIn;
+use crate::portal::problem::Problem;
 use crate::standings::Standings;
 use crate::store::Reader;
 use crate::telemetry::Metrics;
@@ -146,7 +148,10 @@ impl Portal {
 pub fn router(portal: Portal) -> axum::Router {
     let (api, document) = api::router().split_for_parts();
     let document = api::document::finish(document);
-    let router = api.merge(pages::router()).merge(api::document::router(document)).with_state(portal.clone());
+    let router = api.merge(pages::router()).merge(api::document::router(document));
+    // asks who it is, so that a page that is not there has the visitor's frame
+    let router = router.fallback(|_: Result<SignedIn, Problem>| async { Problem::unknown() });
+    let router = router.with_state(portal.clone());
     shield::around(router, portal)
 }
 

@@ -25,7 +25,6 @@ pub(super) fn around(router: Router, portal: Portal) -> Router {
                 "nothing here takes this method; `/api/openapi.json` describes what there is",
             )
         })
-        .fallback(|| async { Problem::unknown() })
         .layer(from_fn_with_state(portal, shield))
 }
 
@@ -39,7 +38,7 @@ async fn shield(State(portal): State<Portal>, mut request: Request, next: Next) 
     let pages_wanted = pages::problem::is_for_a_page(request.uri().path(), request.headers());
     let mut response = admitted(&portal, &route, request, next).await.unwrap_or_else(IntoResponse::into_response);
     if pages_wanted {
-        response = pages::problem::shown(&portal, response);
+        response = pages::problem::shown(&portal, response, &known).await;
     }
     protect(response.headers_mut(), &portal.shared.origin);
     if let Ok(value) = HeaderValue::try_from(&request_id) {
@@ -57,7 +56,7 @@ async fn shield(State(portal): State<Portal>, mut request: Request, next: Next) 
         route,
         status,
         duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        principal = known.0.get().map_or("", String::as_str),
+        principal = known.short(),
         reason = response.extensions().get::<Code>().map_or("", |code| code.0),
         "answered"
     );

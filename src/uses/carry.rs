@@ -7,6 +7,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable, Tabl
 use crate::domain::id::ActivationId;
 use crate::journal::backup::Row;
 use crate::store::{Fresh, StoreError, stopped};
+use crate::uses::file::{Place, UseFile};
 use crate::uses::{BLOCKS, UNSEALED, UseReader};
 
 /// All uses at one moment. While it lives the pages it needs are not used again: it should not live for long.
@@ -139,8 +140,8 @@ pub fn bring_back<E: From<StoreError>>(
 /// # Errors
 /// [`StoreError`]; then they are all still there.
 pub fn forget(path: &Path, activations: &[ActivationId]) -> Result<(), StoreError> {
-    let database = super::open(path)?;
-    let mut transaction = database.begin_write()?;
+    let file = UseFile::open(Place::File(path.to_owned()))?;
+    let mut transaction = file.handle.write()?;
     transaction.set_two_phase_commit(true);
     transaction.set_quick_repair(true);
     {

@@ -139,7 +139,7 @@ impl Album {
     }
 
     async fn here(&mut self, window: &Window, name: &str) {
-        if window.text().await.contains("There is no such object.") {
+        if window.text().await.contains("Code unknown · status 404") {
             self.missing.push((name.to_owned(), window.address().await));
         }
         self.faults.extend(self.looks.over(window, name).await);

@@ -74,7 +74,9 @@ async fn story(circumstances: Circumstances) {
     let ((), took) = timed(decided).await;
     assert!(took < circumstances.back_within, "back only {took:?} after the click that decided");
     grace.sees("Your decision is written down").await;
-    ada.sees("ada").await;
+    ada.sees("The vault is open").await;
+    ada.sees("demo:ada").await;
+    ada.fits(circumstances.phone).await;
     assert!(!ada.text().await.contains("vault-reader role"), "{}", ada.told().await);
 
     let case = waits.split('?').next().unwrap_or_default();
@@ -84,6 +86,9 @@ async fn story(circumstances: Circumstances) {
     grace.clicks("Revoke").await;
     grace.clicks("Revoke now").await;
     grace.sees("It was taken away.").await;
+    if circumstances.setting == Setting::Ordinary {
+        ada.sees("The events were cut.").await;
+    }
     ada.open(&denied).await;
     ada.sees("This needs a role you can activate").await;
     for window in [ada, grace] {

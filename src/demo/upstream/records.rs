@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use serde_json::{Value, json};
 
-use super::{Larder, identity};
+use super::{Larder, identity, pages};
 
 /// Recipes by name.
 #[derive(Debug)]
@@ -57,9 +57,15 @@ pub(super) async fn delete(State(larder): State<Arc<Larder>>, Path(name): Path<S
     }
 }
 
-pub(super) async fn vault(headers: HeaderMap) -> Json<Value> {
+/// The vault: a page for browsers, JSON for everybody else.
+pub(super) async fn vault(headers: HeaderMap) -> Response {
     let keys: Vec<&str> = SECRETS.iter().map(|(name, _)| *name).collect();
-    Json(json!({ "keys": keys, "opened_by": identity(&headers) }))
+    let opened_by = identity(&headers);
+    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if accepts.is_some_and(|accepts| accepts.contains("text/html")) {
+        return pages::vault(&keys, &opened_by);
+    }
+    Json(json!({ "keys": keys, "opened_by": opened_by })).into_response()
 }
 
 pub(super) async fn secret(Path(name): Path<String>, headers: HeaderMap) -> Response {

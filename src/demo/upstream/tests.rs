@@ -22,6 +22,13 @@ async fn it_shows_what_arrived() {
     assert!(seen["headers"].as_array().unwrap().contains(&json!(["x-forwarded-user", "demo:ada"])));
     assert_eq!(upstream.requests(), 1);
 
+    let vault = format!("{}/vault", upstream.url());
+    let json: Value = client().get(&vault).send().await.unwrap().json().await.unwrap();
+    assert_eq!(json["keys"], json!(["cellar-door", "truffle-map"]), "programs read JSON");
+    let page = client().get(&vault).header("accept", "text/html").header("x-hallpass-role", "<i>shop/vault-reader</i>");
+    let page = page.send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("The vault is open") && page.contains("&lt;i&gt;shop/vault-reader&lt;/i&gt;"), "{page}");
+
     let page = client().get(format!("{}/account", upstream.url())).header("x-forwarded-user", "<b>ada</b>");
     let page = page.send().await.unwrap().text().await.unwrap();
     assert!(page.contains("&lt;b&gt;ada&lt;/b&gt;"), "{page}");

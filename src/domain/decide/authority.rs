@@ -46,7 +46,7 @@ pub(super) fn administrator_refusals(case: &Case, caller: &Caller, now: Timestam
 /// How a sign-in falls short of `rule`, as refusals.
 pub(super) fn assurance_refusals(rule: &AssuranceRule, identity: &Identity, now: Timestamp) -> Vec<Refusal> {
     let refusal = |gap| match gap {
-        AssuranceGap::Mfa => Refusal::MfaRequired,
+        AssuranceGap::Mfa => Refusal::MfaRequired { amr: rule.mfa_amr.clone() },
         AssuranceGap::Acr => Refusal::AcrRequired { acr: rule.acr.clone() },
         AssuranceGap::Age => Refusal::SignInTooOld { max_age: rule.max_age.unwrap_or_default() },
     };

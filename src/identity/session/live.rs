@@ -94,11 +94,24 @@ impl Session {
     #[must_use]
     pub fn care_at(&self) -> Timestamp {
         let half = Span::seconds((self.idle.as_seconds() / 2).max(1));
-        let used = self.last_used().plus(half);
-        match self.refresh_at {
-            Some(refresh_at) => used.min(refresh_at.max(Timestamp::from_millis(self.try_at.load(Ordering::Acquire)))),
-            None => used,
-        }
+        self.last_used().plus(half).min(self.ask_at())
+    }
+
+    /// When whoever follows under it without using it must look again: it is over, or the provider is to be asked.
+    #[must_use]
+    pub fn follow_at(&self) -> Timestamp {
+        self.over_at().min(self.ask_at())
+    }
+
+    /// When it is over if nobody uses it again.
+    fn over_at(&self) -> Timestamp {
+        self.last_used().plus(self.idle).min(self.ends_at)
+    }
+
+    /// When the provider is to be asked again.
+    fn ask_at(&self) -> Timestamp {
+        let try_at = || Timestamp::from_millis(self.try_at.load(Ordering::Acquire));
+        self.refresh_at.map_or(Timestamp::MAX, |refresh_at| refresh_at.max(try_at()))
     }
 
     pub(in crate::identity) fn is_of(&self, site: &str) -> bool {
@@ -110,7 +123,7 @@ impl Session {
     }
 
     pub(in crate::identity) fn state(&self, now: Timestamp) -> State {
-        if self.has_moved() || self.ends_at <= now || self.last_used().plus(self.idle) <= now {
+        if self.has_moved() || self.over_at() <= now {
             State::Over
         } else if now < self.identity.ends_at {
             State::Good
@@ -159,8 +172,7 @@ impl Session {
 
     /// When it was used, and when it is over if nobody uses it again.
     pub(super) fn times(&self) -> Times {
-        let last_used = self.last_used();
-        Times { last_used, ends_at: last_used.plus(self.idle).min(self.ends_at) }
+        Times { last_used: self.last_used(), ends_at: self.over_at() }
     }
 
     /// From now on this is not what it says any more.

@@ -32,6 +32,8 @@ pub(super) struct Sessions {
     /// Opened when a provider is first configured.
     file: OnceLock<File>,
     live: Mutex<Live>,
+    /// Held by the one who looks through them all.
+    sweeping: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -62,7 +64,7 @@ pub(super) struct Started {
 
 impl Sessions {
     pub(super) fn new(authenticator: Authenticator, path: PathBuf) -> Self {
-        Self { authenticator, path, file: OnceLock::new(), live: Mutex::default() }
+        Self { authenticator, path, file: OnceLock::new(), live: Mutex::default(), sweeping: Mutex::default() }
     }
 
     /// Opens the file, unless that was done.
@@ -209,6 +211,8 @@ impl Sessions {
     /// Notes what was used, removes what is over, and forgets what nobody asks for; says how many are left. Blocks.
     pub(super) fn sweep(&self, now: Timestamp) -> Result<u64, FileError> {
         let Some(file) = self.file.get() else { return Ok(0) };
+        // one that noted uses and has not written them yet would let another find those sessions over
+        let _turn = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
         let used: Vec<_> = {
             let live = self.live();
             live.by_key.iter().filter_map(|(key, session)| Some((*key, session.to_note()?))).collect()

@@ -96,6 +96,15 @@ pub struct Finished {
     pub cookies: Vec<HeaderValue>,
 }
 
+/// What a request says of the person before the browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// They did something: the session is used.
+    Acts,
+    /// Nothing: a page follows by itself, whether anybody looks at it or not.
+    Unknown,
+}
+
 /// Somebody who signed out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedOut {
@@ -168,6 +177,7 @@ impl SignIns {
         &self,
         site: &Site,
         headers: &HeaderMap,
+        presence: Presence,
         now: Timestamp,
     ) -> Result<Option<Arc<Session>>, AuthnError> {
         if !self.is_offered() {
@@ -175,7 +185,7 @@ impl SignIns {
         }
         match site.session(headers) {
             Presented::Nothing | Presented::Several => Ok(None),
-            Presented::One(cookie) => self.by_cookie(cookie, site, now).await,
+            Presented::One(cookie) => self.by_cookie(cookie, site, presence, now).await,
         }
     }
 
@@ -190,13 +200,14 @@ impl SignIns {
         &self,
         cookie: &[u8],
         site: &Site,
+        presence: Presence,
         now: Timestamp,
     ) -> Result<Option<Arc<Session>>, AuthnError> {
         for _ in 0..LOOKS_MAX {
             let found = self.shared.sessions.find(cookie, site.origin()).map_err(unavailable)?;
             let Some(session) = found else { return Ok(None) };
             // one that moves between finding and judging it is found once more
-            match self.good(session.clone(), now).await? {
+            match self.good(session.clone(), presence, now).await? {
                 None if session.has_moved() => {}
                 good => return Ok(good),
             }
@@ -205,18 +216,23 @@ impl SignIns {
     }
 
     /// The session, if it is good at `now` or can be made so.
-    async fn good(&self, session: Arc<Session>, now: Timestamp) -> Result<Option<Arc<Session>>, AuthnError> {
+    async fn good(
+        &self,
+        session: Arc<Session>,
+        presence: Presence,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Session>>, AuthnError> {
         match session.state(now) {
             State::Good => {
-                self.care(&session, now);
+                self.keep(&session, presence, now);
                 Ok(Some(session))
             }
-            State::Stale => self.asked_again(&session, now).await,
+            State::Stale => self.asked_again(&session, presence, now).await,
             State::Over => Ok(None),
         }
     }
 
-    /// The session after it [moved](Session::has_moved), good at `now`; without waiting for anybody.
+    /// The session after it [moved](Session::has_moved), or the same, good at `now`; without waiting for anybody.
     pub fn again(&self, session: &Session, now: Timestamp) -> Option<Arc<Session>> {
         let again = self.shared.sessions.again(session).map_err(unavailable).ok()??;
         (again.state(now) == State::Good).then_some(again)
@@ -224,17 +240,38 @@ impl SignIns {
 
     /// It is used just now: notes that, and asks the provider beside everything else when its word ends soon.
     pub fn care(&self, session: &Arc<Session>, now: Timestamp) {
-        session.touch(now);
+        self.keep(session, Presence::Acts, now);
+    }
+
+    /// Something follows under it: has the provider asked as [`care`](Self::care) does, but that is no use of it.
+    pub fn follow(&self, session: &Arc<Session>, now: Timestamp) {
+        self.keep(session, Presence::Unknown, now);
+    }
+
+    fn keep(&self, session: &Arc<Session>, presence: Presence, now: Timestamp) {
+        if presence == Presence::Acts {
+            session.touch(now);
+        }
         if session.takes_refresh(now) {
             self.begin_refresh(session);
         }
     }
 
-    async fn asked_again(&self, session: &Arc<Session>, now: Timestamp) -> Result<Option<Arc<Session>>, AuthnError> {
+    async fn asked_again(
+        &self,
+        session: &Arc<Session>,
+        presence: Presence,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Session>>, AuthnError> {
         self.refresh(session).await.map_err(|AskedInVain| AuthnError::SessionUnavailable)?;
         let now = now.max(self.shared.now());
         let again = self.shared.sessions.again(session).map_err(unavailable)?;
-        Ok(again.filter(|session| session.state(now) == State::Good).inspect(|session| session.touch(now)))
+        let good = again.filter(|session| session.state(now) == State::Good);
+        Ok(good.inspect(|session| {
+            if presence == Presence::Acts {
+                session.touch(now);
+            }
+        }))
     }
 }
 

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::forge::{RSA, World, with};
 use crate::domain::time::{Span, Timestamp};
 use crate::identity::settings::SignInSettings;
-use crate::identity::{Begun, Finished, IssuerSettings, Session, SignInError, SignIns, Site};
+use crate::identity::{Begun, Finished, IssuerSettings, Presence, Session, SignInError, SignIns, Site};
 
 pub(super) const CLIENT: &str = "web";
 
@@ -249,7 +249,7 @@ impl Street {
 
     /// Who the browser is at a site.
     pub(super) async fn who(&self, browser: &Browser, site: &Site) -> Option<Arc<Session>> {
-        self.sign_ins.identify(site, &browser.headers(), self.now()).await.unwrap()
+        self.sign_ins.identify(site, &browser.headers(), Presence::Acts, self.now()).await.unwrap()
     }
 
     pub(super) async fn is_in(&self, browser: &Browser, site: &Site) -> bool {

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use super::browser::{Browser, Manner, Street};
 use crate::domain::time::Span;
+use crate::identity::Presence;
 
 /// Far less than the provider is given to answer.
 const AT_ONCE: Duration = Duration::from_secs(3);
@@ -75,7 +76,7 @@ async fn many_requests_of_one_stale_session_take_one_place() {
     for _ in 0..2000 {
         let (sign_ins, gate, headers, now) =
             (street.sign_ins.clone(), street.gate.clone(), ada.headers(), street.now());
-        crowd.spawn(async move { sign_ins.identify(&gate, &headers, now).await.is_err() });
+        crowd.spawn(async move { sign_ins.identify(&gate, &headers, Presence::Acts, now).await.is_err() });
     }
     street.was_asked(before + 1).await;
     let refreshed = tokio::time::timeout(AT_ONCE, street.is_in(&ben, &street.gate)).await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::browser::{Browser, CLIENT, Manner, Street};
 use super::forge::{EC, RSA, Signer, jwks, with};
 use crate::domain::time::Span;
-use crate::identity::NoticeError;
+use crate::identity::{NoticeError, Presence};
 
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
@@ -119,7 +119,7 @@ async fn a_refresh_under_way_brings_nothing_back() {
     let browser = street.signed_in().await;
     street.pass(Span::minutes(6));
     let headers = browser.headers();
-    let asking = street.sign_ins.identify(&street.gate, &headers, street.now());
+    let asking = street.sign_ins.identify(&street.gate, &headers, Presence::Acts, street.now());
     let token = street.notice(&json!({}), &json!({}));
     let (_, told) = tokio::join!(asking, street.tell(&token));
     assert_eq!(told, Ok(1));

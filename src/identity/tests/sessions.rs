@@ -7,7 +7,7 @@ use serde_json::json;
 use super::browser::{Browser, Manner, Street};
 use super::forge::{RSA, but};
 use crate::domain::time::Span;
-use crate::identity::{AuthnError, Identities, Site};
+use crate::identity::{AuthnError, Identities, Presence, Site};
 
 #[tokio::test]
 async fn a_session_of_one_origin_is_worth_nothing_at_another() {
@@ -70,7 +70,7 @@ async fn a_cookie_that_is_damaged_unknown_or_doubled_is_nobody_and_is_taken_back
     }
     let mut twice = browser.headers();
     twice.append(http::header::COOKIE, format!("{name}={secret}").parse().unwrap());
-    assert!(street.sign_ins.identify(&street.gate, &twice, street.now()).await.unwrap().is_none());
+    assert!(street.sign_ins.identify(&street.gate, &twice, Presence::Acts, street.now()).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn a_provider_that_is_down_ends_nothing_before_its_word_does() {
     street.pass(Span::seconds(290));
     assert!(street.is_in(&browser, &street.gate).await);
     street.pass(Span::seconds(20));
-    let unknown = street.sign_ins.identify(&street.gate, &browser.headers(), street.now()).await;
+    let unknown = street.sign_ins.identify(&street.gate, &browser.headers(), Presence::Acts, street.now()).await;
     assert_eq!(unknown, Err(AuthnError::SessionUnavailable), "nobody can tell, so nobody passes");
     street.behave(Manner::default());
     street.pass(Span::seconds(6));
@@ -320,7 +320,7 @@ async fn whoever_looks_while_a_session_ends_brings_nothing_back() {
             let (sign_ins, site, headers, now) =
                 (street.sign_ins.clone(), street.gate.clone(), browser.headers(), street.now());
             looking.spawn(async move {
-                while sign_ins.identify(&site, &headers, now).await.unwrap().is_some() {
+                while sign_ins.identify(&site, &headers, Presence::Acts, now).await.unwrap().is_some() {
                     tokio::task::yield_now().await;
                 }
             });

@@ -1,7 +1,9 @@
 //! Activations: ask for one, try what would come of asking, list and read them.
 
+use std::sync::Arc;
+
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -10,12 +12,11 @@ use crate::domain::command::Command;
 use crate::domain::event::Event;
 use crate::domain::id::ActivationId;
 use crate::portal::Portal;
-use crate::portal::api::command::{case_answer, fresh_bits, locate, no_precondition, tag};
+use crate::portal::api::command::{Order as Given, case_answer, fresh_bits, locate, tag};
 use crate::portal::api::list::{Batch, Listing};
 use crate::portal::body::{Asked, Json, Named};
 use crate::portal::caller::{Commander, SignedIn};
 use crate::portal::desk::Desk;
-use crate::portal::idempotency::Key;
 use crate::portal::problem::{Kind, Problem, items};
 use crate::portal::wire::Page;
 use crate::portal::wire::activation::{Activation, ActivationRequest, Forecast, Prospect, State};
@@ -104,14 +105,12 @@ pub(in crate::portal) enum WaitingFor {
     )
 )]
 pub(super) async fn request(
-    axum::extract::State(portal): axum::extract::State<Portal>,
-    commander: Commander,
-    key: Key,
+    order: Given,
     Asked(query): Asked<RequestQuery>,
-    headers: HeaderMap,
     Json { value, bytes }: Json<ActivationRequest>,
 ) -> Result<Response, Problem> {
-    no_precondition(&headers)?;
+    order.unconditional()?;
+    let portal = order.portal.clone();
     let id = ActivationId::from_random(fresh_bits()?);
     let wanted = value.wanted.map(|wanted| wanted.read(&portal.shared.parts.settings.gate_urls)).transpose()?;
     let command = Command::RequestActivation {
@@ -124,11 +123,12 @@ pub(super) async fn request(
         wanted,
     };
     if query.dry_run {
-        return Ok(axum::Json(forecast(&portal, &commander, command).await?).into_response());
+        return Ok(axum::Json(forecast(&portal, &order.commander, command).await?).into_response());
     }
-    let outcome = portal.command(&commander, command, key.with(&bytes)?).await?;
+    let identity = Arc::clone(&order.commander.identity);
+    let outcome = order.given(command, &bytes).await?;
     let id = outcome.activation.as_ref().map_or(id, |case| case.id);
-    let mut response = case_answer(&portal, &commander, outcome, StatusCode::CREATED).await?;
+    let mut response = case_answer(&portal, &identity, outcome, StatusCode::CREATED).await?;
     locate(response.headers_mut(), &format!("/api/v1/activations/{id}"));
     Ok(response)
 }

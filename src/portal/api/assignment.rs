@@ -1,7 +1,7 @@
 //! Eligible and active assignments: the same five requests for both kinds.
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -13,11 +13,10 @@ use crate::domain::principal::Party;
 use crate::domain::time::Window;
 use crate::identity::names::IssuerNames;
 use crate::portal::Portal;
-use crate::portal::api::command::{fresh_bits, locate, mark, no_precondition};
+use crate::portal::api::command::{Order, fresh_bits, locate, mark};
 use crate::portal::api::list::Listing;
-use crate::portal::caller::{Commander, SignedIn};
+use crate::portal::caller::SignedIn;
 use crate::portal::desk::Desk;
-use crate::portal::idempotency::Key;
 use crate::portal::problem::{Kind, Problem};
 use crate::portal::wire::Page;
 use crate::portal::wire::activation::Reason;
@@ -54,13 +53,12 @@ macro_rules! assignments {
             use axum::Json as Answer;
             use axum::extract::State;
             use axum::response::Response;
-            use http::HeaderMap;
 
             use super::{Assignment, AssignmentId, AssignmentPatch, AssignmentRequest, ListQuery, Page, Reason};
             use crate::portal::Portal;
             use crate::portal::body::{Asked, Json, Named, OptionalJson};
-            use crate::portal::caller::{Commander, SignedIn};
-            use crate::portal::idempotency::Key;
+            use crate::portal::api::command::Order;
+            use crate::portal::caller::SignedIn;
             use crate::portal::problem::Problem;
 
             /// Standing assignments of the caller and its groups, newest first; administrators and auditors get all.
@@ -83,13 +81,10 @@ macro_rules! assignments {
                 responses((status = 201, body = Assignment, headers(("Location" = String))))
             )]
             pub(in crate::portal::api) async fn create(
-                State(portal): State<Portal>,
-                commander: Commander,
-                key: Key,
-                headers: HeaderMap,
+                order: Order,
                 Json { value, bytes }: Json<AssignmentRequest>,
             ) -> Result<Response, Problem> {
-                super::create(&portal, &commander, $kind, concat!("/api/v1", $path), value, &headers, key, &bytes).await
+                super::create(order, $kind, concat!("/api/v1", $path), value, &bytes).await
             }
 
             /// One assignment.
@@ -112,14 +107,11 @@ macro_rules! assignments {
                 responses((status = 200, body = Assignment))
             )]
             pub(in crate::portal::api) async fn change(
-                State(portal): State<Portal>,
-                commander: Commander,
+                order: Order,
                 Named(id): Named<AssignmentId>,
-                key: Key,
-                headers: HeaderMap,
                 Json { value, bytes }: Json<AssignmentPatch>,
             ) -> Result<Response, Problem> {
-                super::change(&portal, &commander, $kind, id, value, &headers, key, &bytes).await
+                super::change(order, $kind, id, value, &bytes).await
             }
 
             /// Ends an assignment.
@@ -129,14 +121,11 @@ macro_rules! assignments {
                 responses((status = 200, body = Assignment))
             )]
             pub(in crate::portal::api) async fn remove(
-                State(portal): State<Portal>,
-                commander: Commander,
+                order: Order,
                 Named(id): Named<AssignmentId>,
-                key: Key,
-                headers: HeaderMap,
                 OptionalJson { value, bytes }: OptionalJson<Reason>,
             ) -> Result<Response, Problem> {
-                super::remove(&portal, &commander, $kind, id, value, &headers, key, &bytes).await
+                super::remove(order, $kind, id, value, &bytes).await
             }
         }
     };
@@ -206,19 +195,14 @@ pub(in crate::portal) fn found(
     Ok(listing.page(items, next))
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one request, taken apart for two kinds at once")]
 async fn create(
-    portal: &Portal,
-    commander: &Commander,
+    order: Order,
     kind: AssignmentKind,
     path: &str,
     asked: AssignmentRequest,
-    headers: &HeaderMap,
-    key: Key,
     body: &[u8],
 ) -> Result<Response, Problem> {
-    no_precondition(headers)?;
-    let names = portal.shared.parts.names.load_full();
+    let names = order.portal.shared.parts.names.load_full();
     let party = party(&names, asked.principal.as_deref(), asked.group.as_deref()).map_err(|detail| {
         let pointer = if asked.group.is_some() && asked.principal.is_none() { "/group" } else { "/principal" };
         Problem::member(Kind::INVALID_BODY, pointer, detail)
@@ -232,7 +216,7 @@ async fn create(
         ends_at: asked.ends_at.map(|instant| instant.0),
         justification: asked.justification,
     };
-    let outcome = portal.command(commander, command, key.with(body)?).await?;
+    let outcome = order.given(command, body).await?;
     let id = outcome.assignment.as_ref().map(|assignment| assignment.id);
     let mut response = answer(&names, &outcome, StatusCode::CREATED)?;
     if let Some(id) = id {
@@ -250,44 +234,36 @@ async fn read(
     portal.read(&caller.identity, move |desk| Ok(Assignment::of(&visible(desk, kind, id)?, &desk.names))).await
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one request, taken apart for two kinds at once")]
 async fn change(
-    portal: &Portal,
-    commander: &Commander,
+    order: Order,
     kind: AssignmentKind,
     id: AssignmentId,
     asked: AssignmentPatch,
-    headers: &HeaderMap,
-    key: Key,
     body: &[u8],
 ) -> Result<Response, Problem> {
-    no_precondition(headers)?;
-    let found = portal.read(&commander.identity, move |desk| visible(desk, kind, id)).await?;
+    order.unconditional()?;
+    let found = order.portal.read(&order.commander.identity, move |desk| visible(desk, kind, id)).await?;
     let window = Window {
         starts_at: asked.starts_at.map_or(found.window.starts_at, |instant| instant.0),
         ends_at: asked.ends_at.map(|instant| instant.0),
     };
     let command = Command::ChangeAssignment { id, window, justification: asked.justification };
-    let outcome = portal.command(commander, command, key.with(body)?).await?;
-    answer(&portal.shared.parts.names.load(), &outcome, StatusCode::OK)
+    let names = order.portal.shared.parts.names.load_full();
+    answer(&names, &order.given(command, body).await?, StatusCode::OK)
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one request, taken apart for two kinds at once")]
 async fn remove(
-    portal: &Portal,
-    commander: &Commander,
+    order: Order,
     kind: AssignmentKind,
     id: AssignmentId,
     asked: Reason,
-    headers: &HeaderMap,
-    key: Key,
     body: &[u8],
 ) -> Result<Response, Problem> {
-    no_precondition(headers)?;
-    portal.read(&commander.identity, move |desk| visible(desk, kind, id)).await?;
+    order.unconditional()?;
+    order.portal.read(&order.commander.identity, move |desk| visible(desk, kind, id)).await?;
     let command = Command::RemoveAssignment { id, justification: asked.justification };
-    let outcome = portal.command(commander, command, key.with(body)?).await?;
-    answer(&portal.shared.parts.names.load(), &outcome, StatusCode::OK)
+    let names = order.portal.shared.parts.names.load_full();
+    answer(&names, &order.given(command, body).await?, StatusCode::OK)
 }
 
 /// The assignment of this kind, when there is one and the caller may see it.

@@ -3,16 +3,14 @@
 use std::collections::HashSet;
 use std::num::NonZeroU32;
 
-use axum::extract::State;
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
-use http::{HeaderMap, StatusCode};
 
 use crate::domain::activation::Choice;
 use crate::domain::command::{Adjusted, Command};
 use crate::domain::id::ActivationId;
 use crate::portal::Portal;
-use crate::portal::api::command::{case_answer, if_match, no_precondition, shown_case};
+use crate::portal::api::command::{Order, shown_case};
 use crate::portal::body::{Json, Named, OptionalJson};
 use crate::portal::caller::Commander;
 use crate::portal::idempotency::Key;
@@ -20,6 +18,7 @@ use crate::portal::problem::{Kind, Problem};
 use crate::portal::wire::activation::{
     Activation, DecisionLine, DecisionRequest, DecisionResult, DecisionResults, DecisionsRequest,
 };
+use crate::portal::wire::text::{Instant, Length};
 
 /// Approves the request or extension that waits.
 #[utoipa::path(
@@ -28,14 +27,11 @@ use crate::portal::wire::activation::{
     responses((status = 200, body = Activation, headers(("ETag" = String))))
 )]
 pub(super) async fn approve(
-    State(portal): State<Portal>,
-    commander: Commander,
+    order: Order,
     Named(id): Named<ActivationId>,
-    key: Key,
-    headers: HeaderMap,
     body: OptionalJson<DecisionRequest>,
 ) -> Result<Response, Problem> {
-    decide(&portal, &commander, id, Choice::Approve, key, &headers, body).await
+    decide(order, id, Choice::Approve, body).await
 }
 
 /// Denies the request or extension that waits.
@@ -45,54 +41,24 @@ pub(super) async fn approve(
     responses((status = 200, body = Activation, headers(("ETag" = String))))
 )]
 pub(super) async fn deny(
-    State(portal): State<Portal>,
-    commander: Commander,
+    order: Order,
     Named(id): Named<ActivationId>,
-    key: Key,
-    headers: HeaderMap,
     body: OptionalJson<DecisionRequest>,
 ) -> Result<Response, Problem> {
-    decide(&portal, &commander, id, Choice::Deny, key, &headers, body).await
+    decide(order, id, Choice::Deny, body).await
 }
 
 async fn decide(
-    portal: &Portal,
-    commander: &Commander,
+    order: Order,
     id: ActivationId,
     choice: Choice,
-    key: Key,
-    headers: &HeaderMap,
     OptionalJson { value, bytes }: OptionalJson<DecisionRequest>,
 ) -> Result<Response, Problem> {
-    let precondition = if_match(headers)?;
-    let revision = match (precondition, value.revision) {
-        (Some(header), Some(member)) if header != member => {
-            let detail = "`If-Match` and `revision` name different revisions";
-            return Err(Problem::member(Kind::INVALID_BODY, "/revision", detail));
-        }
-        (Some(revision), _) | (None, Some(revision)) => revision,
-        (None, None) => {
-            let detail = "a decision names the revision its approver saw, as `revision` or `If-Match`";
-            return Err(Problem::new(Kind::REVISION_MISSING, detail));
-        }
+    let adjusted = adjusted(choice, value.duration, value.starts_at);
+    let decide = |revision| {
+        Ok(Command::Decide { id, choice, revision, adjusted: adjusted?, justification: value.justification })
     };
-    let adjusted = Adjusted {
-        duration: value.duration.map(|length| length.0),
-        starts_at: value.starts_at.map(|instant| instant.0),
-    };
-    only_approvals_adjust(choice, adjusted)?;
-    let command = Command::Decide {
-        id,
-        choice,
-        revision,
-        adjusted: Some(adjusted).filter(|adjusted| *adjusted != Adjusted::default()),
-        justification: value.justification,
-    };
-    let outcome = portal
-        .command(commander, command, key.with(&bytes)?)
-        .await
-        .map_err(|problem| if precondition.is_some() { problem.of_precondition() } else { problem })?;
-    case_answer(portal, commander, outcome, StatusCode::OK).await
+    order.on_revision(value.revision, &bytes, decide).await
 }
 
 /// Decides on up to 100 cases; every line has a result of its own, and one that fails leaves the others alone.
@@ -101,14 +67,12 @@ async fn decide(
     request_body = DecisionsRequest, responses((status = 200, body = DecisionResults))
 )]
 pub(super) async fn decide_many(
-    State(portal): State<Portal>,
-    commander: Commander,
-    key: Key,
-    headers: HeaderMap,
+    order: Order,
     Json { value, bytes: _ }: Json<DecisionsRequest>,
 ) -> Result<axum::Json<DecisionResults>, Problem> {
-    no_precondition(&headers)?;
-    let decided = decide_all(&portal, &commander, value.decisions, value.justification.as_deref(), &key).await?;
+    order.unconditional()?;
+    let Order { portal, commander, key, .. } = &order;
+    let decided = decide_all(portal, commander, value.decisions, value.justification.as_deref(), key).await?;
     let results = decided.into_iter().map(|Decided { activation, outcome }| match outcome {
         Ok(shown) => DecisionResult { activation, status: 200, result: Some(shown), problem: None },
         Err(problem) => {
@@ -166,28 +130,24 @@ async fn decide_line(
     let asked = serde_json_canonicalizer::to_vec(&line)
         .map_err(|_| Problem::new(Kind::INVALID_BODY, "the decision has no canonical form"))?;
     let idempotency = key.line(&line.activation, &asked);
-    let adjusted =
-        Adjusted { duration: line.duration.map(|length| length.0), starts_at: line.starts_at.map(|instant| instant.0) };
     let choice = line.choice.into();
-    only_approvals_adjust(choice, adjusted)?;
-    let command = Command::Decide {
-        id,
-        choice,
-        revision: line.revision,
-        adjusted: Some(adjusted).filter(|adjusted| *adjusted != Adjusted::default()),
-        justification: line.justification,
-    };
+    let adjusted = adjusted(choice, line.duration, line.starts_at)?;
+    let command = Command::Decide { id, choice, revision: line.revision, adjusted, justification: line.justification };
     let outcome = portal.command(commander, command, idempotency).await?;
     let case = outcome.activation.ok_or_else(|| Problem::new(Kind::INTERNAL, "the case is missing"))?;
-    shown_case(portal, commander, case).await
+    shown_case(portal, &commander.identity, case).await
 }
 
-/// A denial that shortens is a misunderstanding; it is not guessed which half was meant.
-fn only_approvals_adjust(choice: Choice, adjusted: Adjusted) -> Result<(), Problem> {
-    let pointer = match (choice, adjusted) {
-        (Choice::Approve, _) | (Choice::Deny, Adjusted { duration: None, starts_at: None }) => return Ok(()),
-        (Choice::Deny, Adjusted { duration: Some(_), .. }) => "/duration",
-        (Choice::Deny, Adjusted { starts_at: Some(_), .. }) => "/starts_at",
+/// What an approval changes. A denial that shortens is a misunderstanding; it is not guessed which half was meant.
+fn adjusted(choice: Choice, duration: Option<Length>, starts_at: Option<Instant>) -> Result<Option<Adjusted>, Problem> {
+    let pointer = match (choice, &duration, &starts_at) {
+        (_, None, None) => return Ok(None),
+        (Choice::Approve, ..) => {
+            let (duration, starts_at) = (duration.map(|length| length.0), starts_at.map(|instant| instant.0));
+            return Ok(Some(Adjusted { duration, starts_at }));
+        }
+        (Choice::Deny, Some(_), _) => "/duration",
+        (Choice::Deny, None, Some(_)) => "/starts_at",
     };
     Err(Problem::member(Kind::INVALID_BODY, pointer, "only an approval changes what was asked for"))
 }

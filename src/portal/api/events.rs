@@ -119,7 +119,7 @@ impl Follower {
             let woken = tokio::select! {
                 moved = self.head.changed() => moved.map_err(|_| "drain"),
                 () = next_look.moved() => Ok(()),
-                () = parts.clock.wait_until(next_look.care_at()) => Ok(()),
+                () = parts.clock.wait_until(next_look.follow_at()) => Ok(()),
                 () = parts.clock.wait_until(self.caller.identity().ends_at) => Err("identity_ended"),
                 () = parts.stop.cancelled() => Err("drain"),
             };

@@ -1,13 +1,12 @@
 //! Verifying the journal as it is kept: begun by a request, and looked at by others.
 
 use axum::extract::State;
-use http::HeaderMap;
 
 use crate::portal::Portal;
 use crate::portal::api::audit::all_or_nothing;
-use crate::portal::api::command::no_precondition;
+use crate::portal::api::command::Order;
 use crate::portal::body::OptionalJson;
-use crate::portal::caller::{Commander, SignedIn};
+use crate::portal::caller::SignedIn;
 use crate::portal::desk::Desk;
 use crate::portal::problem::Problem;
 use crate::portal::verification;
@@ -29,13 +28,11 @@ pub(super) async fn read(State(portal): State<Portal>, caller: SignedIn) -> Resu
     request_body = Nothing, responses((status = 200, body = Verification))
 )]
 pub(super) async fn verify(
-    State(portal): State<Portal>,
-    commander: Commander,
-    headers: HeaderMap,
+    order: Order,
     OptionalJson { value: Nothing {}, bytes: _ }: OptionalJson<Nothing>,
 ) -> Result<axum::Json<Verification>, Problem> {
-    no_precondition(&headers)?;
-    portal.read(&commander.identity, |desk| Ok(begin(desk)?.into())).await.map(axum::Json)
+    order.unconditional()?;
+    order.portal.read(&order.commander.identity, |desk| Ok(begin(desk)?.into())).await.map(axum::Json)
 }
 
 /// How it stands, for one who may see the journal as a whole.

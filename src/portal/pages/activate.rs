@@ -91,8 +91,8 @@ async fn forecast(portal: &Portal, sender: &Sender, command: Command) -> Result<
 
 impl Refused {
     fn add(&mut self, problem: Problem) -> Result<(), Problem> {
+        self.step_up = StepUp::for_problem(&problem);
         if let Some(refusals) = problem.refusals() {
-            self.step_up = StepUp::for_refusals(refusals);
             self.pending = refusals.iter().find_map(|refusal| match refusal {
                 Refusal::AlreadyPending { activation } => Some(*activation),
                 _ => None,
@@ -118,8 +118,7 @@ fn show(desk: &Desk, wish: Wish, read: Read, refused: Refused, status: StatusCod
             form .sheet method="post" action="/activate" novalidate { (form(policy, &wish, &refused.faults)) }
             section .sheet aria-labelledby="about" {
                 h2 #about { "About this role" }
-                @let routes = desk.portal.shared.parts.routes.load();
-                (rules::facts(policy, routes.get(&policy.role).map_or(&[], Vec::as_slice), &desk.names))
+                (rules::facts(desk, policy))
             }
         }
     };
@@ -171,8 +170,6 @@ fn standing(desk: &Desk, policy: &RolePolicy, wish: &Wish) -> Markup {
 fn above(desk: &Desk, policy: &RolePolicy, wish: &Wish, refused: &Refused) -> Markup {
     let (portal, identity) = (&desk.portal, desk.viewer.identity());
     let ahead = StepUp::for_rule(&policy.assurance, identity, desk.viewer.now());
-    // the rule says more than a refusal does
-    let step_up = refused.step_up.as_ref().map(|asked| ahead.as_ref().unwrap_or(asked));
     html! {
         @if refused.faults.is_empty() {
             @if let Some(ahead) = ahead {
@@ -183,7 +180,7 @@ fn above(desk: &Desk, policy: &RolePolicy, wish: &Wish, refused: &Refused) -> Ma
             }
         } @else {
             (refused.faults.summary(&html! {
-                @if let Some(step_up) = step_up { (step_up.remedy(portal, &wish.url())) }
+                @if let Some(step_up) = &refused.step_up { (step_up.remedy(portal, &wish.url())) }
                 @if let Some(pending) = refused.pending {
                     p { a href=(url(&format!("/activations/{pending}"), &[("return_to", &wish.return_to)])) { "See how it stands" } }
                 }

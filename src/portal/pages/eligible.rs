@@ -68,7 +68,7 @@ impl<'p> Eligible<'p> {
         let field = Field {
             form: "",
             name: "search",
-            label: "Search by name or description",
+            label: "Find by name or purpose",
             hint: "",
             need: Need::Required,
             faults: &faults,

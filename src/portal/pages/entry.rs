@@ -10,10 +10,10 @@ use maud::{Markup, html};
 
 use crate::domain::identity::Identity;
 use crate::domain::policy::{AssuranceGap, AssuranceRule};
-use crate::domain::refusal::{Refusal, Refusals};
-use crate::domain::time::{Span, Timestamp};
+use crate::domain::refusal::Refusal;
+use crate::domain::time::Timestamp;
+use crate::identity::Asked;
 use crate::portal::caller::{Commander, SignedIn};
-use crate::portal::pages::form::url;
 use crate::portal::pages::layout::see_other;
 use crate::portal::pages::outside;
 use crate::portal::pages::parts::button::{Weight, link};
@@ -31,14 +31,10 @@ pub(in crate::portal) struct Sender {
     pub(in crate::portal) commander: Commander,
 }
 
-/// What a sign-in must be to do what was asked.
+/// What a sign-in must be to do what was asked. Whoever comes back from it with less is told so by the way back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::portal) struct StepUp {
-    mfa: bool,
-    /// What counts as a second factor, where that is known: then whoever comes back without one is told at once.
-    amr: Vec<String>,
-    acr_values: Vec<String>,
-    max_age: Option<Span>,
+    asked: Asked,
 }
 
 impl Sender {
@@ -76,11 +72,12 @@ fn way_in(portal: &Portal, parts: &Parts, problem: Problem) -> Response {
         return problem.into_response();
     }
     let back = page_of(&parts.method, &parts.uri);
+    let plain = sign_in_url(&Asked::default(), &back);
     match portal.sign_in() {
         SignIn::Absent => outside::page(portal, &parts.uri),
-        SignIn::Offered if !parts.method.is_safe() => sign_in::ended(portal, &sign_in_url(&back, &StepUp::default())),
+        SignIn::Offered if !parts.method.is_safe() => sign_in::ended(portal, &plain),
         SignIn::Offered if sign_in::hides_cookie(portal, &parts.headers) => sign_in::once_more(portal, &back),
-        SignIn::Offered => see_other(&sign_in_url(&back, &StepUp::default())),
+        SignIn::Offered => see_other(&plain),
     }
 }
 
@@ -100,38 +97,38 @@ impl StepUp {
     /// What `rule` demands and the visitor's sign-in lacks at `now`; nothing when it suffices.
     pub(in crate::portal) fn for_rule(rule: &AssuranceRule, identity: &Identity, now: Timestamp) -> Option<Self> {
         let gaps = rule.gaps(&identity.assurance, now);
-        (!gaps.is_empty()).then(|| Self {
-            mfa: gaps.contains(&AssuranceGap::Mfa),
-            amr: if gaps.contains(&AssuranceGap::Mfa) { rule.mfa_amr.clone() } else { Vec::new() },
-            acr_values: if gaps.contains(&AssuranceGap::Acr) { rule.acr.clone() } else { Vec::new() },
+        let lacking = AssuranceRule {
+            mfa_amr: if gaps.contains(&AssuranceGap::Mfa) { rule.mfa_amr.clone() } else { Vec::new() },
+            acr: if gaps.contains(&AssuranceGap::Acr) { rule.acr.clone() } else { Vec::new() },
             max_age: rule.max_age.filter(|_| gaps.contains(&AssuranceGap::Age)),
-        })
+        };
+        (!gaps.is_empty()).then(|| Self { asked: Asked::of(&lacking) })
     }
 
-    /// What the sign-in lacks by these refusals; nothing when it suffices.
-    pub(in crate::portal) fn for_refusals(refusals: &Refusals) -> Option<Self> {
-        let mut step_up = Self::default();
-        for refusal in refusals.iter() {
+    /// What the sign-in lacks by the refusals that `problem` tells; nothing when it suffices.
+    pub(in crate::portal) fn for_problem(problem: &Problem) -> Option<Self> {
+        let mut lacking = AssuranceRule::default();
+        for refusal in problem.refusals()?.iter() {
             match refusal {
-                Refusal::MfaRequired => step_up.mfa = true,
-                Refusal::AcrRequired { acr } => step_up.acr_values.clone_from(acr),
-                Refusal::SignInTooOld { max_age } => step_up.max_age = Some(*max_age),
+                Refusal::MfaRequired { amr } => lacking.mfa_amr.clone_from(amr),
+                Refusal::AcrRequired { acr } => lacking.acr.clone_from(acr),
+                Refusal::SignInTooOld { max_age } => lacking.max_age = Some(*max_age),
                 _ => {}
             }
         }
-        (step_up != Self::default()).then_some(step_up)
+        (lacking != AssuranceRule::default()).then(|| Self { asked: Asked::of(&lacking) })
     }
 
     /// What to do about it: a link that signs in again as is needed and comes back to `return_to`.
     pub(in crate::portal) fn remedy(&self, portal: &Portal, return_to: &str) -> Markup {
-        let wanted = match (self.mfa, self.acr_values.is_empty(), self.max_age) {
+        let wanted = match (self.asked.second_factor, self.asked.acr_values.is_empty(), self.asked.max_age) {
             (true, ..) => "Sign in with a second factor",
             (false, false, _) => "Sign in more strongly",
             (false, true, _) => "Sign in again",
         };
         match portal.sign_in() {
             SignIn::Offered => html! {
-                p { (link(Weight::Main, wanted, &sign_in_url(return_to, self))) }
+                p { (link(Weight::Main, wanted, &sign_in_url(&self.asked, return_to))) }
                 p .dim { "You come back here; what you filled in stays." }
             },
             SignIn::Absent => html! { p { (wanted) " at your identity provider, and come back with the new token." } },
@@ -139,20 +136,16 @@ impl StepUp {
     }
 }
 
-/// Where a browser signs in and comes back to `return_to`, a path of this origin.
-fn sign_in_url(return_to: &str, step_up: &StepUp) -> String {
-    let max_age = step_up.max_age.map(|age| age.as_seconds().to_string()).unwrap_or_default();
-    let acr_values = step_up.acr_values.join(" ");
-    let amr = step_up.amr.join(" ");
-    let second_factor = if step_up.mfa && amr.is_empty() { "yes" } else { "" };
-    let asked =
-        [("acr_values", acr_values.as_str()), ("amr", &amr), ("second_factor", second_factor), ("max_age", &max_age)];
-    url("/sign-in", &[[("return_to", return_to)].as_slice(), &asked].concat())
+/// Where a browser signs in as `asked` and comes back to `return_to`, a path of this origin.
+fn sign_in_url(asked: &Asked, return_to: &str) -> String {
+    format!("/sign-in?{}", asked.query(return_to))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::refusal::Refusals;
+    use crate::domain::time::Span;
 
     #[test]
     fn a_sign_in_comes_back_to_the_page_that_was_asked_for_or_whose_form_was_sent() {
@@ -164,16 +157,21 @@ mod tests {
     }
 
     #[test]
-    fn the_sign_in_asks_for_what_is_lacking() {
-        let acr_values = vec!["a".into(), "b".into()];
-        let step_up = StepUp { acr_values, max_age: Some(Span::minutes(5)), ..StepUp::default() };
-        assert_eq!(sign_in_url("/", &step_up), "/sign-in?return_to=%2F&acr_values=a%20b&max_age=300");
-        assert_eq!(
-            sign_in_url("/", &StepUp { mfa: true, ..StepUp::default() }),
-            "/sign-in?return_to=%2F&second_factor=yes"
-        );
-        let known = StepUp { mfa: true, amr: vec!["mfa".into(), "hwk".into()], ..StepUp::default() };
-        assert_eq!(sign_in_url("/", &known), "/sign-in?return_to=%2F&amr=mfa%20hwk");
-        assert_eq!(sign_in_url("/", &StepUp::default()), "/sign-in?return_to=%2F");
+    fn a_refusal_says_as_much_of_the_sign_in_that_is_lacking_as_the_rule_does() {
+        let rule = AssuranceRule {
+            mfa_amr: vec!["mfa".to_owned(), "hwk".to_owned()],
+            acr: vec!["gold".to_owned()],
+            max_age: Some(Span::minutes(5)),
+        };
+        let refusals = vec![
+            Refusal::JustificationMissing,
+            Refusal::MfaRequired { amr: rule.mfa_amr.clone() },
+            Refusal::AcrRequired { acr: rule.acr.clone() },
+            Refusal::SignInTooOld { max_age: Span::minutes(5) },
+        ];
+        let problem = Problem::from(Refusals::none_of(refusals).unwrap_err());
+        assert_eq!(StepUp::for_problem(&problem), Some(StepUp { asked: Asked::of(&rule) }));
+        let other = Problem::from(Refusals::none_of(vec![Refusal::JustificationMissing]).unwrap_err());
+        assert_eq!(StepUp::for_problem(&other), None);
     }
 }

@@ -84,7 +84,7 @@ fn card(desk: &Desk, held: &Held) -> Result<Markup, Problem> {
                 }
                 @if begun {
                     @match held.window.ends_at {
-                        Some(end) => span { (time::countdown(end, now)) " " span .dim { "· until " (time::moment(end)) } },
+                        Some(end) => span { (time::countdown(end, now)) span .dim { " · " span .keep { "until " (time::moment(end)) } } },
                         None => span .dim { "without an end" },
                     }
                 } @else {
@@ -107,9 +107,9 @@ fn actions(desk: &Desk, case: &domain::Activation) -> Result<Markup, Problem> {
     let path = format!("/activations/{}", case.id);
     Ok(html! {
         div .row.acts {
+            (extend::drawer(desk, case, &extend::Wanted::default()))
             (button::form(Weight::Destructive, "Deactivate", case.role.as_str(), &format!("{path}/deactivate")))
             a href=(path) { "Details" span .unseen { " of " (case.role) } }
-            (extend::drawer(desk, case, &extend::Wanted::default()))
         }
     })
 }

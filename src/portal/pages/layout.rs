@@ -1,18 +1,23 @@
 //! What all pages share: their frame, with who is signed in and where they may go, and a policy that allows nothing foreign.
 
+use std::sync::Arc;
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::clock::format_rfc3339;
+use crate::domain::identity::Identity;
 use crate::domain::time::Timestamp;
-use crate::portal::SignIn;
 use crate::portal::desk::Desk;
 use crate::portal::pages::asset;
+use crate::portal::pages::fault::sentence;
 use crate::portal::pages::parts::badge::Tone;
 use crate::portal::pages::parts::notice::notice;
-use crate::portal::pages::parts::party;
+use crate::portal::pages::parts::{party, text};
 use crate::portal::problem::Problem;
+use crate::portal::trouble::Trouble;
+use crate::portal::{Portal, SignIn};
 
 /// Where a page belongs in the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +40,9 @@ pub(in crate::portal) struct Frame {
     sign_in: SignIn,
     now: Timestamp,
     /// What must be known before anything is asked for.
-    trouble: Option<String>,
+    trouble: Option<Trouble>,
+    /// Whether the visitor looks after hallpass, and is told why and what to do.
+    in_full: bool,
 }
 
 /// Who is signed in, to be read.
@@ -73,12 +80,37 @@ impl Frame {
             sign_in: desk.portal.sign_in(),
             now: viewer.now(),
             trouble: desk.portal.trouble(),
+            in_full: viewer.sees_all(),
         })
     }
 
     /// The frame for somebody unknown.
     pub(in crate::portal) fn outside(now: Timestamp) -> Self {
-        Self { visitor: None, places: Vec::new(), waiting: 0, sign_in: SignIn::Absent, now, trouble: None }
+        let sign_in = SignIn::Absent;
+        Self { visitor: None, places: Vec::new(), waiting: 0, sign_in, now, trouble: None, in_full: false }
+    }
+
+    /// The frame for `visitor`, as far as it can be had when something went wrong.
+    pub(in crate::portal) async fn at_worst(portal: &Portal, visitor: Option<&Arc<Identity>>) -> Self {
+        let Some(visitor) = visitor else { return Self::outside(portal.shared.parts.clock.now()) };
+        match portal.read(visitor, Self::of).await {
+            Ok(frame) => frame,
+            Err(_) => Self { trouble: portal.trouble(), ..Self::outside(portal.shared.parts.clock.now()) },
+        }
+    }
+
+    fn banner(&self) -> Markup {
+        html! {
+            @if let Some(trouble) = &self.trouble {
+                (notice(Tone::Bad, &html! {
+                    p { b { (trouble.means) } " " (trouble.meanwhile) }
+                    @if self.in_full {
+                        p { "Reason: " (text::with_code(&sentence(&trouble.reason))) }
+                        p { "What to do: " (text::with_code(trouble.remedy)) }
+                    }
+                }))
+            }
+        }
     }
 
     fn header(&self, here: Option<Place>) -> Markup {
@@ -178,7 +210,7 @@ impl<'p> Page<'p> {
                 body {
                     (frame.header(self.place))
                     main #main tabindex="-1" {
-                        @if let Some(trouble) = &frame.trouble { (notice(Tone::Bad, &html! { p { (trouble) } })) }
+                        (frame.banner())
                         h1 { (self.title) }
                         (self.body)
                     }

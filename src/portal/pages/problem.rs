@@ -4,6 +4,7 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode, header};
 use maud::{Markup, html};
 
+use crate::portal::caller::Known;
 use crate::portal::pages::fault::sentence;
 use crate::portal::pages::layout::{Frame, Page};
 use crate::portal::problem::{Code, Problem};
@@ -17,9 +18,10 @@ pub(in crate::portal) fn is_for_a_page(path: &str, headers: &HeaderMap) -> bool 
 }
 
 /// The answer as a page, when it is a problem.
-pub(in crate::portal) fn shown(portal: &Portal, mut answer: Response) -> Response {
+pub(in crate::portal) async fn shown(portal: &Portal, mut answer: Response, known: &Known) -> Response {
     let Some(problem) = answer.extensions_mut().remove::<Problem>() else { return answer };
-    let mut page = page(&problem, portal);
+    let frame = Frame::at_worst(portal, known.identity()).await;
+    let mut page = page(&problem, portal, &frame);
     for name in [header::WWW_AUTHENTICATE, header::RETRY_AFTER, header::ALLOW] {
         if let Some(value) = answer.headers().get(&name) {
             page.headers_mut().insert(name, value.clone());
@@ -29,9 +31,9 @@ pub(in crate::portal) fn shown(portal: &Portal, mut answer: Response) -> Respons
     page
 }
 
-fn page(problem: &Problem, portal: &Portal) -> Response {
+fn page(problem: &Problem, portal: &Portal, frame: &Frame) -> Response {
     let body = html! {
-        p .lead { (sentence(problem.detail())) }
+        @if problem.status() != StatusCode::NOT_FOUND { p .lead { (sentence(problem.detail())) } }
         p { (remedy(problem)) }
         @if problem.status() == StatusCode::UNAUTHORIZED && portal.sign_in() == SignIn::Offered {
             p { a .button.main href="/sign-in?return_to=%2F" { "Sign in" } }
@@ -40,8 +42,7 @@ fn page(problem: &Problem, portal: &Portal) -> Response {
         }
         p .dim { "Code " code { (problem.code()) } " · status " (problem.status().as_u16()) }
     };
-    let page = Page::new(problem.title(), body).status(problem.status());
-    page.answer(&Frame::outside(portal.shared.parts.clock.now()))
+    Page::new(problem.title(), body).status(problem.status()).answer(frame)
 }
 
 fn remedy(problem: &Problem) -> Markup {

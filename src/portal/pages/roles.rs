@@ -47,7 +47,7 @@ pub(super) async fn page(State(portal): State<Portal>, visitor: Visitor, uri: Ur
             let field = Field {
                 form: "",
                 name: "search",
-                label: "Search by name or description",
+                label: "Find by name or purpose",
                 hint: "",
                 need: Need::Required,
                 faults: &faults,
@@ -99,15 +99,14 @@ pub(super) async fn one(
         .read(&visitor.identity, move |desk| {
             let policies = desk.portal.shared.parts.policies.load();
             let policy = visible(desk, &policies, &role)?;
-            let routes = desk.portal.shared.parts.routes.load();
             let body = html! {
                 @if !policy.description.is_empty() { p .lead dir="auto" { (policy.description) } }
                 (ways(desk, policy))
                 div .sides {
                     section .sheet aria-labelledby="asks" {
                         h2 #asks { "What it opens and asks" }
-                        (rules::facts(policy, routes.get(&role).map_or(&[], Vec::as_slice), &desk.names))
-                        (asked(desk, policy))
+                        (rules::facts(desk, policy))
+                        (asked(policy))
                     }
                     section .sheet aria-labelledby="bounds" {
                         h2 #bounds { "Bounds" }
@@ -139,7 +138,7 @@ fn ways(desk: &Desk, policy: &RolePolicy) -> Markup {
     }
 }
 
-fn asked(desk: &Desk, policy: &RolePolicy) -> Markup {
+fn asked(policy: &RolePolicy) -> Markup {
     let mut pairs = vec![("Justification", html! { (text_rule(&policy.justification)) })];
     let ticket = policy.ticket.pattern.as_ref().map(|pattern| pattern.source().to_owned());
     pairs.push((
@@ -150,13 +149,6 @@ fn asked(desk: &Desk, policy: &RolePolicy) -> Markup {
         },
     ));
     if !policy.approval.stages.is_empty() {
-        pairs.push((
-            "Usual decision",
-            match desk.portal.shared.parts.paces.load().of(&policy.role) {
-                Some(pace) => html! { (words::pace(&pace)) },
-                None => html! { span .dim { "not known yet" } },
-            },
-        ));
         pairs.push((
             "Approvers",
             html! {

@@ -5,6 +5,8 @@ use maud::{Markup, html};
 use crate::domain::policy::{ExtensionRule, JustificationRule, Need, RolePolicy, Stage};
 use crate::domain::time::Span;
 use crate::identity::names::IssuerNames;
+use crate::identity::words;
+use crate::portal::desk::Desk;
 use crate::portal::pages::parts::badge::{Tone, badge};
 use crate::portal::pages::parts::field::Choice;
 use crate::portal::pages::parts::{list, party, text, time};
@@ -26,16 +28,24 @@ pub(in crate::portal) fn demands(policy: &RolePolicy) -> Markup {
 }
 
 /// What a role opens and asks, line by line.
-pub(in crate::portal) fn facts(policy: &RolePolicy, routes: &[String], names: &IssuerNames) -> Markup {
+pub(in crate::portal) fn facts(desk: &Desk, policy: &RolePolicy) -> Markup {
     let limits = policy.activation;
+    let routes = desk.portal.shared.parts.routes.load();
     let mut pairs = Vec::new();
-    if !routes.is_empty() {
+    if let Some(routes) = routes.get(&policy.role).filter(|routes| !routes.is_empty()) {
         pairs.push(("Opens", html! { ul .plain-list { @for route in routes { li { (text::code(route)) } } } }));
     }
-    pairs.push(("Decided by", deciders(&policy.approval.stages, names)));
+    pairs.push(("Decided by", deciders(&policy.approval.stages, &desk.names)));
+    if !policy.approval.stages.is_empty() {
+        let pace = desk.portal.shared.parts.paces.load().of(&policy.role);
+        pairs.push((
+            "Time to a decision",
+            html! { @match pace { Some(pace) => { (words::pace(&pace)) } None => span .dim { "not known yet" } } },
+        ));
+    }
     pairs.push((
         "Length",
-        html! { "up to " (time::span(limits.max)) @if limits.total_max > limits.max { ", with extensions " (time::span(limits.total_max)) } },
+        html! { "up to " (time::span(limits.max)) @if limits.total_max > limits.max { "; with extensions up to " (time::span(limits.total_max)) } },
     ));
     pairs.push(("Sign-in", sign_in(policy)));
     pairs.push((

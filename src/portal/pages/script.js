@@ -24,9 +24,10 @@
     return `${s} s`;
   }
 
+  const isSameDay = (one, other) => new Date(one).toDateString() === new Date(other).toDateString();
+
   function moment(at) {
-    const sameDay = new Date(at).toDateString() === new Date(now()).toDateString();
-    return sameDay ? `today, ${inDay.format(at)}` : inZone.format(at);
+    return isSameDay(at, now()) ? `today, ${inDay.format(at)}` : inZone.format(at);
   }
 
   function distance(at) {
@@ -44,6 +45,7 @@
     for (const time of all("time[data-time]")) {
       const at = Date.parse(time.dateTime);
       if (time.dataset.time === "moment") write(time, moment(at));
+      if (time.dataset.time === "end") write(time, isSameDay(at, Date.parse(time.dataset.from)) ? inDay.format(at) : moment(at));
       if (time.dataset.time === "distance") write(time, distance(at));
       if (time.dataset.time === "countdown") {
         const left = at - now();
@@ -52,7 +54,7 @@
         if (left <= 0 && !time.dataset.over) over = time.dataset.over = "yes";
       }
     }
-    if (over) setTimeout(refresh, 300);
+    if (over) setTimeout(() => refresh(), 300);
   }
 
   // --- forms
@@ -118,7 +120,7 @@
   });
   addEventListener("pageshow", (event) => {
     for (const form of all("form[data-sent]")) delete form.dataset.sent;
-    if (event.persisted) refresh();
+    if (event.persisted) refresh("acts");
   });
 
   // --- parts that follow the journal: elements with an id and data-live
@@ -139,19 +141,40 @@
     return copy.innerHTML;
   }
 
-  async function refresh() {
+  let signedOut = false;
+
+  // by itself, unless somebody `acts`: a page left open must not keep its owner signed in
+  async function refresh(acts) {
+    if (signedOut) return;
     if (asking) { again = true; return; }
     asking = true;
     try {
-      const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-      if (answer.redirected) { location.reload(); return; }
-      if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      const headers = { accept: "text/html" };
+      if (!acts) headers["x-hallpass-follows"] = "page";
+      const answer = await fetch(location.href, { headers, redirect: "manual" });
+      if (answer.type === "opaqueredirect" || answer.status === 401) tellSignedOut();
+      else if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
     } catch {
       // no connection: the next event or tick tries again
     } finally {
       asking = false;
     }
     if (again) { again = false; refresh(); }
+  }
+
+  // going to sign in by itself would sign in again whoever left hours ago
+  function tellSignedOut() {
+    signedOut = true;
+    const notice = document.createElement("div");
+    notice.className = "notice waiting";
+    notice.setAttribute("role", "status");
+    const told = document.createElement("p");
+    const link = document.createElement("a");
+    link.href = location.href;
+    link.textContent = "Load it again";
+    told.append("Your sign-in has ended, and this page shows how things stood then. ", link, ".");
+    notice.append(told);
+    document.getElementById("main").prepend(notice);
   }
 
   function take(fresh) {
@@ -174,18 +197,18 @@
   function follow() {
     if (!document.querySelector("[data-live]") || !document.querySelector(".account")) return;
     let waiting = 0;
-    const soon = () => { clearTimeout(waiting); waiting = setTimeout(refresh, 50); };
+    const soon = () => { clearTimeout(waiting); waiting = setTimeout(() => refresh(), 50); };
     let stream;
     const open = () => {
       stream = new EventSource("/api/v1/events");
       for (const noun of ["activation", "assignment", "principal", "configuration", "reset"]) stream.addEventListener(noun, soon);
       // when the server says no it stays at no: then look now and then
-      stream.addEventListener("error", () => { if (stream.readyState === EventSource.CLOSED) setTimeout(refresh, 15000); });
+      stream.addEventListener("error", () => { if (stream.readyState === EventSource.CLOSED) setTimeout(() => refresh(), 15000); });
     };
     open();
     addEventListener("pagehide", () => stream.close());
     addEventListener("pageshow", (event) => { if (event.persisted) open(); });
-    document.addEventListener("visibilitychange", () => { if (!document.hidden) { tick(); refresh(); } });
+    document.addEventListener("visibilitychange", () => { if (!document.hidden) { tick(); refresh("acts"); } });
   }
 
   // --- after approval, the way back by itself, once
@@ -203,6 +226,7 @@
     location.replace(link.href);
   }
 
+  document.querySelector(".top nav a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   dress(document);
   tick();
   setInterval(tick, 1000);

@@ -62,8 +62,10 @@ pub(super) async fn ask_to_sign_out(State(portal): State<Portal>, headers: Heade
     }
     let body = html! {
         p .lead { "This ends your sign-in at the portal, here and at the service you signed in with." }
-        form method="post" action="/sign-out" { button .button.main type="submit" { "Sign out" } }
-        p { a href="/" { "Stay signed in" } }
+        div .row {
+            form method="post" action="/sign-out" { button .button.main type="submit" { "Sign out" } }
+            a href="/" { "Stay signed in" }
+        }
     };
     answer(&portal, Page::new("Sign out?", body))
 }

@@ -18,11 +18,13 @@ pub(in crate::portal) fn story(entries: &[Entry], names: &IssuerNames, now: Time
             @for (index, entry) in entries.iter().enumerate() {
                 // what was typed stands beside the first record of its command
                 @let first = !entries.iter().take(index).any(|earlier| earlier.command == entry.command);
-                @if let Some((tone, line)) = told(&entry.event) {
+                // that it ended by this was said by whoever denied it
+                @let ends_by_denial = matches!(entry.event, Event::ActivationEnded { ending: Ending::Denied, .. });
+                @if let Some((tone, line)) = told(&entry.event).filter(|_| first || !ends_by_denial) {
                     li class=(tone.class()) {
                         (line)
                         @if first { (by(entry, names)) }
-                        " " span .dim { "· " (time::moment(entry.time)) " · " (time::distance(entry.time, now)) }
+                        div .when { (time::moment(entry.time)) " · " (time::distance(entry.time, now)) }
                         @let told = matches!(entry.event, Event::ActivationRequested { .. });
                         @if let Some(detail) = entry.detail.as_ref().filter(|_| first && !told) { (words(detail)) }
                         @if entry.erased && !told { p .dim { "What was written here is erased." } }
@@ -48,8 +50,7 @@ fn told(event: &Event) -> Option<(Tone, Markup)> {
         Event::ActivationStarted { window, .. } => (
             Tone::Good,
             html! {
-                "Active from " (time::moment(window.starts_at))
-                @if let Some(end) = window.ends_at { " until " (time::moment(end)) }
+                "Active " (time::range(window.starts_at, window.ends_at))
             },
         ),
         Event::ExtensionRequested { ends_at, .. } => {

@@ -81,7 +81,7 @@ pub(in crate::portal) const fn kind_of(refusal: &Refusal) -> Kind {
         Refusal::IdempotencyMismatch => (S::UNPROCESSABLE_ENTITY, "Idempotency key used before"),
         // the caller must sign in otherwise
         Refusal::CredentialRevoked => (S::UNAUTHORIZED, "Credential revoked"),
-        Refusal::MfaRequired => (S::UNAUTHORIZED, "Second factor required"),
+        Refusal::MfaRequired { .. } => (S::UNAUTHORIZED, "Second factor required"),
         Refusal::AcrRequired { .. } => (S::UNAUTHORIZED, "Stronger sign-in required"),
         Refusal::SignInTooOld { .. } => (S::UNAUTHORIZED, "Fresher sign-in required"),
         // the caller may not

@@ -29,7 +29,7 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::StartInPast { given: start },
         Refusal::StartTooFar { max, given: start },
         Refusal::WindowInvalid,
-        Refusal::MfaRequired,
+        Refusal::MfaRequired { amr: vec!["otp".to_owned()] },
         Refusal::AcrRequired { acr: vec!["gold".to_owned(), "urn:x:phr".to_owned()] },
         Refusal::SignInTooOld { max_age: min },
         Refusal::AlreadyPending { activation: ActivationId::from_random([7; 16]) },
@@ -70,7 +70,7 @@ fn every_refusal() -> Vec<Refusal> {
             | Refusal::StartInPast { .. }
             | Refusal::StartTooFar { .. }
             | Refusal::WindowInvalid
-            | Refusal::MfaRequired
+            | Refusal::MfaRequired { .. }
             | Refusal::AcrRequired { .. }
             | Refusal::SignInTooOld { .. }
             | Refusal::AlreadyPending { .. }
@@ -163,7 +163,7 @@ fn the_first_refusal_names_the_problem_and_all_are_told() {
     let refusals = Refusals::none_of(vec![
         Refusal::DurationAboveMaximum { max: Span::hours(8), given: Span::hours(9) },
         Refusal::JustificationMissing,
-        Refusal::MfaRequired,
+        Refusal::MfaRequired { amr: vec!["otp".to_owned()] },
     ]);
     let problem = Problem::from(refusals.unwrap_err());
     let body = serde_json::to_value(problem.body()).unwrap();
@@ -194,9 +194,9 @@ fn a_stronger_sign_in_is_asked_for_as_in_rfc_9470() {
     };
     let head = "Bearer realm=\"hallpass\", error=\"insufficient_user_authentication\", \
                 error_description=\"a stronger or fresher sign-in is required\"";
-    assert_eq!(challenge(vec![Refusal::MfaRequired]), head);
+    assert_eq!(challenge(vec![Refusal::MfaRequired { amr: vec!["otp".to_owned()] }]), head);
     let all = vec![
-        Refusal::MfaRequired,
+        Refusal::MfaRequired { amr: vec!["otp".to_owned()] },
         Refusal::AcrRequired { acr: vec!["gold".to_owned(), "bro\"ken".to_owned(), "urn:x:phr".to_owned()] },
         Refusal::SignInTooOld { max_age: Span::minutes(5) },
     ];

@@ -64,7 +64,7 @@ async fn an_approver_sees_all_that_is_needed_to_decide_longest_waiting_first() {
     let body = json!({"role": VAULT, "duration": "1h", "justification": HOSTILE, "ticket": HOSTILE,
         "wanted": {"method": "DELETE", "url": url}});
     let first = world.post(&ADA, "/activations", &body).await.expect(201);
-    assert_eq!(first["wanted"]["url"], url);
+    assert_eq!(first["wanted"]["url"], "https://shop.example/vault/k", "its query is nobody's business");
     world.clock.advance(Span::minutes(1));
     let second = world.requested(&BEN, VAULT).await;
     let page = text(&world, &GRACE, "/approvals").await;
@@ -73,11 +73,10 @@ async fn an_approver_sees_all_that_is_needed_to_decide_longest_waiting_first() {
         "ADA",
         "&lt;script&gt;alert(1)&lt;/script&gt;",
         "<b><bdi>DELETE</bdi></b>",
-        "https://shop.example/vault/k?a=%22%3E%3Cb%3E'&amp;b=1</bdi>",
+        "https://shop.example/vault/k</bdi>",
         "/vault/**",
         "what shop/vault-reader opens",
         "never held before",
-        "0 of 1 approval so far",
         ">1h<",
         "lapses",
         "One reason for all",
@@ -108,7 +107,7 @@ async fn an_approver_sees_all_that_is_needed_to_decide_longest_waiting_first() {
     world.post(&ADA, &format!("/activations/{}/deactivate", id(&first)), &json!({})).await.expect(200);
     world.requested(&ADA, VAULT).await;
     let page = text(&world, &GRACE, "/approvals").await;
-    assert!(page.contains("held 1 time before"), "{page}");
+    assert!(page.contains("held once before"), "{page}");
 }
 
 #[tokio::test]

@@ -30,9 +30,11 @@ use crate::domain::role::RoleId;
 use crate::domain::time::{Span, Timestamp};
 use crate::identity::names::IssuerNames;
 use crate::identity::{Authenticator, IssuerSettings, KeySource, Settings as IdentitySettings, SignIns};
+use crate::journal::SigningKey;
 use crate::portal::{Limits, Parts, Portal, RoutesByRole, Settings, router};
 use crate::standings::Standings;
-use crate::store;
+use crate::store::tests::disk::Disk;
+use crate::store::{self, open_backend};
 use crate::telemetry::Metrics;
 use crate::uses::{self, UseRecorder};
 use crate::writer::{self, Purpose, Submission, Writer};
@@ -53,6 +55,7 @@ pub(super) struct World {
     pub(super) metrics: Arc<Metrics>,
     pub(super) writer: Writer,
     pub(super) recorder: UseRecorder,
+    pub(super) disk: Disk,
     key: Ed25519KeyPair,
     pub(super) folder: TempDir,
 }
@@ -94,9 +97,8 @@ impl World {
         let folder = TempDir::new().unwrap();
         let (clock, manual) = Clock::manual(Timestamp::from_seconds(NOW));
         let metrics = Arc::new(Metrics::default());
-        let settings =
-            store::Settings { path: folder.path().join("store.redb"), key_path: folder.path().join("store.key") };
-        let mut opened = store::open(&settings, clock.now()).unwrap();
+        let disk = Disk::new();
+        let mut opened = open_backend(disk.clone(), SigningKey::generate().unwrap().0, clock.now()).unwrap();
         begin(&mut opened.appender);
         let standings = Standings::new(opened.reader.clone(), 1000).unwrap();
         let policies = Arc::new(ArcSwap::from_pointee(policies));
@@ -148,6 +150,7 @@ impl World {
             writer,
             recorder,
             key,
+            disk,
             folder,
         };
         world.declare().await;

@@ -46,7 +46,10 @@ pub(super) fn card(desk: &Desk, shown: &Activation, sent: &Sent, shape: Shape) -
                 } @else {
                     (party::person(shown.name.as_deref(), &shown.principal))
                 }
-                span .dim { "lapses " (time::distance(vote.lapses_at.0, desk.viewer.now())) }
+                span .dim {
+                    span .keep { "asked " (time::distance(shown.requested_at.0, desk.viewer.now())) }
+                    " · " span .keep { "lapses " (time::distance(vote.lapses_at.0, desk.viewer.now())) }
+                }
             }
             p .row {
                 (text::role(shown.role.0.as_str()))
@@ -103,19 +106,16 @@ fn facts(desk: &Desk, shown: &Activation, vote: &Approval, past: &Markup) -> Mar
         pairs.push(("Ticket", text::code(ticket)));
     }
     pairs.push(("Before", past.clone()));
-    pairs.push((
-        "Approval",
-        html! {
-            @if vote.stages > 1 { "stage " (vote.stage.saturating_add(1)) " of " (vote.stages) " · " }
-            (vote.approvals) " of " (vote.quorum) @if vote.quorum == 1 { " approval" } @else { " approvals" } " so far"
-        },
-    ));
-    pairs.push((
-        "Waiting since",
-        html! {
-            (time::moment(shown.requested_at.0)) " · " (time::distance(shown.requested_at.0, desk.viewer.now()))
-        },
-    ));
+    // one approval that is enough goes without saying
+    if vote.stages > 1 || vote.quorum > 1 {
+        pairs.push((
+            "Approval",
+            html! {
+                @if vote.stages > 1 { "stage " (vote.stage.saturating_add(1)) " of " (vote.stages) " · " }
+                (vote.approvals) " of " (vote.quorum) @if vote.quorum == 1 { " approval" } @else { " approvals" } " so far"
+            },
+        ));
+    }
     list::facts(pairs)
 }
 

@@ -144,9 +144,8 @@ impl Sent {
         let failed = self.chosen.len();
         let done = self.results.len().saturating_sub(failed);
         let tone = if failed == 0 { Tone::Good } else { Tone::Bad };
-        let step_up = self.results.iter().find_map(|decided| {
-            decided.outcome.as_ref().err().and_then(Problem::refusals).and_then(StepUp::for_refusals)
-        });
+        let step_up =
+            self.results.iter().find_map(|decided| decided.outcome.as_ref().err().and_then(StepUp::for_problem));
         html! {
             @if let Some(last) = &self.last {
                 (notice(Tone::News, &html! { p {

@@ -73,13 +73,13 @@ impl Past {
             @match self.held {
                 0 => { "never held before" }
                 held => {
-                    "held " (held) @if self.more { " times or more" } @else if held == 1 { " time" } @else { " times" } " before"
+                    "held " @if held == 1 && !self.more { "once" } @else { (held) " times" } @if self.more { " or more" } " before"
                     @if let Some(last) = self.last { ", last " (time::distance(last, desk.viewer.now())) }
                     " · " (self.uses) @if self.uses_more { "+" }
                     @if self.uses == 1 { " request made with it" } @else { " requests made with it" }
                 }
             }
-            @if self.refused > 0 { " · denied " (self.refused) @if self.refused == 1 { " time" } @else { " times" } }
+            @if self.refused > 0 { " · denied " @if self.refused == 1 { "once" } @else { (self.refused) " times" } }
             @if self.held > 0 || self.refused > 0 { " · " a href=(all) { "history" } }
         }
     }

@@ -52,7 +52,7 @@ pub(super) async fn send(State(portal): State<Portal>, sender: Sender, posted: P
                 return Ok(see_other(&format!("/assignments/{}", made.id)));
             }
             Err(problem) => {
-                step_up = problem.refusals().and_then(StepUp::for_refusals);
+                step_up = StepUp::for_problem(&problem);
                 form.faults.extend(Faults::of_problem(problem, &TOLD)?);
             }
         }

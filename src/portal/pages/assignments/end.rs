@@ -136,10 +136,7 @@ fn show(desk: &Desk, ids: &[AssignmentId], sent: &Sent, status: StatusCode) -> R
 fn results(desk: &Desk, sent: &Sent) -> Markup {
     let failed = sent.results.iter().filter(|(_, outcome)| outcome.is_err()).count();
     let done = sent.results.len().saturating_sub(failed);
-    let step_up = sent
-        .results
-        .iter()
-        .find_map(|(_, outcome)| outcome.as_ref().err().and_then(Problem::refusals).and_then(StepUp::for_refusals));
+    let step_up = sent.results.iter().find_map(|(_, outcome)| outcome.as_ref().err().and_then(StepUp::for_problem));
     html! {
         @if !sent.results.is_empty() {
             (notice(if failed == 0 { Tone::Good } else { Tone::Bad }, &html! {

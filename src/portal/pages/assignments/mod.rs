@@ -64,6 +64,10 @@ impl Sought {
         }
     }
 
+    fn is_filtered(&self) -> bool {
+        ![&self.role, &self.principal, &self.group].into_iter().all(String::is_empty)
+    }
+
     /// As the API is asked; what cannot be is told beside its field.
     fn query(&self, faults: &mut Faults) -> ListQuery {
         let filled = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
@@ -145,13 +149,13 @@ fn above(desk: &Desk, sought: &Sought, faults: &Faults) -> Markup {
         nav aria-label="Kind" {
             ul .tabs { (tab(AssignmentKind::Eligible, "Eligible")) (tab(AssignmentKind::Active, "Active, assigned directly")) }
         }
-        form .filters method="get" action="/assignments" role="search" {
+        (list::filters(sought.is_filtered(), &html! { form .filters method="get" action="/assignments" role="search" {
             input type="hidden" name="kind" value=(word_of(sought.kind));
             (field("role", "Role", "app/role").search(&sought.role))
             (field("principal", "Person", "issuer:subject").search(&sought.principal))
             (field("group", "Group", "issuer:group").search(&sought.group))
-            div .field { (button::submit(Weight::Side, "Filter")) }
-        }
+            div .field .press { (button::submit(Weight::Side, "Filter")) }
+        } }))
         @if !sought.principal.is_empty() && faults.is_empty() {
             p { a href=(url("/assignments/person", &[("who", &sought.principal)])) { "All that " (sought.principal) " holds, and locking them" } }
         }
@@ -159,19 +163,19 @@ fn above(desk: &Desk, sought: &Sought, faults: &Faults) -> Markup {
 }
 
 fn rows(desk: &Desk, sought: &Sought, items: &[Assignment]) -> Markup {
-    let filtered = !(sought.role.is_empty() && sought.principal.is_empty() && sought.group.is_empty());
     let may = desk.viewer.is_administrator();
+    let choosable = may && items.iter().any(|item| item.origin == Origin::Administrator);
     let columns: &[&str] = if may { &["Role", "Who", "When", ""] } else { &["Role", "Who", "When"] };
     html! {
         @if items.is_empty() {
-            @if filtered {
+            @if sought.is_filtered() {
                 (notice::empty("No assignment matches.", &html! { "Role, person and group are matched as a whole. " a href=(url("/assignments", &[("kind", word_of(sought.kind))])) { "Show all" } }))
             } @else {
                 (notice::empty("Nobody has such an assignment.", &html! { "Assign a role to a person or a group, or declare it beside the role in the configuration." }))
             }
         } @else {
             (table::table("Assignments", columns, items.iter().map(|item| cells(desk, item, may))))
-            @if may {
+            @if choosable {
                 // chosen above by `form=`, and looked at once more before anything ends
                 form #ending method="get" action="/assignments/end" {
                     div .row {

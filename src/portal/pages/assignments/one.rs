@@ -73,7 +73,7 @@ pub(super) async fn send(
         match portal.command(&sender.commander, command, fields.idempotency(&format!("change {id}"))).await {
             Ok(_) => return Ok(see_other(&format!("/assignments/{id}"))),
             Err(problem) => {
-                sent.step_up = problem.refusals().and_then(StepUp::for_refusals);
+                sent.step_up = StepUp::for_problem(&problem);
                 sent.faults = Faults::of_problem(problem, &["starts_at", "ends_at", "justification"])?;
             }
         }

@@ -65,7 +65,7 @@ async fn set(
     match portal.command(&sender.commander, command, fields.idempotency(verb)).await {
         Ok(_) => Ok(see_other(&url("/assignments/person", &[("who", &short)]))),
         Err(problem) => {
-            let step_up = problem.refusals().and_then(StepUp::for_refusals);
+            let step_up = StepUp::for_problem(&problem);
             let faults = Faults::of_problem(problem, &["justification"])?;
             let sent = Sent { justification: fields.text("justification").to_owned(), faults, step_up };
             portal.read(sender.identity(), move |desk| show(desk, &short, &sent)).await
@@ -126,10 +126,10 @@ fn holdings(desk: &Desk, standing: &Standing) -> Markup {
     let rows: Vec<Vec<Markup>> = held.chain(pending).chain(eligible).take(ROWS_MAX.saturating_add(1)).collect();
     html! {
         @if rows.is_empty() {
-            p { "Holds nothing, waits for nothing, and is not eligible for anything by itself. Groups it is in may be." }
+            p { "Holds nothing, waits for nothing, and is eligible for nothing, unless a group gives it." }
         } @else {
             (table::table("Holds, waits for, may activate", &["Role", "How", "When"], rows.into_iter().take(ROWS_MAX)))
-            p .dim { "What it may do through its groups is not in this list: groups are known only when it signs in." }
+            p .dim { "What groups give is not in this list: they are known only from a sign-in." }
         }
     }
 }
@@ -153,12 +153,12 @@ fn lock_form(desk: &Desk, short: &str, standing: &Standing, sent: &Sent) -> Mark
         form .sheet method="post" action=(path) novalidate aria-labelledby="lock" {
             h2 #lock { (title) }
             @if locked {
-                p { "It may sign in and ask again. What the lock ended stays ended; what configuration declares comes back when it is read the next time." }
+                p { "Signing in and asking work again. What the lock ended stays ended; what configuration declares comes back when it is read the next time." }
             } @else {
                 p {
                     "Ends at once: " b { (counted(held, "role held", "roles held")) } " and "
                     b { (counted(pending, "waiting request", "waiting requests")) }
-                    ". Open connections made with them are cut, and everything it asks is refused until it is unlocked. Eligible assignments stay."
+                    ". Open connections made with them are cut, and everything is refused until this lock is taken away. Eligible assignments stay."
                 }
             }
             (once())

@@ -44,13 +44,7 @@ pub(super) async fn page(
                 ("Asked for", story::asked(&case.requested)),
             ];
             if let Some(window) = &shown.window {
-                pairs.push((
-                    "Held",
-                    html! {
-                        (time::moment(window.starts_at.0))
-                        @if let Some(end) = &window.ends_at { " – " (time::moment(end.0)) }
-                    },
-                ));
+                pairs.push(("Held", time::range(window.starts_at.0, window.ends_at.as_ref().map(|end| end.0))));
             }
             if let Some(wanted) = &shown.wanted {
                 pairs.push(("Denied request", text::wanted(wanted)));

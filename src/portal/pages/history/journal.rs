@@ -102,7 +102,7 @@ fn told(desk: &Desk, stand: &Stand) -> Markup {
         Stand::Whole { ended_at, head, erased } => notice(
             Tone::Good,
             &html! {
-                p { b { "Whole." } " Every record up to " (head.position.0) " is good. " (when(*ended_at)) }
+                p { b { "Whole." } " Every record up to " (head.position.0) " is good · " (when(*ended_at)) }
                 @if *erased > 0 { p { "The notes of " (erased) " of them were erased, which breaks nothing." } }
             },
         ),

@@ -168,7 +168,7 @@ async fn page(State(portal): State<Portal>, visitor: Visitor, uri: Uri) -> Resul
             let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
             let body = html! {
                 (tabs(desk, Tab::Activations))
-                @if !desk.viewer.sees_all() { p .dim { "Your own activations, and with a role those you may decide on." } }
+                @if !desk.viewer.sees_all() { p .dim { "Your own activations. Name a role to see those you decide on." } }
                 (filters(&sought, &faults))
                 @if let Some(found) = found {
                     (rows(desk, &sought, &found.items, found.next.is_some()))
@@ -223,7 +223,7 @@ fn filters(sought: &Sought, faults: &Faults) -> Markup {
         .collect();
     let input = |at: Option<Timestamp>| at.map(time::input_value).unwrap_or_default();
     html! {
-        form .sheet method="get" action="/history" role="search" {
+        (pages::filters(!sought.is_empty(), &html! { form .sheet method="get" action="/history" role="search" {
             div .filters {
                 (field("principal", "Person", "issuer:subject").search(&sought.principal))
                 (field("role", "Role", "app/role").search(&sought.role))
@@ -236,7 +236,7 @@ fn filters(sought: &Sought, faults: &Faults) -> Markup {
                 (button::submit(Weight::Main, "Filter"))
                 @if !sought.is_empty() { a href="/history" { "Show all" } }
             }
-        }
+        } }))
     }
 }
 
@@ -273,8 +273,7 @@ fn held(case: &Activation) -> Markup {
     html! {
         @match &case.window {
             Some(window) => {
-                (time::moment(window.starts_at.0))
-                @if let Some(end) = &window.ends_at { " – " (time::moment(end.0)) }
+                (time::range(window.starts_at.0, window.ends_at.as_ref().map(|end| end.0)))
             }
             None => span .dim { "asked for " (time::span(case.requested.duration.0)) },
         }

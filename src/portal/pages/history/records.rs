@@ -74,17 +74,18 @@ pub(super) async fn page(State(portal): State<Portal>, visitor: Visitor, uri: Ur
             let kinds: Vec<Choice> = std::iter::once(any)
                 .chain(EVENT_TYPES.iter().map(|kind| Choice { value: (*kind).to_owned(), label: words(kind) }))
                 .collect();
+            let filtered = ["principal", "role", "event"].iter().any(|name| asked.filled(name).is_some());
             let body = html! {
                 (tabs(desk, Tab::Records))
                 @if !desk.viewer.sees_all() { p .dim { "Records that concern you." } }
-                form .sheet method="get" action="/history/records" role="search" {
+                (list::filters(filtered, &html! { form .sheet method="get" action="/history/records" role="search" {
                     div .filters {
                         (field("principal", "Person", "issuer:subject").search(asked.text("principal")))
                         (field("role", "Role", "app/role").search(asked.text("role")))
                         (field("event", "Event", "").select(&kinds, asked.text("event")))
                     }
                     (button::submit(Weight::Main, "Filter"))
-                }
+                } }))
                 @if let Some(found) = found {
                     @if found.items.is_empty() {
                         (notice::empty("No record matches.", &html! { a href="/history/records" { "Show all" } }))

@@ -13,6 +13,11 @@ pub(in crate::portal) fn facts(pairs: impl IntoIterator<Item = (&'static str, Ma
     }
 }
 
+/// The form that narrows a list. Where there is little room it is folded away, unless it narrows already.
+pub(in crate::portal) fn filters(open: bool, form: &Markup) -> Markup {
+    html! { details .filter open[open] { summary { "Filter" } (form) } }
+}
+
 /// Leads to the page of a list that goes on; nothing at its end.
 pub(in crate::portal) fn pagination(first: Option<&str>, next: Option<&str>) -> Markup {
     html! {

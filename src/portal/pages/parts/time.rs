@@ -10,6 +10,22 @@ pub(in crate::portal) fn moment(at: Timestamp) -> Markup {
     html! { time datetime=(format_rfc3339(at)) title=(exact(at)) data-time="moment" { (date_and_time(at)) " UTC" } }
 }
 
+/// From a moment to another, whose day is told only where it is another.
+pub(in crate::portal) fn range(from: Timestamp, until: Option<Timestamp>) -> Markup {
+    html! { (moment(from)) @if let Some(until) = until { " – " (end(until, from)) } }
+}
+
+/// The end of what began at `from`.
+fn end(at: Timestamp, from: Timestamp) -> Markup {
+    let (whole, first) = (date_and_time(at), date_and_time(from));
+    let day = |text: &str| text.split_once(", ").map(|(day, _)| day.to_owned());
+    let time = whole.split_once(", ").filter(|_| day(&whole) == day(&first)).map(|(_, time)| time.to_owned());
+    let shown = time.unwrap_or(whole);
+    html! {
+        time datetime=(format_rfc3339(at)) title=(exact(at)) data-time="end" data-from=(format_rfc3339(from)) { (shown) " UTC" }
+    }
+}
+
 /// A moment, as its distance from now: `3 h ago`, `in 20 min`.
 pub(in crate::portal) fn distance(at: Timestamp, now: Timestamp) -> Markup {
     html! { time datetime=(format_rfc3339(at)) title=(exact(at)) data-time="distance" { (distance_words(at, now)) } }
@@ -95,6 +111,15 @@ mod tests {
         assert!(shown.contains("title=\"2026-11-23 03:30:00 UTC\""), "{shown}");
         assert!(shown.contains("datetime=\"2026-11-23T03:30:00.123Z\""), "{shown}");
         assert_eq!(input_value(at), "2026-11-23T03:30");
+    }
+
+    #[test]
+    fn the_end_of_a_range_repeats_no_day() {
+        let from = Timestamp::from_seconds(1_795_404_600);
+        let text = |until: Span| range(from, Some(from.plus(until))).into_string();
+        assert!(text(Span::hours(2)).ends_with(">05:30 UTC</time>"), "{}", text(Span::hours(2)));
+        assert!(text(Span::hours(24)).ends_with(">24 Nov 2026, 03:30 UTC</time>"), "{}", text(Span::hours(24)));
+        assert_eq!(range(from, None).into_string(), moment(from).into_string());
     }
 
     #[test]

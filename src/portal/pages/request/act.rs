@@ -1,8 +1,7 @@
 //! What is sent from a case's page: one form, one command; refused, the page again with everything that was wrong.
 
-use axum::extract::State;
-use axum::response::Response;
-use http::StatusCode;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::response::{IntoResponse, Response};
 
 use crate::clock::parse_span;
 use crate::domain::activation::Choice;
@@ -11,6 +10,7 @@ use crate::domain::id::ActivationId;
 use crate::portal::Portal;
 use crate::portal::api::activation::visible;
 use crate::portal::body::Named;
+use crate::portal::desk::Desk;
 use crate::portal::pages::entry::{Sender, StepUp};
 use crate::portal::pages::fault::Faults;
 use crate::portal::pages::form::{Fields, ONCE, Posted, url};
@@ -20,97 +20,75 @@ use crate::portal::pages::parts::time;
 use crate::portal::pages::request::{Sent, extend, show};
 use crate::portal::problem::{Kind, Problem};
 
-/// One command about one case.
-struct Act {
+/// A form of one case's page on its way: who sent it, about which case, and what it says.
+pub(in crate::portal) struct Act {
+    portal: Portal,
+    sender: Sender,
     id: ActivationId,
-    verb: &'static str,
-    command: Command,
+    posted: Posted,
+}
+
+impl FromRequest<Portal> for Act {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, portal: &Portal) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let sender = Sender::from_request_parts(&mut parts, portal).await?;
+        let named = Named::from_request_parts(&mut parts, portal).await;
+        let Named(id) = named.map_err(IntoResponse::into_response)?;
+        let posted = Posted::from_request(Request::from_parts(parts, body), portal).await;
+        let posted = posted.map_err(IntoResponse::into_response)?;
+        Ok(Self { portal: portal.clone(), sender, id, posted })
+    }
 }
 
 /// Withdraws a request, or an extension that waits.
-pub(in crate::portal) async fn cancel(
-    State(portal): State<Portal>,
-    sender: Sender,
-    Named(id): Named<ActivationId>,
-    posted: Posted,
-) -> Result<Response, Problem> {
-    let fields = posted.fields(&[ONCE], &[])?;
-    let act = Act { id, verb: "cancel", command: Command::Cancel { id } };
-    done(&portal, &sender, act, &fields, Sent::default(), Sent::of_none).await
+pub(in crate::portal) async fn cancel(act: Act) -> Result<Response, Problem> {
+    act.plainly("cancel", &[ONCE], |id, _| Command::Cancel { id }).await
 }
 
 /// Hands the role back.
-pub(in crate::portal) async fn deactivate(
-    State(portal): State<Portal>,
-    sender: Sender,
-    Named(id): Named<ActivationId>,
-    posted: Posted,
-) -> Result<Response, Problem> {
-    let fields = posted.fields(&[ONCE], &[])?;
-    let act = Act { id, verb: "deactivate", command: Command::Deactivate { id } };
-    done(&portal, &sender, act, &fields, Sent::default(), Sent::of_none).await
+pub(in crate::portal) async fn deactivate(act: Act) -> Result<Response, Problem> {
+    act.plainly("deactivate", &[ONCE], |id, _| Command::Deactivate { id }).await
 }
 
 /// Takes the role or the request away.
-pub(in crate::portal) async fn revoke(
-    State(portal): State<Portal>,
-    sender: Sender,
-    Named(id): Named<ActivationId>,
-    posted: Posted,
-) -> Result<Response, Problem> {
-    let fields = posted.fields(&["justification", ONCE], &[])?;
-    let command = Command::Revoke { id, justification: typed(&fields) };
-    done(&portal, &sender, Act { id, verb: "revoke", command }, &fields, Sent::default(), Sent::of_none).await
+pub(in crate::portal) async fn revoke(act: Act) -> Result<Response, Problem> {
+    act.plainly("revoke", &["justification", ONCE], |id, fields| Command::Revoke { id, justification: typed(fields) })
+        .await
 }
 
 /// Asks for a later end.
-pub(in crate::portal) async fn extend(
-    State(portal): State<Portal>,
-    sender: Sender,
-    Named(id): Named<ActivationId>,
-    posted: Posted,
-) -> Result<Response, Problem> {
-    let fields = posted.fields(&["duration", "justification", ONCE], &[])?;
-    let duration = parse_span(fields.text("duration").trim())
-        .map_err(|error| Problem::member(Kind::INVALID_BODY, "/duration", error.to_string()))?;
-    let command = Command::Extend { id, duration, justification: typed(&fields) };
-    let wanted = extend::Wanted {
-        duration: fields.text("duration").trim().to_owned(),
-        justification: fields.text("justification").to_owned(),
-        faults: Faults::default(),
-    };
-    let sent = Sent { extension: wanted, ..Sent::default() };
-    done(&portal, &sender, Act { id, verb: "extend", command }, &fields, sent, Sent::of_extension).await
+pub(in crate::portal) async fn extend(act: Act) -> Result<Response, Problem> {
+    act.carried_out(&["duration", "justification", ONCE], |id, fields| {
+        let duration = parse_span(fields.text("duration").trim())
+            .map_err(|error| Problem::member(Kind::INVALID_BODY, "/duration", error.to_string()))?;
+        let extension = extend::Wanted {
+            duration: fields.text("duration").trim().to_owned(),
+            justification: fields.text("justification").to_owned(),
+            faults: Faults::default(),
+        };
+        Ok(Read {
+            verb: "extend",
+            command: Some(Command::Extend { id, duration, justification: typed(fields) }),
+            sent: Sent { extension, ..Sent::default() },
+            place: Sent::of_extension,
+        })
+    })
+    .await
 }
 
 /// Approves what waits.
-pub(in crate::portal) async fn approve(
-    State(portal): State<Portal>,
-    sender: Sender,
-    Named(id): Named<ActivationId>,
-    posted: Posted,
-) -> Result<Response, Problem> {
-    decide(&portal, &sender, id, Choice::Approve, posted).await
+pub(in crate::portal) async fn approve(act: Act) -> Result<Response, Problem> {
+    act.carried_out(&decision::FIELDS, |id, fields| decision_in(id, fields, Choice::Approve)).await
 }
 
 /// Denies what waits.
-pub(in crate::portal) async fn deny(
-    State(portal): State<Portal>,
-    sender: Sender,
-    Named(id): Named<ActivationId>,
-    posted: Posted,
-) -> Result<Response, Problem> {
-    decide(&portal, &sender, id, Choice::Deny, posted).await
+pub(in crate::portal) async fn deny(act: Act) -> Result<Response, Problem> {
+    act.carried_out(&decision::FIELDS, |id, fields| decision_in(id, fields, Choice::Deny)).await
 }
 
-async fn decide(
-    portal: &Portal,
-    sender: &Sender,
-    id: ActivationId,
-    choice: Choice,
-    posted: Posted,
-) -> Result<Response, Problem> {
-    let fields = posted.fields(&decision::FIELDS, &[])?;
+fn decision_in(id: ActivationId, fields: &Fields, choice: Choice) -> Result<Read, Problem> {
     let revision = fields.text("revision").parse();
     let revision = revision.map_err(|_| Problem::member(Kind::INVALID_BODY, "/revision", "not a revision"))?;
     let mut faults = Faults::default();
@@ -118,66 +96,78 @@ async fn decide(
     let duration = fields
         .filled("duration")
         .and_then(|text| parse_span(text).map_err(|error| faults.add("duration", error.to_string())).ok());
-    let adjusted = Adjusted { duration, starts_at };
-    if choice == Choice::Deny && adjusted != Adjusted::default() {
+    let adjusted = Some(Adjusted { duration, starts_at }).filter(|adjusted| *adjusted != Adjusted::default());
+    if choice == Choice::Deny && adjusted.is_some() {
         faults.add("duration", "only an approval changes what was asked for; to deny, leave length and start as asked");
     }
+    let command = Command::Decide { id, choice, revision, adjusted, justification: typed(fields) };
+    let command = Some(command).filter(|_| faults.is_empty());
     let words = Words {
         justification: fields.text("justification").to_owned(),
         duration: fields.text("duration").trim().to_owned(),
         starts_at: starts_at.map_or_else(|| fields.text("starts_at").to_owned(), time::input_value),
         faults,
     };
-    if !words.faults.is_empty() {
-        let sent = Sent { decision: words, ..Sent::default() };
-        return again(portal, sender, id, sent, StatusCode::UNPROCESSABLE_ENTITY).await;
-    }
-    let adjusted = Some(adjusted).filter(|adjusted| *adjusted != Adjusted::default());
-    let command = Command::Decide { id, choice, revision, adjusted, justification: typed(&fields) };
-    let sent = Sent { decision: words, ..Sent::default() };
     let verb = match choice {
         Choice::Approve => "approve",
         Choice::Deny => "deny",
     };
-    done(portal, sender, Act { id, verb, command }, &fields, sent, Sent::of_decision).await
+    Ok(Read { verb, command, sent: Sent { decision: words, ..Sent::default() }, place: Sent::of_decision })
 }
 
-/// Gives the command; what was wrong with it goes where `place` puts it in what was `sent`.
-async fn done(
-    portal: &Portal,
-    sender: &Sender,
-    Act { id, verb, command }: Act,
-    fields: &Fields,
+/// What a form asks for.
+struct Read {
+    verb: &'static str,
+    /// Nothing when a field could not be read.
+    command: Option<Command>,
+    /// What was filled in, to be shown again.
     sent: Sent,
+    /// Puts what was wrong with the command beside it.
     place: fn(Sent, Problem) -> Result<Sent, Problem>,
-) -> Result<Response, Problem> {
-    match portal.command(&sender.commander, command, fields.idempotency(&format!("{verb} {id}"))).await {
-        // whoever decides among all that waits goes on there
-        Ok(_) if fields.text(decision::FROM) == decision::APPROVALS => {
-            Ok(see_other(&url(decision::APPROVALS, &[("decided", &id.to_string())])))
-        }
-        Ok(_) => Ok(see_other(&format!("/activations/{id}"))),
-        Err(problem) => {
-            let sent = place(sent, problem)?;
-            let status = sent.faults.status_with(&sent.decision.faults);
-            again(portal, sender, id, sent, status).await
-        }
-    }
 }
 
-async fn again(
-    portal: &Portal,
-    sender: &Sender,
-    id: ActivationId,
-    sent: Sent,
-    status: StatusCode,
-) -> Result<Response, Problem> {
-    portal
-        .read(sender.identity(), move |desk| {
-            let case = visible(desk, id)?;
-            show(desk, &case, None, &sent, status)
-        })
-        .await
+impl Act {
+    /// Carries out a command that needs no field but perhaps a reason.
+    async fn plainly(
+        self,
+        verb: &'static str,
+        known: &[&str],
+        command: impl FnOnce(ActivationId, &Fields) -> Command,
+    ) -> Result<Response, Problem> {
+        let read = |id, fields: &Fields| {
+            let command = Some(command(id, fields));
+            Ok(Read { verb, command, sent: Sent::default(), place: Sent::of_none })
+        };
+        self.carried_out(known, read).await
+    }
+
+    /// Carries out what `read` makes of the fields, and leads on; refused, the page again with everything that was wrong.
+    async fn carried_out(
+        self,
+        known: &[&str],
+        read: impl FnOnce(ActivationId, &Fields) -> Result<Read, Problem>,
+    ) -> Result<Response, Problem> {
+        let Self { portal, sender, id, posted } = self;
+        let fields = posted.fields(known, &[])?;
+        let Read { verb, command, sent, place } = read(id, &fields)?;
+        let sent = match command {
+            None => sent,
+            Some(command) => {
+                let once = fields.idempotency(&format!("{verb} {id}"));
+                match portal.command(&sender.commander, command, once).await {
+                    // whoever decides among all that waits goes on there
+                    Ok(_) if fields.text(decision::FROM) == decision::APPROVALS => {
+                        return Ok(see_other(&url(decision::APPROVALS, &[("decided", &id.to_string())])));
+                    }
+                    Ok(_) => return Ok(see_other(&format!("/activations/{id}"))),
+                    Err(problem) => place(sent, problem)?,
+                }
+            }
+        };
+        let status = sent.faults.status_with(&sent.decision.faults);
+        let again = move |desk: &Desk| show(desk, &visible(desk, id)?, None, &sent, status);
+        portal.read(sender.identity(), again).await
+    }
 }
 
 impl Sent {
@@ -187,7 +177,7 @@ impl Sent {
     }
 
     fn of_extension(self, problem: Problem) -> Result<Self, Problem> {
-        let step_up = problem.refusals().and_then(StepUp::for_refusals);
+        let step_up = StepUp::for_problem(&problem);
         let faults = Faults::of_problem(problem, &["duration", "justification"])?;
         let extension = extend::Wanted { faults: faults.clone(), ..self.extension };
         Ok(Self { faults, step_up, extension, ..self })

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use crate::domain::activation::{Activation, Phase};
 use crate::domain::time::Span;
+use crate::identity::words;
 use crate::portal::desk::Desk;
 use crate::portal::pages::form::{once, url};
 use crate::portal::pages::parts::badge::{self, Tone};
@@ -35,7 +36,12 @@ pub(super) fn section(
                 div .row { (badge::state(shown.state, shown.ending)) span { (sentence(desk, case, shown)) } }
                 (clock(desk, shown))
             }
-            @if let Some(approval) = &shown.approval { (vote(desk, approval)) }
+            @if let Some(approval) = &shown.approval {
+                (vote(desk, approval))
+                @if let Some(pace) = desk.portal.shared.parts.paces.load().of(&case.role) {
+                    p .dim { "Usual time to a decision: " (words::pace(&pace)) "." }
+                }
+            }
             @if let Some(extension) = &shown.extension {
                 p { "A later end is asked for: " (time::moment(extension.ends_at.0)) "." }
                 @if let Some(why) = &extension.justification { (text::said(why)) }
@@ -100,7 +106,7 @@ fn clock(desk: &Desk, shown: &wire::Activation) -> Markup {
     html! {
         @match (shown.state, &shown.window) {
             (State::Active, Some(window)) => @if let Some(end) = &window.ends_at {
-                span { (time::countdown(end.0, now)) " " span .dim { "· until " (time::moment(end.0)) } }
+                span { (time::countdown(end.0, now)) span .dim { " · " span .keep { "until " (time::moment(end.0)) } } }
             },
             (State::Scheduled, Some(window)) => {
                 span { "begins " (time::distance(window.starts_at.0, now)) " " span .dim { "· " (time::moment(window.starts_at.0)) } }
@@ -186,8 +192,8 @@ fn actions(desk: &Desk, case: &Activation, shown: &wire::Activation, sent: &Sent
                     (button::form(Weight::Destructive, "Withdraw the extension", "", &format!("{path}/cancel")))
                 }
                 @if holder && running {
-                    (button::form(Weight::Destructive, "Deactivate", "the role", &format!("{path}/deactivate")))
                     (extend::drawer(desk, case, &sent.extension))
+                    (button::form(Weight::Destructive, "Deactivate", "the role", &format!("{path}/deactivate")))
                 }
                 @if revocable { (revoke(&path, sent)) }
             }

@@ -109,15 +109,3 @@ async fn who_may_nothing_is_told_what_to_do() {
     let text = world.page(&MALLORY, "/").await.text();
     assert!(text.contains("You hold no role.") && text.contains("You may not activate any role."), "{text}");
 }
-
-#[tokio::test]
-async fn a_clock_that_was_set_back_is_told_on_every_page() {
-    let world = World::new().await;
-    let told = "The clock was set back; rights can be ended, and nothing new is granted until it has caught up.";
-    assert!(!world.page(&ADA, "/").await.text().contains(told));
-    world.clock.set(world.clock.reading().minus(Span::minutes(1)));
-    for path in ["/", "/activate"] {
-        let text = world.page(&ADA, path).await.text();
-        assert!(text.contains(told) && text.contains("role=\"alert\""), "{path}: {text}");
-    }
-}

@@ -7,6 +7,7 @@ mod many;
 mod outside;
 mod problem;
 mod request;
+mod trouble;
 
 use std::collections::HashSet;
 
