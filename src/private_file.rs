@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -18,7 +18,7 @@ pub enum PrivateFileError {
         /// Why.
         source: io::Error,
     },
-    /// Others than its owner may read it.
+    /// Others may read it.
     #[error("`{path}` has mode {mode:04o}: a secret must be readable by its owner only: chmod 600 '{path}'")]
     Permissions {
         /// Which file.
@@ -47,8 +47,11 @@ pub fn read(path: &Path, bytes_max: usize) -> Result<Option<Zeroizing<Vec<u8>>>,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
-    let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
+    let about = file.metadata().map_err(failed)?;
+    let mode = about.permissions().mode() & 0o7777;
+    // whoever cannot tell is taken for its owner, from whom more is asked
+    let us = fs::metadata("/proc/self").map_or(about.uid(), |process| process.uid());
+    if mode & forbidden(about.uid(), us) != 0 {
         return Err(PrivateFileError::Permissions { path: path.to_owned(), mode });
     }
     // never grown: what a growing vector leaves behind is not wiped
@@ -58,6 +61,12 @@ pub fn read(path: &Path, bytes_max: usize) -> Result<Option<Zeroizing<Vec<u8>>>,
         return Err(PrivateFileError::TooLong { path: path.to_owned(), bytes_max });
     }
     Ok(Some(bytes))
+}
+
+/// What nobody may have of such a file. A file of somebody else, as secrets are mounted into containers, can only be lent to
+/// us through our group; our own needs no group.
+const fn forbidden(owner: u32, us: u32) -> u32 {
+    if owner == us { 0o077 } else { 0o037 }
 }
 
 /// Writes a new file for its owner alone, durably; one that is there already stays as it is.
@@ -84,6 +93,21 @@ pub fn make(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_somebody_else_owns_may_be_lent_to_our_group_to_read() {
+        for (owner, mode, allowed) in [
+            (0, 0o440, true),
+            (0, 0o640, true),
+            (0, 0o660, false),
+            (0, 0o444, false),
+            (0, 0o641, false),
+            (10, 0o600, true),
+            (10, 0o640, false),
+        ] {
+            assert_eq!(mode & forbidden(owner, 10) == 0, allowed, "{owner} {mode:04o}");
+        }
+    }
 
     #[test]
     fn a_secret_is_its_owners_alone_and_made_once() {

@@ -8,7 +8,7 @@
 //! Publication comes in this order: commit, put the touched standings, move the stamp, answer. Whoever reads the stamp
 //! before the standing may reuse that standing for as long as the stamp stays the same.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use crate::domain::id::{ActivationId, AssignmentId};
 use crate::domain::principal::{Party, Principal};
 use crate::domain::standing::{Basis, Held, Lock, Position, Standing};
+use crate::domain::time::Timestamp;
 use crate::store::{Reader, StoreError};
 
 /// Looks up standings. Cheap to clone.
@@ -57,6 +58,15 @@ pub struct EndedInMemory {
     pub assignments: HashSet<AssignmentId>,
     /// These principals are locked.
     pub principals: HashSet<Principal>,
+    /// What was issued to these principals before then counts no more.
+    pub credentials: HashMap<Principal, Timestamp>,
+}
+
+impl EndedInMemory {
+    fn is_empty(&self) -> bool {
+        let Self { activations, assignments, principals, credentials } = self;
+        activations.is_empty() && assignments.is_empty() && principals.is_empty() && credentials.is_empty()
+    }
 }
 
 /// Equal stamps mean that nothing a verdict depends on was published in between.
@@ -192,7 +202,7 @@ impl Standings {
 
     fn less_what_ended(&self, party: &Party, standing: Arc<Standing>) -> Arc<Standing> {
         let ended = self.shared.ended.load();
-        if ended.activations.is_empty() && ended.assignments.is_empty() && ended.principals.is_empty() {
+        if ended.is_empty() {
             return standing;
         }
         let mut standing = Standing::clone(&standing);
@@ -200,10 +210,11 @@ impl Standings {
             Basis::Activation(id) => !ended.activations.contains(&id),
             Basis::Assignment(id) => !ended.assignments.contains(&id),
         });
-        if let Party::Principal(principal) = party
-            && ended.principals.contains(principal)
-        {
-            standing.lock = Lock::Locked;
+        if let Party::Principal(principal) = party {
+            if ended.principals.contains(principal) {
+                standing.lock = Lock::Locked;
+            }
+            standing.credentials_since = standing.credentials_since.max(ended.credentials.get(principal).copied());
         }
         Arc::new(standing)
     }

@@ -32,6 +32,7 @@ impl LostEnd {
             Command::Cancel { id } => format!("cancel {id}"),
             Command::RemoveAssignment { id, .. } => format!("remove {id}"),
             Command::Lock { principal, .. } => format!("lock {principal}"),
+            Command::RevokeCredentials { principal, .. } => format!("revoke the credentials of {principal}"),
             _ => "end a right".to_owned(),
         };
         Self { principal, what, ended_at }

@@ -66,12 +66,14 @@ impl Outage {
         self.next_try.is_some() && self.cause == Cause::Full
     }
 
-    /// Whether this very command of the same principal took effect already.
+    /// Whether this very command of the same principal took effect already. Revoking credentials once more is another
+    /// command: it reaches what was issued since.
     fn owes(&self, identity: &Identity, command: &Command) -> bool {
-        self.owed.iter().any(|Owed { submission, .. }| {
-            submission.command == *command
-                && submission.caller.identity().is_some_and(|owed| owed.principal == identity.principal)
-        })
+        !matches!(command, Command::RevokeCredentials { .. })
+            && self.owed.iter().any(|Owed { submission, .. }| {
+                submission.command == *command
+                    && submission.caller.identity().is_some_and(|owed| owed.principal == identity.principal)
+            })
     }
 
     pub(super) fn begin(&mut self, error: &BatchError) {
@@ -194,6 +196,9 @@ impl Batches {
                 Command::RemoveAssignment { id, .. } => {
                     ended.assignments.remove(id);
                 }
+                Command::RevokeCredentials { principal, .. } => {
+                    ended.credentials.remove(principal);
+                }
                 _ => {}
             });
         }
@@ -257,9 +262,14 @@ impl Batches {
                     ended.assignments.insert(*id);
                 });
             }
-            Command::Lock { principal, .. } if self.may_lock(submission, standings, now) => {
+            Command::Lock { principal, .. } if self.allows(submission, &standings, now) => {
                 self.standings.end_in_memory(|ended| {
                     ended.principals.insert(principal.clone());
+                });
+            }
+            Command::RevokeCredentials { principal, .. } if self.allows(submission, &standings, now) => {
+                self.standings.end_in_memory(|ended| {
+                    ended.credentials.insert(principal.clone(), now);
                 });
             }
             _ => return false,
@@ -315,14 +325,9 @@ impl Batches {
         decide(&case, caller, command, now).is_ok()
     }
 
-    /// Whether the domain lets the caller lock, as far as that can be told without the principal's own rows.
-    fn may_lock(
-        &self,
-        Submission { caller, command, .. }: &Submission,
-        standings: Vec<Standing>,
-        now: Timestamp,
-    ) -> bool {
-        let case = Case { policies: self.policies(), caller: standings, ..Case::default() };
+    /// Whether the domain lets the caller do it, as far as that can be told without the principal's own rows.
+    fn allows(&self, Submission { caller, command, .. }: &Submission, standings: &[Standing], now: Timestamp) -> bool {
+        let case = Case { policies: self.policies(), caller: standings.to_vec(), ..Case::default() };
         decide(&case, caller, command, now).is_ok()
     }
 

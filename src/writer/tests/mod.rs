@@ -11,6 +11,7 @@ use crate::domain::activation::{Choice, Ending, Phase};
 use crate::domain::assignment::AssignmentKind;
 use crate::domain::command::{Caller, Command, Overdue};
 use crate::domain::identity::Identity;
+use crate::domain::principal::Party;
 use crate::domain::time::{Span, Timestamp};
 use crate::store::Idempotency;
 use crate::store::tests::disk::Trouble;
@@ -57,6 +58,31 @@ async fn what_ends_a_right_is_in_force_at_once_and_durable_afterwards() {
         assert!(held, "it ended when it was told to: {phase:?}");
         assert_eq!(world.reader.is_locked(&person("ada")).unwrap(), ending == Ending::Locked);
     }
+}
+
+#[tokio::test]
+async fn stolen_credentials_count_no_more_at_once_however_often_they_are_stolen() {
+    let world = World::new().await;
+    world.holds("ben", 2).await;
+    world.break_the_disk().await;
+    let believes = |who: &str, issued_at| {
+        let standing = world.standings.of(&Party::Principal(person(who))).unwrap();
+        standing.believes(&Identity { issued_at: Some(issued_at), ..identity(who) })
+    };
+    let revoke = || Command::RevokeCredentials { principal: person("ada"), justification: Some(WHY.to_owned()) };
+    let issued = |minutes: i64| Timestamp::from_seconds(NOW + 60 * minutes);
+    assert!(believes("ada", issued(0)));
+    out(&world.submit("ben", revoke()).await);
+    assert!(believes("ada", issued(0)), "not by anybody else's word");
+    world.clock.advance(Span::minutes(1));
+    in_memory(&world.submit("root", revoke()).await);
+    assert!(!believes("ada", issued(0)) && believes("ada", issued(1)) && believes("ben", issued(0)));
+    world.clock.advance(Span::minutes(1));
+    in_memory(&world.submit("root", revoke()).await);
+    assert!(!believes("ada", issued(1)) && believes("ada", issued(2)), "what was issued since is reached as well");
+    world.clock.advance(Span::minutes(1));
+    world.mend_the_disk().await;
+    assert!(!believes("ada", issued(1)) && believes("ada", issued(2)), "as of when it was told");
 }
 
 #[tokio::test]
