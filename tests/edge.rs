@@ -197,7 +197,6 @@ async fn what_is_decided_on_is_what_is_forwarded() {
             "PATCH /open/k%C3%A4?a=/vault/%2e host=shop.test",
             "cookie: a=1",
             "host: shop.test:80",
-            "te: trailers",
             "x-app: 1",
             "x-forwarded-for: 192.0.2.7",
             "x-forwarded-host: shop.test:80",

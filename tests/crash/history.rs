@@ -1,11 +1,13 @@
 //! A history of commands played on a recording disk, with what must be true after each.
 
+use std::collections::BTreeSet;
+
 use hallpass::domain::assignment::AssignmentKind;
 use hallpass::domain::authorize::authorize;
 use hallpass::domain::command::{Caller, Command, Declared};
 use hallpass::domain::decide::decide;
 use hallpass::domain::event::{Actor, Detail};
-use hallpass::domain::id::{AssignmentId, CommandId};
+use hallpass::domain::id::{ActivationId, AssignmentId, CommandId};
 use hallpass::domain::principal::Party;
 use hallpass::domain::role::RoleId;
 use hallpass::domain::rule::{Demand, Rule};
@@ -27,6 +29,8 @@ pub struct Moment {
     pub head: Head,
     pub tables: Vec<TableDigest>,
     pub oracle: Oracle,
+    /// The cases that were cut.
+    pub gone: BTreeSet<ActivationId>,
     pub now: Timestamp,
 }
 
@@ -36,7 +40,8 @@ pub struct History {
     pub tape: Tape,
     pub moments: Vec<Moment>,
     pub commands: usize,
-    pub kinds: std::collections::BTreeSet<String>,
+    pub kinds: BTreeSet<String>,
+    gone: BTreeSet<ActivationId>,
 }
 
 impl History {
@@ -46,8 +51,14 @@ impl History {
         let tape = Tape::default();
         let mut now = Timestamp::from_seconds(1_800_000_000);
         let Opened { reader, mut appender } = store::open_backend(tape.clone(), key, now).expect("a store");
-        let mut history =
-            Self { key: bytes.to_vec(), tape, moments: Vec::new(), commands: 0, kinds: Default::default() };
+        let mut history = Self {
+            key: bytes.to_vec(),
+            tape,
+            moments: Vec::new(),
+            commands: 0,
+            kinds: BTreeSet::new(),
+            gone: BTreeSet::new(),
+        };
         let (mut draw, mut oracle) = (Draw::new(seed), Oracle::default());
         history.note(&reader, &oracle, now);
         history.begin(&mut appender, &mut draw, &mut oracle, now);
@@ -118,11 +129,12 @@ impl History {
         let Planned::Cut(plan) = snapshot.plan_cut(&wanted, &mut |_, _| {}).expect("planned") else {
             panic!("nothing can be cut");
         };
-        assert!(plan.records > 100 && !plan.cases.is_empty(), "only {} records", plan.records);
+        assert!(plan.records > self.commands as u64 / 2 && !plan.cases.is_empty(), "only {} records", plan.records);
         let mut archive = Vec::new();
         snapshot.write_archive(&plan, &mut archive, &mut |_, _| {}).expect("written");
         drop(snapshot);
         appender.cut(&plan, Digest::of(&[&archive]), now, &Detail::default()).expect("cut");
+        self.gone.extend(&plan.cases);
     }
 
     /// Root is administrator; without one nothing could begin.
@@ -148,6 +160,7 @@ impl History {
             head: reader.head().expect("a head"),
             tables: reader.table_digests().expect("digests"),
             oracle: oracle.clone(),
+            gone: self.gone.clone(),
             now,
         });
     }
