@@ -5,10 +5,10 @@ use std::io::{self, BufReader, BufWriter, Read, Seek as _, Write};
 use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use tempfile::NamedTempFile;
 
 use crate::backup::{CarryError, is_free, uses_beside};
 use crate::domain::id::ActivationId;
+use crate::fresh_file::FreshFile;
 use crate::journal::backup::row_line;
 use crate::journal::export::read_json_lines;
 use crate::journal::verify::Verifier;
@@ -90,21 +90,20 @@ fn written_whole(
     read: impl FnOnce(&File) -> Result<Digest, CarryError>,
 ) -> Result<Digest, CarryError> {
     is_free(path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = NamedTempFile::new_in(folder)?;
-    let mut out = BufWriter::new(Digested::new(file.as_file()));
+    let fresh = FreshFile::beside(path)?;
+    let mut file = fresh.file();
+    let mut out = BufWriter::new(Digested::new(file));
     write(&mut out)?;
     let written = out.into_inner().map_err(io::IntoInnerError::into_error)?.digest();
-    file.as_file().sync_all()?;
+    file.sync_all()?;
     file.rewind()?;
-    if read(file.as_file())? != written {
+    if read(file)? != written {
         return Err(StoreError::Damaged("the archive reads otherwise than it was written".to_owned()).into());
     }
-    file.persist_noclobber(path).map_err(|error| match error.error.kind() {
+    fresh.place().map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => CarryError::Taken(path.to_owned()),
-        _ => error.error.into(),
+        _ => error.into(),
     })?;
-    File::open(folder)?.sync_all()?;
     Ok(written)
 }
 

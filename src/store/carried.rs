@@ -4,7 +4,7 @@
 //! version looks up otherwise, it makes anew from these. Rejected: to write an event for each of them into the journal again,
 //! because a record says what somebody did, and nobody did it then.
 
-use redb::{ReadableTable, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, TableError, WriteTransaction};
 
 use crate::domain::activation::Activation;
 use crate::domain::assignment::Assignment;
@@ -47,6 +47,15 @@ pub(super) fn all(source: &impl Source) -> Result<Vec<Row>, StoreError> {
             Ok(Row { table: table.to_owned(), key: key.to_vec(), value: value.value().to_vec() })
         })
         .collect()
+}
+
+/// The same of a whole store, which may be of an older format that carried none.
+pub(super) fn of_store(source: &ReadTransaction) -> Result<Vec<Row>, StoreError> {
+    match source.open_table(CARRIED) {
+        Ok(_) => all(source),
+        Err(TableError::TableDoesNotExist(_)) => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// SHA-256 over these rows, in order: of each the length of the table's name as 8 bytes, big endian, that name, the length of

@@ -16,14 +16,16 @@ use crate::journal::upcast::{self, Unreadable};
 use crate::journal::verify::{Fault, Verifier, Wrong};
 use crate::journal::{Cut, PublicKey, SigningKey, Tip};
 use crate::store::append::{Draft, write_head, write_seal};
+use crate::store::build::Fresh;
 use crate::store::fold::Folded;
 use crate::store::handle::{begin_write, guarded};
-use crate::store::key::{folder_of, load, load_or_make, next_key, sync_folder, take_next, tell_who_may_read};
+use crate::store::key::{folder_of, load, load_or_make, next_key, take_next, tell_who_may_read};
 use crate::store::lent::Lent;
-use crate::store::rebuild::{compare, refold};
+use crate::store::rebuild::{compare, is_head, refold};
+use crate::store::scratch::Scratch;
 use crate::store::seal::{Seals, Sums};
 use crate::store::tables::{CARRIED, CURSORS, FORMAT, JOURNAL, META, NOTES, Rows, Source};
-use crate::store::{Header, Settings, StoreError, rows};
+use crate::store::{CACHE_BYTES, Header, Settings, StoreError, rows};
 
 /// Where a database comes from, again and again.
 pub(super) enum Place {
@@ -102,7 +104,7 @@ pub(super) fn open_storage(
             begin_journal(&database, &key, now, None)?;
         }
         bring_up(&database, &key)?;
-        check(database, &key)
+        check(database, &key, &place.scratch())
     })?;
     let chain = checked.chain.clone();
     Ok((place, checked, Trust { key, chain }))
@@ -115,8 +117,16 @@ impl Place {
         guarded(|| {
             let database = self.open()?;
             bring_up(&database, key)?;
-            check(database, key)
+            check(database, key, &self.scratch())
         })
+    }
+
+    /// Where its journal can be folded to look at what comes of it.
+    pub(super) fn scratch(&self) -> Scratch {
+        match self {
+            Self::File(path) => Scratch::beside(path),
+            Self::Backend(_) => Scratch::Memory,
+        }
     }
 
     fn open(&self) -> Result<Database, StoreError> {
@@ -152,17 +162,14 @@ pub(super) fn create_file(
     now: Timestamp,
     succession: Option<Succession>,
 ) -> Result<(), StoreError> {
-    let folder = folder_of(path)?;
-    let failed = |error| StoreError::file(path, error);
-    let file = tempfile::Builder::new().prefix(".hallpass-new").tempfile_in(folder).map_err(failed)?;
-    let database = Builder::new().set_cache_size(CACHE_BYTES).create(file.path())?;
+    let fresh = Fresh::beside(path)?;
+    let database = fresh.database()?;
     begin_journal(&database, key, now, succession)?;
     database.close()?;
-    match file.persist_noclobber(path) {
-        Ok(_) => sync_folder(folder),
+    match fresh.place() {
         // another process was faster: its store counts, and its lock decides
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(failed(error.error)),
+        Err(StoreError::File { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        placed => placed,
     }
 }
 
@@ -227,16 +234,13 @@ fn bring_up(database: &Database, key: &SigningKey) -> Result<(), StoreError> {
     let Chain { realm, root } = about(&database.begin_read()?)?;
     tracing::info!(store.format = found, "the tables are of an older format and are made anew from the journal");
     let transaction = begin_write(database)?;
-    let head = rows::head(&transaction)?;
     for table in Rows::ALL {
         transaction.delete_table(table.definition())?;
     }
     make_tables(&transaction)?;
     let (tip, folded) = refold(&transaction, root, Seals::new(key, &realm))?;
-    if tip != head {
-        // a cut tail must not vanish with the old tables
-        return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
-    }
+    // a cut tail must not vanish with the old tables
+    is_head(&transaction, &tip)?;
     is_in_force(key, &transaction, root, tip.sequence)?;
     write_meta(&transaction, &realm, &root.to_string())?;
     write_head(&transaction, &tip)?;
@@ -269,7 +273,7 @@ fn is_in_force(key: &SigningKey, source: &impl Source, root: PublicKey, last: u6
 }
 
 /// Checks format, key, head, the last thousand records, and that the rows that grant are those that were written.
-fn check(database: Database, key: &SigningKey) -> Result<Checked, StoreError> {
+fn check(database: Database, key: &SigningKey, scratch: &Scratch) -> Result<Checked, StoreError> {
     let source = database.begin_read()?;
     let (chain, head) = check_journal(&source, key)?;
     let seals = Seals::new(key, &chain.realm);
@@ -281,7 +285,7 @@ fn check(database: Database, key: &SigningKey) -> Result<Checked, StoreError> {
     }
     // made anew without the key, or sealed by a former one: the journal itself has the last word
     tracing::warn!("the rows of the store are not sealed by this key; comparing all of them with the journal");
-    let folded = compare(&source, &chain, seals)?;
+    let folded = compare(&source, chain.root, seals, scratch, |_| {})?.folded;
     drop(source);
     let transaction = begin_write(&database)?;
     write_seal(&transaction, &head, &folded)?;
@@ -386,8 +390,6 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
     Ok(bytes)
 }
 
-/// What redb may hold in memory.
-const CACHE_BYTES: usize = 32 * 1024 * 1024;
 /// Up to this size every page's checksum is verified at every start; beyond it that would take longer than a start may.
 /// Without it redb trusts pages, and may panic over those that somebody changed.
 const CHECKED_BYTES_MAX: u64 = 128 * 1024 * 1024;

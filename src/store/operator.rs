@@ -46,9 +46,9 @@ pub fn rotate_key(settings: &Settings, now: Timestamp, detail: &Detail) -> Resul
 /// Opens a store that is there: nothing is made when it is not.
 ///
 /// # Errors
-/// As [`open`]; [`StoreError::File`] when there is none.
+/// As [`open`]; [`StoreError::Unreadable`] when there is none.
 pub fn open_existing(settings: &Settings, now: Timestamp) -> Result<Opened, StoreError> {
-    std::fs::metadata(&settings.path).map_err(|error| StoreError::file(&settings.path, error))?;
+    std::fs::metadata(&settings.path).map_err(|error| StoreError::reading(&settings.path, error))?;
     open(settings, now)
 }
 

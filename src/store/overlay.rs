@@ -45,7 +45,7 @@ impl Overlay {
     /// # Errors
     /// [`StoreError::Locked`] while one does.
     pub(super) fn open(path: &Path, alone: Alone) -> Result<Self, StoreError> {
-        let failed = |error| StoreError::file(path, error);
+        let failed = |error| StoreError::reading(path, error);
         let file = OpenOptions::new().read(true).open(path).map_err(failed)?;
         let locked = match alone {
             Alone::FromWriters => file.try_lock_shared(),

@@ -12,14 +12,16 @@ use redb::{
 use redb::{Key, Value};
 
 use crate::domain::event::RecordRun;
-use crate::journal::{PublicKey, SealedUses};
-use crate::store::build::{Build, Ended, Fresh, Piece};
+use crate::journal::{Cut, PublicKey, SealedUses};
+use crate::store::build::{Build, Ended, Fresh, Piece, head_of};
 use crate::store::handle::guarded;
 use crate::store::overlay::{Alone, Overlay};
-use crate::store::rebuild::digests;
+use crate::store::rebuild::compare;
+use crate::store::scratch::Scratch;
+use crate::store::seal::Seals;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::{CARRIED, CURSORS, JOURNAL, META, NOTES, Rows};
-use crate::store::{Head, StoreError};
+use crate::store::{CACHE_BYTES, Head, StoreError};
 
 /// Told how many of how many records are done.
 pub type Progress<'p> = &'p mut dyn FnMut(u64, u64);
@@ -68,7 +70,7 @@ pub struct Remade {
 /// # Errors
 /// [`StoreError`]; [`StoreError::Locked`] while a process runs on it.
 pub fn snapshot(path: &Path) -> Result<Snapshot, StoreError> {
-    guarded(|| Snapshot::of(look(path, Alone::FromWriters)?))
+    guarded(|| Snapshot::of(look(path, Alone::FromWriters)?, Scratch::beside(path)))
 }
 
 /// Verifies every page, the whole chain against `root` (what the store names without it), and that every row is what the
@@ -78,24 +80,20 @@ pub fn snapshot(path: &Path) -> Result<Snapshot, StoreError> {
 /// [`StoreError::Damaged`] says what is wrong first; [`StoreError::Locked`] while a process runs on it.
 pub fn check(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Result<Checked, StoreError> {
     guarded(|| {
-        let database = look(path, Alone::FromWriters)?;
+        let snapshot = snapshot(path)?;
         let closing = match Builder::new().open_read_only(path) {
             Ok(_) => Closing::Clean,
             Err(_) => Closing::Crash,
         };
-        let snapshot = Snapshot::of(database)?;
         let public_key = root.unwrap_or(snapshot.public_key());
-        let scratch = scratch()?;
-        let transaction = scratch.begin_write()?;
-        let Ended { head, records, missing, sealed, .. } = fold_anew(&snapshot, public_key, &transaction, progress)?;
-        let differs = digests(&snapshot.source)?.into_iter().zip(digests(&transaction)?).find(|(own, new)| own != new);
-        transaction.abort()?;
-        match differs {
-            Some((table, _)) => {
-                Err(StoreError::Damaged(format!("table `{}` is not what the journal says", table.table)))
-            }
-            None => Ok(Checked { head, records, public_key, closing, missing, sealed }),
-        }
+        let (last, mut sealed) = (snapshot.head()?.position.0, Vec::new());
+        let compared = compare(&snapshot.source, public_key, Seals::passing()?, &snapshot.scratch, |taken| {
+            progress(taken.sequence, last);
+            sealed.extend(SealedUses::stated_by(&taken.record.event));
+        })?;
+        let records = compared.tip.sequence.saturating_sub(compared.cut.as_ref().map_or(0, Cut::count));
+        let head = head_of(&compared.tip);
+        Ok(Checked { head, records, public_key, closing, missing: compared.missing, sealed })
     })
 }
 
@@ -105,7 +103,10 @@ pub fn check(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Re
 /// [`StoreError`]; then the file is as it was.
 pub fn rebuild(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Result<Remade, StoreError> {
     remake(path, |snapshot, target| {
-        let ended = fold_anew(snapshot, root.unwrap_or(snapshot.public_key()), target, progress)?;
+        let root = root.unwrap_or(snapshot.public_key());
+        let mut build = Build::begin(target, root)?;
+        build.take_all(snapshot, progress)?;
+        let ended = build.finish(snapshot.realm(), root, &snapshot.cursors()?)?;
         Ok((ended.head, ended.records))
     })
 }
@@ -151,15 +152,16 @@ pub fn make<E: From<StoreError>>(
     Ok((fresh, ended))
 }
 
-/// Verifies `pieces` in their order and folds them, only to see that it can be done.
+/// Verifies `pieces` in their order and folds them beside the file at `path`, only to see that it can be done.
 ///
 /// # Errors
 /// As [`make`].
 pub fn rehearse<E: From<StoreError>>(
+    path: &Path,
     root: PublicKey,
     pieces: impl FnOnce(&mut dyn FnMut(Piece<'_>) -> Result<(), StoreError>) -> Result<(), E>,
 ) -> Result<Ended, E> {
-    let scratch = scratch()?;
+    let scratch = Scratch::beside(path).database()?;
     let transaction = scratch.begin_write().map_err(StoreError::from)?;
     let mut build = Build::begin(&transaction, root)?;
     pieces(&mut |piece| build.take(piece))?;
@@ -173,9 +175,9 @@ fn remake(
     write: impl FnOnce(&Snapshot, &WriteTransaction) -> Result<(Head, u64), StoreError>,
 ) -> Result<Remade, StoreError> {
     guarded(|| {
-        let before = std::fs::metadata(path).map_err(|error| StoreError::file(path, error))?.len();
+        let before = std::fs::metadata(path).map_err(|error| StoreError::reading(path, error))?.len();
         // held until the new file has its place: nobody may start on the old one meanwhile
-        let snapshot = Snapshot::of(look(path, Alone::FromAll)?)?;
+        let snapshot = Snapshot::of(look(path, Alone::FromAll)?, Scratch::beside(path))?;
         let fresh = Fresh::beside(path)?;
         let (head, records) = fresh.fill(|target| write(&snapshot, target))?;
         let after = fresh.length()?;
@@ -203,7 +205,7 @@ pub fn alone(path: &Path) -> Result<Database, StoreError> {
 fn look(path: &Path, alone: Alone) -> Result<Database, StoreError> {
     // every page is held against its checksum first: what somebody changed is damage, and nothing to fall over
     let mut builder = Builder::new();
-    builder.set_check_integrity_on_open(true);
+    builder.set_check_integrity_on_open(true).set_cache_size(CACHE_BYTES);
     builder.create_with_backend(Overlay::open(path, alone)?).map_err(|error| match error {
         redb::DatabaseError::Storage(redb::StorageError::Io(error))
             if error.kind() == std::io::ErrorKind::InvalidData =>
@@ -212,34 +214,6 @@ fn look(path: &Path, alone: Alone) -> Result<Database, StoreError> {
         }
         other => other.into(),
     })
-}
-
-/// A database that is gone when it is dropped.
-pub(super) fn scratch() -> Result<Database, StoreError> {
-    let file = tempfile::tempfile().map_err(StoreError::Io)?;
-    Ok(Builder::new().create_with_backend(redb::backends::FileBackend::new(file)?)?)
-}
-
-fn fold_anew(
-    snapshot: &Snapshot,
-    root: PublicKey,
-    target: &WriteTransaction,
-    progress: Progress<'_>,
-) -> Result<Ended, StoreError> {
-    let head = snapshot.head()?;
-    let mut build = Build::begin(target, root)?;
-    for row in snapshot.carried()? {
-        build.take(Piece::Carried(&row))?;
-    }
-    snapshot.each_record(|record| {
-        progress(record.sequence, head.position.0);
-        build.take(Piece::Record(&record))
-    })?;
-    let ended = build.finish(snapshot.realm(), root, &snapshot.cursors()?)?;
-    if ended.head != head {
-        return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
-    }
-    Ok(ended)
 }
 
 fn copy<K: Key + 'static, V: Value + 'static>(

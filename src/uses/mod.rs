@@ -32,7 +32,7 @@ use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::telemetry::Metrics;
 use batches::Writing;
-pub use carry::{UseSnapshot, bring_back, compact, forget};
+pub use carry::{UseSnapshot, bring_back, compact, forget, is_row};
 use file::{Place, UseFile};
 pub use health::{Health, Keeping};
 pub use proof::{Proof, Unproven, WrongUses};

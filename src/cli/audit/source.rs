@@ -20,7 +20,7 @@ use crate::store::{StoreError, stopped};
 
 /// Hands the records in the file at `path` to `judge`: those of a store, a backup or an export, as the file begins.
 pub(super) fn file(path: &Path, judge: &mut Judge) -> Result<(), Failure> {
-    let cannot = |error: io::Error| Failure::Usage(format!("cannot read `{}`: {error}", path.display()));
+    let cannot = |error: io::Error| Failure::Unusable(format!("cannot read `{}`: {error}", path.display()));
     let mut file = File::open(path).map_err(cannot)?;
     let mut begin = Vec::new();
     (&mut file).take(BEGIN_BYTES).read_to_end(&mut begin).map_err(cannot)?;
@@ -35,7 +35,7 @@ pub(super) fn file(path: &Path, judge: &mut Judge) -> Result<(), Failure> {
 
 /// SHA-256 over the file at `path`, when it is an export.
 pub(super) fn digest_of_export(path: &Path) -> Result<Option<Digest>, Failure> {
-    let cannot = |error: io::Error| Failure::Usage(format!("cannot read `{}`: {error}", path.display()));
+    let cannot = |error: io::Error| Failure::Unusable(format!("cannot read `{}`: {error}", path.display()));
     let mut file = File::open(path).map_err(cannot)?;
     let (mut context, mut buffer, mut is_first) = (Context::new(&SHA256), vec![0; READ_BYTES], true);
     loop {
@@ -76,8 +76,9 @@ pub(super) fn store(path: &Path, judge: &mut Judge) -> Result<(), Failure> {
             StoreError::Locked => "; stop that hallpass first, or verify through its portal: leave out the file",
             _ => "",
         };
+        let place = if error.names_its_file() { String::new() } else { format!(" `{}`", path.display()) };
         let why = anyhow::Error::new(error);
-        Failure::Usage(format!("cannot read the store `{}`: {why:#}{what_to_do}", path.display()))
+        Failure::Unusable(format!("cannot read the store{place}: {why:#}{what_to_do}"))
     })
 }
 
