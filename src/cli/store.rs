@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use data_encoding::HEXLOWER;
 
-use crate::backup::{self, CarryError, Findings};
+use crate::backup::{self, CarryError, Findings, Looked};
 use crate::cli::backup::refused;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
@@ -68,7 +68,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<()
 
 fn check(place: &Place, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let look = |progress: stopped::Progress<'_>| backup::check(&place.store, place.public_key, progress);
-    let (checked, findings) = with_bar("checking", &place.store, look)?;
+    let Looked { checked, findings, lost } = with_bar("checking", &place.store, look)?;
     let mut line = |label: &str, value: &str| writeln!(streams.out, "{label:<12}{value}");
     line("sound", &format!("{} records, each in its place and signed; every row as they say", checked.records))?;
     line("head", &format!("{}:{}", checked.head.position, HEXLOWER.encode(&checked.head.hash)))?;
@@ -79,6 +79,10 @@ fn check(place: &Place, streams: &mut Streams<'_>) -> Result<(), Failure> {
     if place.public_key.is_none() {
         let told = "the root key is what the store itself names: with --public-key it would be proven whose it is";
         writeln!(streams.err, "note: {told}")?;
+    }
+    if let Some(file) = lost {
+        let told = "is missing or empty although the journal has sealed uses: a backup may still hold them";
+        writeln!(streams.err, "warning: the file of uses `{}` {told}", safe(&file.display().to_string()))?;
     }
     none_found(&findings, streams.err)
 }

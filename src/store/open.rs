@@ -18,7 +18,7 @@ use crate::journal::{Cut, PublicKey, SigningKey, Tip};
 use crate::store::append::{Draft, write_head, write_seal};
 use crate::store::build::Fresh;
 use crate::store::fold::Folded;
-use crate::store::handle::{begin_write, guarded};
+use crate::store::handle::{begin_write, by_name, guarded};
 use crate::store::key::{folder_of, load, load_or_make, next_key, take_next, tell_who_may_read};
 use crate::store::lent::Lent;
 use crate::store::rebuild::{compare, is_head, refold};
@@ -140,7 +140,8 @@ impl Place {
                 }
                 builder.set_check_integrity_on_open(length <= CHECKED_BYTES_MAX);
                 tell_who_may_read(path);
-                builder.open(path).map_err(|error| match error {
+                let opened = by_name(path, || Ok(builder.open(path)));
+                opened?.map_err(|error| match error {
                     redb::DatabaseError::Storage(redb::StorageError::Io(error))
                         if error.kind() == io::ErrorKind::InvalidData =>
                     {

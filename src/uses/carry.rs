@@ -163,9 +163,7 @@ impl Kept {
 /// [`StoreError`]; then they are all still there.
 pub fn forget(path: &Path, activations: &[ActivationId]) -> Result<(), StoreError> {
     let file = UseFile::open(Place::File(path.to_owned()))?;
-    let mut transaction = file.handle.write()?;
-    transaction.set_two_phase_commit(true);
-    transaction.set_quick_repair(true);
+    let transaction = file.handle.write()?;
     {
         let mut blocks = transaction.open_table(BLOCKS)?;
         for activation in activations {
