@@ -145,9 +145,11 @@ impl Drop for FreshFile {
 /// # Errors
 /// What the file system says.
 pub fn clear(path: &Path) -> io::Result<()> {
-    match fs::remove_file(unfinished(path)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
+    match fs::symlink_metadata(unfinished(path)) {
+        Ok(_) => fs::remove_file(unfinished(path)),
+        // also where nothing may be removed
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -16,6 +16,8 @@ mod findings;
 mod hallpass;
 #[path = "cli/keeping.rs"]
 mod keeping;
+#[path = "cli/killed.rs"]
+mod killed;
 #[path = "cli/offline.rs"]
 mod offline;
 #[path = "cli/portal.rs"]

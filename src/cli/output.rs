@@ -6,12 +6,20 @@ use std::path::Path;
 use crate::cli::failure::Failure;
 use crate::fresh_file::{FreshFile, folder_of};
 
+/// Whether no file is at `path`.
+pub(super) fn is_free(path: &Path) -> Result<(), Failure> {
+    let shown = folder_of(path).display();
+    match path.try_exists() {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(taken(path)),
+        Err(error) => Err(Failure::Unusable(format!("cannot look into `{shown}`: {error}"))),
+    }
+}
+
 /// A file for `path`, where none may be.
 pub(super) fn beside(path: &Path) -> Result<FreshFile, Failure> {
+    is_free(path)?;
     let shown = folder_of(path).display();
-    if path.try_exists().map_err(|error| Failure::Unusable(format!("cannot look into `{shown}`: {error}")))? {
-        return Err(taken(path));
-    }
     FreshFile::beside(path).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => {
             Failure::Unusable(format!("another hallpass is writing `{}` at this moment", path.display()))

@@ -7,6 +7,7 @@ use std::sync::{PoisonError, RwLock};
 
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
+use crate::fresh_file;
 use crate::store::StoreError;
 
 /// The database, or nothing while it is being reopened. The lock is held only to begin a transaction, never to run one.
@@ -77,7 +78,7 @@ pub(super) fn begin_write(database: &Database) -> Result<WriteTransaction, Store
 
 /// What `open` opens, and locks, under the name `path`. Whoever made the file anew may have put another in its place between
 /// the two: then what was locked is a file without a name, and it is opened again.
-pub(crate) fn by_name<T>(path: &Path, mut open: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+pub(super) fn by_name<T>(path: &Path, mut open: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
     let identity = || std::fs::metadata(path).ok().map(|about| (about.dev(), about.ino()));
     for _ in 0..OPENED_MAX {
         let before = identity();
@@ -87,6 +88,13 @@ pub(crate) fn by_name<T>(path: &Path, mut open: impl FnMut() -> Result<T, StoreE
         }
     }
     Err(StoreError::Locked)
+}
+
+/// The same where `open` keeps everybody else away: takes away, too, what a kill left when the file was made anew.
+pub(crate) fn by_name_alone<T>(path: &Path, open: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let opened = by_name(path, open)?;
+    fresh_file::clear(path).map_err(|error| StoreError::file(path, error))?;
+    Ok(opened)
 }
 
 /// Nobody makes a file anew more often in a row.

@@ -68,7 +68,7 @@ pub use bounds::{Bound, KEPT, Wanted};
 pub use build::{Ended, Fresh, Piece};
 pub use cut::{Plan, Planned};
 pub use error::StoreError;
-pub(crate) use handle::{Handle, by_name, guarded};
+pub(crate) use handle::{Handle, by_name_alone, guarded};
 pub(crate) use key::tell_who_may_read;
 pub use operator::{Rotated, Successor, begin_successor, confirm_head, open_existing, public_key_in_file, rotate_key};
 pub use outside::each_record;

@@ -12,13 +12,14 @@ use crate::domain::event::{Actor, Detail, Event};
 use crate::domain::id::CommandId;
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
+
 use crate::journal::upcast::{self, Unreadable};
 use crate::journal::verify::{Fault, Verifier, Wrong};
 use crate::journal::{Cut, PublicKey, SigningKey, Tip};
 use crate::store::append::{Draft, write_head, write_seal};
 use crate::store::build::Fresh;
 use crate::store::fold::Folded;
-use crate::store::handle::{begin_write, by_name, guarded};
+use crate::store::handle::{begin_write, by_name_alone, guarded};
 use crate::store::key::{folder_of, load, load_or_make, next_key, take_next, tell_who_may_read};
 use crate::store::lent::Lent;
 use crate::store::rebuild::{compare, is_head, refold};
@@ -140,15 +141,16 @@ impl Place {
                 }
                 builder.set_check_integrity_on_open(length <= CHECKED_BYTES_MAX);
                 tell_who_may_read(path);
-                let opened = by_name(path, || Ok(builder.open(path)));
-                opened?.map_err(|error| match error {
-                    redb::DatabaseError::Storage(redb::StorageError::Io(error))
-                        if error.kind() == io::ErrorKind::InvalidData =>
-                    {
-                        StoreError::Damaged(format!("`{}` is no hallpass store: {error}", path.display()))
-                    }
-                    redb::DatabaseError::Storage(redb::StorageError::Io(error)) => StoreError::file(path, error),
-                    other => other.into(),
+                by_name_alone(path, || {
+                    builder.open(path).map_err(|error| match error {
+                        redb::DatabaseError::Storage(redb::StorageError::Io(error)) => match error.kind() {
+                            io::ErrorKind::InvalidData => {
+                                StoreError::Damaged(format!("`{}` is no hallpass store: {error}", path.display()))
+                            }
+                            _ => StoreError::file(path, error),
+                        },
+                        other => other.into(),
+                    })
                 })
             }
             Self::Backend(backend) => Ok(builder.create_with_backend(Lent(Arc::clone(backend)))?),

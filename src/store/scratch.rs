@@ -40,3 +40,23 @@ impl Scratch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_lies_beside_the_store_and_has_no_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Scratch::beside(&folder.path().join("journal.redb")).database().unwrap();
+        let open = std::fs::read_dir("/proc/self/fd").unwrap();
+        let targets = open.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
+        assert_eq!(
+            targets.filter(|target| target.starts_with(folder.path())).count(),
+            1,
+            "not in memory, not elsewhere"
+        );
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "a kill leaves nothing");
+        drop(database);
+    }
+}

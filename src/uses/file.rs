@@ -9,7 +9,7 @@ use redb::Database;
 
 use super::{BLOCKS, UNSEALED};
 use crate::fresh_file::sync_folder_of;
-use crate::store::{Handle, StoreError, by_name, guarded, tell_who_may_read};
+use crate::store::{Handle, StoreError, by_name_alone, guarded, tell_who_may_read};
 
 /// Where uses are written. Readers share its handle and go on with what was opened again.
 pub(super) struct UseFile {
@@ -51,9 +51,9 @@ impl Place {
         let mut builder = redb::Builder::new();
         builder.set_cache_size(CACHE_BYTES);
         let database = match self {
-            Self::File(path) => {
-                by_name(path, || Ok(builder.create_with_backend(redb::backends::FileBackend::new(open_file(path)?)?)?))?
-            }
+            Self::File(path) => by_name_alone(path, || {
+                Ok(builder.create_with_backend(redb::backends::FileBackend::new(open_file(path)?)?)?)
+            })?,
             #[cfg(test)]
             Self::Disk(disk) => builder.create_with_backend(disk.clone())?,
         };

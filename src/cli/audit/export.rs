@@ -58,11 +58,11 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
     let desk = Desk::new(&arguments.portal, streams)?;
     let filter = filter(arguments, &desk.clock);
     let query: Vec<(&str, &str)> = filter.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    // before anything is asked for
-    let output = arguments.output.as_deref().map(|path| Ok::<_, Failure>((path, output::beside(path)?))).transpose()?;
+    arguments.output.as_deref().map_or(Ok(()), output::is_free)?;
     let response = desk.client.open(PATH, &query, None).await?;
-    match output {
-        Some((path, file)) => {
+    match &arguments.output {
+        Some(path) => {
+            let file = output::beside(path)?;
             copy(&desk.client, response, &mut |bytes| file.file().write_all(bytes)).await?;
             output::place(file, path)?;
             Ok(writeln!(desk.streams.err, "exported to {}", safe(&path.display().to_string()))?)

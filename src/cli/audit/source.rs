@@ -18,43 +18,28 @@ use crate::journal::backup::{self, BackupError, Part};
 use crate::journal::export::read_json_lines;
 use crate::store::{StoreError, stopped};
 
-/// Hands the records in the file at `path` to `judge`: those of a store, a backup or an export, as the file begins.
-pub(super) fn file(path: &Path, judge: &mut Judge) -> Result<(), Failure> {
+/// Hands the records in the file at `path` to `judge`: those of a store, a backup or an export, as the file begins. Returns
+/// SHA-256 over an export that was read to its end.
+pub(super) fn file(path: &Path, judge: &mut Judge) -> Result<Option<Digest>, Failure> {
     let cannot = |error: io::Error| Failure::Unusable(format!("cannot read `{}`: {error}", path.display()));
     let mut file = File::open(path).map_err(cannot)?;
     let mut begin = Vec::new();
     (&mut file).take(BEGIN_BYTES).read_to_end(&mut begin).map_err(cannot)?;
     if begin.starts_with(STORE_MARK) {
-        return store(path, judge);
+        return store(path, judge).map(|()| None);
     }
     file.rewind().map_err(cannot)?;
     let length = file.metadata().map_err(cannot)?.len();
     let source = BufReader::with_capacity(READ_BYTES, file);
-    if begin.starts_with(backup::MARK) { backup(source, judge) } else { lines(source, length, judge) }
-}
-
-/// SHA-256 over the file at `path`, when it is an export.
-pub(super) fn digest_of_export(path: &Path) -> Result<Option<Digest>, Failure> {
-    let cannot = |error: io::Error| Failure::Unusable(format!("cannot read `{}`: {error}", path.display()));
-    let mut file = File::open(path).map_err(cannot)?;
-    let (mut context, mut buffer, mut is_first) = (Context::new(&SHA256), vec![0; READ_BYTES], true);
-    loop {
-        let length = file.read(&mut buffer).map_err(cannot)?;
-        let read = buffer.get(..length).unwrap_or_default();
-        if is_first && (read.starts_with(STORE_MARK) || read.starts_with(backup::MARK)) {
-            return Ok(None);
-        }
-        if length == 0 {
-            return Ok(context.finish().as_ref().first_chunk().copied().map(Digest));
-        }
-        is_first = false;
-        context.update(read);
+    match begin.starts_with(backup::MARK) {
+        true => backup(source, judge).map(|()| None),
+        false => lines(source, length, judge),
     }
 }
 
 /// Hands the records of an export on standard input to `judge`.
 pub(super) fn input(input: &mut dyn BufRead, judge: &mut Judge) -> Result<(), Failure> {
-    lines(input, 0, judge)
+    lines(input, 0, judge).map(|_| ())
 }
 
 /// Hands the records of the store at `path`, on which no hallpass runs, to `judge`.
@@ -137,17 +122,20 @@ pub(super) async fn portal(client: &Client, judge: &mut Judge) -> Result<(), Fai
     copy(client, response, &mut |bytes| file.write_all(bytes)).await?;
     file.rewind()?;
     let length = file.metadata()?.len();
-    lines(BufReader::with_capacity(READ_BYTES, file), length, judge)
+    lines(BufReader::with_capacity(READ_BYTES, file), length, judge).map(|_| ())
 }
 
-fn lines(source: impl BufRead, length: u64, judge: &mut Judge) -> Result<(), Failure> {
+/// SHA-256 over all of it, when it was read to its end.
+fn lines(source: impl BufRead, length: u64, judge: &mut Judge) -> Result<Option<Digest>, Failure> {
     let mut bar = Bar::new("verifying");
-    let mut source = Counted { source, read: 0 };
+    let mut source = Counted { source, read: 0, digest: Context::new(&SHA256) };
     loop {
         let next = read_json_lines(&mut source).next();
-        let Some(read) = next else { return Ok(()) };
+        let Some(read) = next else {
+            return Ok(source.digest.finish().as_ref().first_chunk().copied().map(Digest));
+        };
         if judge.take(read).is_break() {
-            return Ok(());
+            return Ok(None);
         }
         shown(&mut bar, judge, |_| (source.read, length.max(source.read)));
     }
@@ -161,16 +149,18 @@ fn shown(bar: &mut Bar, judge: &Judge, how_far: impl FnOnce(&Judge) -> (u64, u64
     }
 }
 
-/// How much was read.
+/// How much was read, and a digest over it.
 struct Counted<R> {
     source: R,
     read: u64,
+    digest: Context,
 }
 
 impl<R: BufRead> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.source.read(buffer)?;
         self.read = self.read.saturating_add(length as u64);
+        self.digest.update(buffer.get(..length).unwrap_or_default());
         Ok(length)
     }
 }
@@ -182,6 +172,10 @@ impl<R: BufRead> BufRead for Counted<R> {
 
     fn consume(&mut self, amount: usize) {
         self.read = self.read.saturating_add(amount as u64);
+        // what is consumed is in the buffer: nothing is read for this
+        if let Ok(buffer) = self.source.fill_buf() {
+            self.digest.update(buffer.get(..amount).unwrap_or_default());
+        }
         self.source.consume(amount);
     }
 }

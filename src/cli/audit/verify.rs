@@ -82,8 +82,7 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
             let mut judge = Judge::new(given, elsewhere);
             for path in &arguments.files {
                 judge.next_file();
-                source::file(path, &mut judge)?;
-                source::digest_of_export(path)?.into_iter().for_each(|digest| judge.names(digest));
+                source::file(path, &mut judge)?.into_iter().for_each(|digest| judge.names(digest));
             }
             judge
         }
