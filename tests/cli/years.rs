@@ -13,11 +13,13 @@ use hallpass::domain::policy::{
 use hallpass::domain::principal::Principal;
 use hallpass::domain::time::{Span, Timestamp, Window};
 use hallpass::store::{self, Header, Opened, Settings};
-use hallpass::telemetry::Metrics;
-use hallpass::uses::{self, Use};
 use tempfile::TempDir;
 
 use crate::hallpass::{Said, program, said};
+use crate::used::three_uses;
+
+/// The cases that were used, three times each; the first one twice as often, in two blocks.
+const USED: [u8; 3] = [1, 2, 6];
 
 const CONFIGURATION: &str = r#"
 [store]
@@ -77,8 +79,12 @@ impl Years {
             let started = Event::ActivationStarted { activation, window: Window::new(from, until) };
             commit(from, &[requested(number), started], &format!("counting in month {number}"));
             let mut events = vec![Event::ActivationEnded { activation, ending: Ending::Expired, at: until }];
+            let uses = settings.path.with_extension("uses");
             if number == 1 {
-                let (count, digest) = write_uses(&settings.path.with_extension("uses"), activation);
+                seal_uses(&uses, number);
+            }
+            if USED.contains(&number) {
+                let (count, digest) = seal_uses(&uses, number);
                 events.push(Event::UsesSealed { activation, count, digest });
             }
             commit(until, &events, "");
@@ -194,25 +200,11 @@ fn requested(number: u8) -> Event {
     }
 }
 
-fn write_uses(path: &Path, activation: ActivationId) -> (u64, String) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let (recorder, reader, running) = uses::start(path, &Metrics::default()).unwrap();
-    for number in 0..3 {
-        let used = Use {
-            activation,
-            principal: person("person-1"),
-            at: month(1),
-            request_id: number.to_string().into(),
-            method: "GET".into(),
-            host: "shop.example".into(),
-            path: format!("/vault/{number}").into(),
-            route: "vault".into(),
-        };
-        runtime.block_on(recorder.record(&used)).unwrap();
-    }
-    drop(recorder);
-    running.join();
-    let (_, stretch) = reader.unsealed().unwrap().remove(0);
+/// Three uses in a block of their own behind those that are there, sealed.
+fn seal_uses(path: &Path, number: u8) -> (u64, String) {
+    let reader = three_uses(path, case(number), "person-1", month(number));
+    let (activation, stretch) = reader.unsealed().unwrap().remove(0);
+    assert_eq!(activation, case(number));
     reader.sealed(activation, &stretch).unwrap();
     (stretch.count, stretch.digest)
 }

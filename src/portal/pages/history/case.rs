@@ -19,7 +19,7 @@ use crate::portal::pages::form::{Fields, query, url};
 use crate::portal::pages::history::records;
 use crate::portal::pages::layout::{Frame, Page, Place};
 use crate::portal::pages::parts::button::{Weight, link};
-use crate::portal::pages::parts::{badge, list, party, table, text, time};
+use crate::portal::pages::parts::{badge, cut, list, party, table, text, time};
 use crate::portal::pages::story;
 use crate::portal::problem::Problem;
 use crate::store::{Entry, RecordFilter};
@@ -37,6 +37,7 @@ pub(super) async fn page(
             let shown = desk.activation(&case)?;
             let filter = RecordFilter { activation: Some(id), ..RecordFilter::default() };
             let entries = desk.reader().records(&filter, Position(0), RECORDS_MAX)?;
+            let cut = if lacks_its_beginning(&entries) { desk.cut_since(None)? } else { None };
             let mut pairs = vec![
                 ("State", badge::state(shown.state, shown.ending)),
                 ("Who", party::person(shown.name.as_deref(), &shown.principal)),
@@ -58,9 +59,7 @@ pub(super) async fn page(
                     @if desk.viewer.sees_all() { (downloads(id)) }
                 }
                 h2 { "Every record" }
-                @if lacks_its_beginning(&entries) {
-                    p .dim { "The records of its beginning are old and were cut from the journal: see the archive." }
-                }
+                @if let Some(cut) = &cut { (cut::above_case(cut)) }
                 (records::all(desk, &entries))
                 h2 #uses { "Requests made under it" }
                 (uses(desk, &case, &query(uri.query()))?)

@@ -25,7 +25,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 async fn home_shows_a_page_of_many_roles_and_of_a_long_past_at_once() {
     let past = past();
     let roles = (0..ROLES).map(|number| policy(&name(number), ApprovalRule::default()));
-    let world = World::over(Limits::default(), policies(roles), |appender| write(appender, past)).await;
+    let world = World::over(Limits::default(), policies(roles), |opened| write(&mut opened.appender, past)).await;
     let rows = |text: &str| Regex::new("role=\"rowheader\"").unwrap().find_iter(text).count();
     // the first look loads what later ones find
     world.page(&ADA, "/").await;
