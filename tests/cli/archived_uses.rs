@@ -6,7 +6,7 @@ use crate::years::Years;
 
 /// Two archives, each with uses beside it, and what remained.
 fn archived() -> Years {
-    let years = Years::write();
+    let years = Years::write_used(&[1, 2, 6]);
     assert_eq!(years.cut("2020-04-15", "one").code, 0);
     assert_eq!(years.cut("2020-08-15", "two").code, 0);
     years.export();

@@ -18,9 +18,6 @@ use tempfile::TempDir;
 use crate::hallpass::{Said, program, said};
 use crate::used::three_uses;
 
-/// The cases that were used, three times each; the first one twice as often, in two blocks.
-const USED: [u8; 3] = [1, 2, 6];
-
 const CONFIGURATION: &str = r#"
 [store]
 path = "journal.redb"
@@ -59,6 +56,11 @@ pub(crate) struct Years {
 
 impl Years {
     pub(crate) fn write() -> Self {
+        Self::write_used(&[1])
+    }
+
+    /// The same, with three uses of each case in `used`; of the first case another three, in a block of their own.
+    pub(crate) fn write_used(used: &[u8]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("hallpass.toml"), CONFIGURATION).unwrap();
         let settings = settings(folder.path());
@@ -81,9 +83,9 @@ impl Years {
             let mut events = vec![Event::ActivationEnded { activation, ending: Ending::Expired, at: until }];
             let uses = settings.path.with_extension("uses");
             if number == 1 {
-                seal_uses(&uses, number);
+                three_uses(&uses, activation, "person-1", from);
             }
-            if USED.contains(&number) {
+            if used.contains(&number) {
                 let (count, digest) = seal_uses(&uses, number);
                 events.push(Event::UsesSealed { activation, count, digest });
             }
