@@ -17,11 +17,11 @@ const WORKER: Person = Person { subject: "worker-1", ..ADA };
 const OTHER: Person = Person { subject: "worker-2", ..ADA };
 
 /// A small volume of its own, mounted for as long as it lives.
-struct Volume(PathBuf);
+pub struct Volume(PathBuf);
 
 impl Volume {
     /// None where mounting is not allowed; the test then says what it leaves out.
-    fn mount(folder: &Path, megabytes: u32, left_out: &str) -> Option<Self> {
+    pub fn mount(folder: &Path, megabytes: u32, left_out: &str) -> Option<Self> {
         let place = folder.join("volume");
         std::fs::create_dir(&place).expect("a folder");
         let size = format!("size={megabytes}m");
@@ -33,13 +33,17 @@ impl Volume {
         None
     }
 
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     fn read_only(&self) {
         let status = Command::new("mount").args(["-o", "remount,ro"]).arg(&self.0).status();
         assert!(status.expect("mount").success(), "mounted for reading only");
     }
 
     /// Takes all room there is.
-    fn fill(&self) -> PathBuf {
+    pub fn fill(&self) -> PathBuf {
         let path = self.0.join(format!("filler-{}", std::fs::read_dir(&self.0).expect("a folder").count()));
         let mut file = std::fs::File::create(&path).expect("a file");
         while file.write_all(&[7; 4096]).is_ok() {}
