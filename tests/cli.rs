@@ -26,6 +26,8 @@ mod portal;
 mod reading;
 #[path = "cli/serve.rs"]
 mod serve;
+#[path = "shared/terms.rs"]
+mod terms;
 #[path = "cli/used.rs"]
 mod used;
 #[path = "cli/years.rs"]

@@ -7,15 +7,13 @@ use hallpass::domain::activation::{Ending, Requested};
 use hallpass::domain::assignment::{Assignment, AssignmentEnding, AssignmentKind, Origin};
 use hallpass::domain::event::{Actor, Detail, Event};
 use hallpass::domain::id::{ActivationId, AssignmentId, CommandId};
-use hallpass::domain::policy::{
-    ActivationLimits, AssuranceRule, ExtensionRule, OwnRequest, PolicyRevision, Stage, Terms,
-};
 use hallpass::domain::principal::Principal;
 use hallpass::domain::time::{Span, Timestamp, Window};
 use hallpass::store::{self, Header, Opened, Settings};
 use tempfile::TempDir;
 
 use crate::hallpass::{Said, program, said};
+use crate::terms;
 use crate::used::three_uses;
 
 const CONFIGURATION: &str = r#"
@@ -175,21 +173,6 @@ fn assigned(number: u8) -> Event {
 }
 
 fn requested(number: u8) -> Event {
-    let terms = Terms {
-        policy: PolicyRevision::new("p1"),
-        activation: ActivationLimits {
-            min: Span::seconds(1),
-            max: Span::hours(8),
-            default: Span::hours(1),
-            total_max: Span::hours(24),
-            start_ahead_max: Span::days(7),
-        },
-        stages: vec![Stage { approvers: vec![person("boss").into()], quorum: 1, deny_threshold: 1 }],
-        approver_assurance: AssuranceRule::default(),
-        own_request: OwnRequest::Forbidden,
-        extension: ExtensionRule::SameApproval,
-        assurance: AssuranceRule::default(),
-    };
     Event::ActivationRequested {
         activation: case(number),
         principal: person("person-1"),
@@ -198,7 +181,7 @@ fn requested(number: u8) -> Event {
         via: None,
         requested: Requested { starts_at: None, duration: Span::hours(1) },
         lapses_at: now(),
-        terms: Box::new(terms),
+        terms: Box::new(terms::approved_by(person("boss"))),
     }
 }
 

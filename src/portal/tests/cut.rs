@@ -5,13 +5,13 @@ use http::{Method, Request};
 use serde_json::{Value, json};
 
 use super::desk::{look, text};
-use super::world::{ADA, Answer, ISSUER, MALLORY, NOW, OTTO, TILL, VAULT, WHY, World, id, policies, policy, role};
+use super::pages::many::ada_asks;
+use super::world::{ADA, Answer, MALLORY, NOW, OTTO, TILL, VAULT, WHY, World, id, policies, policy};
 use crate::clock::format_rfc3339;
-use crate::domain::activation::{Ending, Requested};
+use crate::domain::activation::Ending;
 use crate::domain::event::{Actor, Detail, Event};
-use crate::domain::id::{ActivationId, AssignmentId, CommandId};
+use crate::domain::id::{ActivationId, CommandId};
 use crate::domain::policy::ApprovalRule;
-use crate::domain::principal::Principal;
 use crate::domain::time::{Span, Timestamp};
 use crate::journal::Digest;
 use crate::portal::Limits;
@@ -45,16 +45,7 @@ fn past(Opened { reader, appender }: &mut Opened) {
         transaction.commit().unwrap();
     };
     for activation in [gone(), halved()] {
-        let requested = Event::ActivationRequested {
-            activation,
-            principal: Principal::new(ISSUER, "ada"),
-            role: role(TILL),
-            eligibility: AssignmentId::from_random([4; 16]),
-            via: None,
-            requested: Requested { starts_at: None, duration: Span::hours(1) },
-            lapses_at: day(30),
-            terms: Box::new(policy(TILL, ApprovalRule::default()).terms()),
-        };
+        let requested = ada_asks(activation, day(30), policy(TILL, ApprovalRule::default()).terms());
         append(day(0), requested);
     }
     append(day(1), Event::ActivationEnded { activation: gone(), ending: Ending::Cancelled, at: day(1) });
@@ -190,5 +181,6 @@ async fn a_list_says_where_it_ends_that_older_ones_were_cut() {
     says("/history?from=2026-11-24T03:31".to_owned(), "").await;
     says("/history?outcome=pending".to_owned(), "").await;
     says("/history/records".to_owned(), "were cut from the journal and stand in its archive").await;
-    says(format!("/history/{}", halved()), "The records of its beginning are older than").await;
+    says(format!("/history/{}", halved()), "Its beginning is missing").await;
+    says(format!("/activations/{}", halved()), "Its beginning is missing").await;
 }

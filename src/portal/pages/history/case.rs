@@ -6,7 +6,6 @@ use http::Uri;
 use maud::{Markup, html};
 
 use crate::domain::activation::{Activation, Phase};
-use crate::domain::event::Event;
 use crate::domain::id::ActivationId;
 use crate::domain::standing::Position;
 use crate::portal::Portal;
@@ -19,10 +18,10 @@ use crate::portal::pages::form::{Fields, query, url};
 use crate::portal::pages::history::records;
 use crate::portal::pages::layout::{Frame, Page, Place};
 use crate::portal::pages::parts::button::{Weight, link};
-use crate::portal::pages::parts::{badge, cut, list, party, table, text, time};
+use crate::portal::pages::parts::{badge, list, party, table, text, time};
 use crate::portal::pages::story;
 use crate::portal::problem::Problem;
-use crate::store::{Entry, RecordFilter};
+use crate::store::RecordFilter;
 
 /// The page.
 pub(super) async fn page(
@@ -37,7 +36,6 @@ pub(super) async fn page(
             let shown = desk.activation(&case)?;
             let filter = RecordFilter { activation: Some(id), ..RecordFilter::default() };
             let entries = desk.reader().records(&filter, Position(0), RECORDS_MAX)?;
-            let cut = if lacks_its_beginning(&entries) { desk.cut_since(None)? } else { None };
             let mut pairs = vec![
                 ("State", badge::state(shown.state, shown.ending)),
                 ("Who", party::person(shown.name.as_deref(), &shown.principal)),
@@ -59,7 +57,7 @@ pub(super) async fn page(
                     @if desk.viewer.sees_all() { (downloads(id)) }
                 }
                 h2 { "Every record" }
-                @if let Some(cut) = &cut { (cut::above_case(cut)) }
+                (story::lost_beginning(desk, &entries)?)
                 (records::all(desk, &entries))
                 h2 #uses { "Requests made under it" }
                 (uses(desk, &case, &query(uri.query()))?)
@@ -112,11 +110,6 @@ fn uses(desk: &Desk, case: &Activation, asked: &Fields) -> Result<Markup, Proble
             next.as_deref().map(|next| url(&path, &[("cursor", next)])).as_deref(),
         ))
     })
-}
-
-/// Whether its first record is not the one that began it.
-fn lacks_its_beginning(entries: &[Entry]) -> bool {
-    entries.first().is_some_and(|first| !matches!(first.event, Event::ActivationRequested { .. }))
 }
 
 const RECORDS_MAX: usize = 1000;

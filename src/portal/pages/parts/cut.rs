@@ -22,7 +22,7 @@ pub(in crate::portal) fn above_records(cut: &Cut) -> Markup {
 /// Above the records of a case whose first ones are gone.
 pub(in crate::portal) fn above_case(cut: &Cut) -> Markup {
     html! {
-        p .dim { "The records of its beginning are older than " (moment(cut.until.0)) ". They were cut from the journal and stand in its archive." }
+        p .dim { "Its beginning is missing: records up to " (moment(cut.until.0)) " were cut from the journal and stand in its archive." }
     }
 }
 
