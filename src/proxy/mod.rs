@@ -172,13 +172,9 @@ async fn pass(asking: &mut Asking<'_>, parts: Parts, record: &mut Record) -> Res
     }
     let route = Arc::clone(steps::find(view, &canonical, record)?);
     if canonical.upgrade == Some(Upgrade::WebSocket) {
-        steps::check_origin(asking, &parts.headers)?;
+        steps::check_opener(asking, &route.rule, &parts.headers, record)?;
     }
-    let site = &view.rules.listeners.get(asking.listener).ok_or(Refused::Internal)?.site;
-    let identity = steps::identify(core, &route.rule, site, &parts.headers, record).await?;
-    if record.session.is_some() {
-        steps::check_sender(asking, &parts)?;
-    }
+    let identity = steps::identify(asking, &route.rule, &parts, record).await?;
     let mut judged = steps::judge(core, &route.rule, identity.as_deref(), record)?;
     let mut recorded = Vec::new();
     if steps::try_record_uses(core, &route, identity.as_deref(), &judged, record, &mut recorded)? == Taken::Full {

@@ -15,7 +15,7 @@ use crate::domain::authorize::Denial;
 use crate::domain::id::ActivationId;
 use crate::domain::identity::Identity;
 use crate::domain::rule::{Demand, Enforcement, Rule};
-use crate::identity::{AuthnError, Proven, Site};
+use crate::identity::{AuthnError, Proven};
 use crate::proxy::Asking;
 use crate::proxy::access::Record;
 use crate::proxy::canonical::{BadRequest, Canonical};
@@ -66,8 +66,18 @@ pub(super) fn find<'v>(view: &'v View, canonical: &Canonical, record: &mut Recor
     }
 }
 
+/// A WebSocket is opened by a page that is known, or by no page.
+pub(super) fn check_opener(
+    asking: &Asking<'_>,
+    rule: &Rule,
+    headers: &HeaderMap,
+    record: &mut Record,
+) -> Result<(), Refused> {
+    check_origin(asking, headers).map_err(|refused| denied(rule, refused, record))
+}
+
 /// What comes from a page comes from one whose origin is known; whatever is no page sends none.
-pub(super) fn check_origin(asking: &Asking<'_>, headers: &HeaderMap) -> Result<(), Refused> {
+fn check_origin(asking: &Asking<'_>, headers: &HeaderMap) -> Result<(), Refused> {
     let mut origins = headers.get_all(ORIGIN).iter();
     let listener = asking.view.rules.listeners.get(asking.listener).ok_or(Refused::Internal)?;
     match (origins.next(), origins.next()) {
@@ -92,23 +102,30 @@ pub(super) fn check_sender(asking: &Asking<'_>, parts: &Parts) -> Result<(), Ref
     }
 }
 
-/// Who asks. Public routes do not want to know; shadow routes let those pass of whom it cannot be known.
+/// Who asks. Public routes do not want to know; shadow routes let those pass of whom it cannot be known, and those in whose name
+/// a page asks that is not known.
 pub(super) async fn identify(
-    core: &Core,
+    asking: &Asking<'_>,
     rule: &Rule,
-    site: &Site,
-    headers: &HeaderMap,
+    parts: &Parts,
     record: &mut Record,
 ) -> Result<Option<Arc<Identity>>, Refused> {
     if matches!(rule.demand, Demand::Public | Demand::Nobody) {
         return Ok(None);
     }
-    let now = core.judge.clock().now();
-    match core.identities.prove(headers, site, now).await {
+    let is_shadow = rule.enforcement == Enforcement::Shadow;
+    let site = &asking.view.rules.listeners.get(asking.listener).ok_or(Refused::Internal)?.site;
+    let now = asking.core.judge.clock().now();
+    match asking.core.identities.prove(&parts.headers, site, now).await {
         Ok(None) => Ok(None),
         Ok(Some(Proven { identity, session })) => {
+            let known = if session.is_some() { check_sender(asking, parts) } else { Ok(()) };
+            if is_shadow && known.is_err() {
+                return Ok(None);
+            }
             record.identity = Some(Arc::clone(&identity));
             record.session = session;
+            known.map_err(|refused| denied(rule, refused, record))?;
             Ok(Some(identity))
         }
         Err(
@@ -116,12 +133,8 @@ pub(super) async fn identify(
             | AuthnError::KeysUnavailable
             | AuthnError::SessionUnavailable
             | AuthnError::Overloaded,
-        ) if rule.enforcement == Enforcement::Shadow => Ok(None),
-        Err(error) => {
-            let refused = Refused::from(error);
-            record.decided(Some(rule), Err(refused.code()));
-            Err(refused)
-        }
+        ) if is_shadow => Ok(None),
+        Err(error) => Err(denied(rule, error.into(), record)),
     }
 }
 
@@ -137,9 +150,14 @@ pub(super) fn judge(
             NotPermitted::Denied(denial) => Refused::Denied(denial),
             NotPermitted::Unknown => UNAVAILABLE,
         };
-        record.decided(Some(rule), Err(refused.code()));
-        refused
+        denied(rule, refused, record)
     })
+}
+
+/// Notes that the verdict was no.
+fn denied(rule: &Rule, refused: Refused, record: &mut Record) -> Refused {
+    record.decided(Some(rule), Err(refused.code()));
+    refused
 }
 
 /// Records one use for each activation the request passes by, if there is room: then nothing waited, and the verdict stands.

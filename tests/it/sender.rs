@@ -2,8 +2,8 @@
 
 use reqwest::Method;
 
-use crate::support::House;
 use crate::support::visitor::{GATE, PORTAL};
+use crate::support::{House, arrived};
 
 const FRIEND: &str = "http://friend.localhost";
 const ADA: &str = "person=ada&second_factor=yes";
@@ -59,6 +59,27 @@ async fn a_session_changes_something_only_from_pages_that_are_known() {
     for (sender, _) in SENDERS {
         ada.sends(Method::GET, &page, sender, None).await.expect(200);
     }
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn whom_an_unknown_page_speaks_for_is_counted_and_never_told_to_the_application() {
+    let house = befriended().await;
+    let mut ada = house.visitor();
+    ada.signs_in(&format!("{GATE}/echo/x"), ADA).await;
+    let foreign = [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")];
+    for (sender, name) in [(&foreign[..], None), (&[("origin", GATE)], Some("demo:ada"))] {
+        let answer = ada.sends(Method::POST, &format!("{GATE}/shadow/echo"), sender, None).await.expect(200);
+        assert_eq!(arrived(&answer.json(), "x-forwarded-user"), name, "a shadow route refuses nobody");
+    }
+    ada.sends(Method::POST, &format!("{GATE}/echo/x"), &foreign, None).await.expect(403);
+    let socket = [foreign[1], ("connection", "upgrade"), ("upgrade", "websocket"), ("sec-websocket-version", "13")];
+    let socket = [&socket[..], &[("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")]].concat();
+    ada.sends(Method::GET, &format!("{GATE}/echo/socket"), &socket, None).await.expect(403);
+    let metrics = house.http.get(format!("{}/metrics", house.admin())).send().await.expect("an answer");
+    let metrics = metrics.text().await.expect("a body");
+    let denied = metrics.lines().find(|line| line.contains("reason=\"foreign_origin\""));
+    assert!(denied.is_some_and(|line| line.ends_with(" 2")), "{denied:?}");
     house.stop().await;
 }
 

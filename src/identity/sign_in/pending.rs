@@ -138,6 +138,10 @@ impl Waiting {
     }
 
     fn forget(&mut self, now: Timestamp) {
+        // those that are gone are dropped before they outnumber those that are there
+        if self.order.len() > self.by_state.len().saturating_mul(2).saturating_add(GONE_KEPT) {
+            self.order.retain(|(_, state)| self.by_state.contains_key(state));
+        }
         while let Some((until, state)) = self.order.front().copied()
             && (until <= now || !self.by_state.contains_key(&state))
         {
@@ -160,6 +164,8 @@ pub(super) const LIFE: Span = Span::minutes(10);
 const PENDING_OF_BROWSER_MAX: usize = 5;
 /// Anybody can begin a sign-in, so it is memory that is bounded: some 60,000 of them as people begin them.
 const PENDING_BYTES_MAX: usize = 64 << 20;
+/// How many that are gone may stand in the order, beside as many as are there.
+const GONE_KEPT: usize = 1024;
 /// Of the entry itself and of its keys in three collections.
 const FOUND_BY_BYTES: usize = 640;
 
@@ -211,6 +217,18 @@ mod tests {
         let left = (0..7).filter(|number: &i64| pendings.take(&number.to_string(), Some(&own), site, at(9)).is_ok());
         assert_eq!(left.collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
         assert!(pendings.take("other", Some(&other), site, at(9)).is_ok());
+    }
+
+    #[test]
+    fn whoever_begins_again_and_again_takes_no_more_room() {
+        let (pendings, own) = (Pendings::default(), [1; 32]);
+        for number in 0..20_000 {
+            pendings.begin(&number.to_string(), &own, pending("/"), at(0));
+        }
+        assert!(pendings.take("19999", Some(&own), "https://shop.test", at(1)).is_ok());
+        let waiting = pendings.waiting.lock().unwrap();
+        assert_eq!(waiting.by_state.len(), PENDING_OF_BROWSER_MAX - 1);
+        assert!(waiting.order.len() < 2 * GONE_KEPT, "{} in the order", waiting.order.len());
     }
 
     #[test]

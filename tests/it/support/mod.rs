@@ -8,7 +8,7 @@ pub mod sockets;
 pub mod visitor;
 
 pub use house::House;
-pub use people::{Answer, Who, id};
+pub use people::{Answer, Who, arrived, id};
 
 /// Waits for something that other threads bring about, without a fixed pause.
 pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {

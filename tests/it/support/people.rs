@@ -114,3 +114,12 @@ impl House {
         id
     }
 }
+
+/// The value of a header as the application got it, by its echo of the request.
+pub fn arrived<'s>(echo: &'s Value, name: &str) -> Option<&'s str> {
+    let headers = echo["headers"].as_array().expect("headers");
+    let mut values = headers.iter().filter(|pair| pair[0] == name).map(|pair| pair[1].as_str().expect("text"));
+    let value = values.next();
+    assert_eq!(values.next(), None, "{name} came once");
+    value
+}
