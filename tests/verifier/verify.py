@@ -150,7 +150,7 @@ def held_uses(path, sealed):
     for activation, (count, digest) in sealed.items():
         found = blocks.pop(activation, Blocks(activation))
         wrong = "the uses of %s are not the %d that were sealed" % (activation, count)
-        check(found.count == count and (count == 0 or found.digest == digest), wrong)
+        check(found.count == count and (count == 0 or found.digest.hex() == digest), wrong)
     check(not blocks, "there are uses which no record of the archive seals: %s" % ", ".join(blocks))
     return sum(count for count, _ in sealed.values())
 
@@ -301,7 +301,7 @@ class Journal:
         header = self.chain.take(record)
         event = header["event"]
         if event["type"] == "uses_sealed":
-            self.sealed[event["activation"]] = (event["count"], hexadecimal(event["digest"], 32))
+            self.sealed[event["activation"]] = (event["count"], event["digest"])
         if event["type"] == "anchor_confirmed":
             self.confirmed_at = header["time"]
         self.hashes[self.sequence] = self.chain.previous

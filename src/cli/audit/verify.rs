@@ -28,8 +28,9 @@ use crate::journal::{PublicKey, SignedCheckpoint};
 /// What to verify, and against what
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// An export, an archive, a backup, or the store of a hallpass that was stopped; `-` reads an export from standard input.
-    /// Several must join: archives, oldest first, and then what remained. The portal's journal otherwise
+    /// An export, an archive (and `FILE.uses` beside it), a backup, or the store of a hallpass that was stopped; `-` reads an
+    /// export from standard input. Several must join: archives, oldest first, and then what remained. The portal's journal
+    /// otherwise
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The store's file, while no hallpass runs on it

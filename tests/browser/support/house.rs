@@ -78,7 +78,7 @@ impl House {
         std::fs::write(&file, text).expect("written");
         let loaded = config::load(&Sources { sources: vec![Source::Path(file)], environment: Vec::new() });
         let config = loaded.unwrap_or_else(|problems| panic!("{problems:#}"));
-        past(&config.store, &issuer.url());
+        past(&config.store, issuer.url());
         let app = App::start(config, clock).await.expect("hallpass starts");
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
         let http = http.expect("a client");
