@@ -141,7 +141,7 @@ pub fn check(path: &Path, root: Option<PublicKey>, progress: stopped::Progress<'
             proof.take(&row)
         })?;
     }
-    let findings = Findings { notes: std::mem::take(&mut checked.missing), uses: proof.finish() };
+    let findings = Findings { notes: std::mem::take(&mut checked.missing), uses: proof.finish(), files: Vec::new() };
     Ok(Looked { checked, findings, lost: is_lost.then_some(beside) })
 }
 
