@@ -14,6 +14,7 @@ use crate::cli::progress::Bar;
 use crate::cli::terminal::{Streams, safe};
 use crate::clock::{Clock, format_rfc3339, parse_rfc3339};
 use crate::config::Config;
+use crate::domain::event::Actor;
 use crate::domain::time::Timestamp;
 use crate::store::{self, Bound, KEPT, Opened, Plan, Planned, Reader, Snapshot, Wanted, stopped};
 
@@ -70,7 +71,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<()
     let digest = digest.map_err(|error| refused(error, archive))?;
     let done = backup::write_archive_of_uses(path, &plan, &archive_of_uses);
     let done = done.map_err(|error| refused(error, &archive_of_uses))?;
-    let committed = appender.cut(&plan, digest, now, &reason(because)).map_err(failed)?;
+    let committed = appender.cut(&plan, digest, now, (Actor::Operator, &reason(because))).map_err(failed)?;
     writeln!(streams.out, "cut       by record {}", committed.head.position)?;
     writeln!(streams.out, "archive   {digest}  {}", safe(&archive.display().to_string()))?;
     if let Some(digest) = done {
@@ -104,7 +105,7 @@ fn planned(
         Some(Newest::Note(note)) => Some(note.checkpoint.sequence),
         Some(Newest::Nothing | Newest::Unreadable) | None => None,
     };
-    let wanted = Wanted { before, now, anchored, unsealed: &unsealed };
+    let wanted = Wanted { anchored, unsealed: &unsealed, ..Wanted::before(before, now) };
     let mut bar = Bar::new("planning");
     let planned = snapshot.plan_cut(&wanted, &mut |done, all| bar.show(done, all));
     drop(bar);
@@ -146,6 +147,8 @@ fn why(bound: &Bound) -> String {
         Bound::Case(id) => format!("{id} began there, and is open, or what was done under it is not sealed yet"),
         Bound::Follower(name) => format!("`{name}`, who follows the journal, has not come further"),
         Bound::Anchored => "the newest anchor stands there".to_owned(),
+        Bound::Many => "no more goes at once".to_owned(),
+        Bound::Few => "what may go is too little".to_owned(),
     }
 }
 
