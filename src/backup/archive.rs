@@ -41,11 +41,21 @@ pub fn archive(
 ) -> Result<Archived, CarryError> {
     let write = |out: &mut dyn Write| snapshot.write_archive(plan, out, progress);
     let records = written_whole(path, write, |file| prove(file, &snapshot.public_key(), plan))?;
-    let Some(uses) = uses else { return Ok(Archived { records, uses: None }) };
-    let (digest, last) = archive_uses(&uses.snapshot()?, plan, &uses_of_archive(path))?;
-    let noted = |(activation, last)| ArchivedUses { activation, last, archive: records };
-    uses.note_archived(&last.into_iter().map(noted).collect::<Vec<_>>())?;
-    Ok(Archived { records, uses: digest })
+    let mut archived = Archived { records, uses: None };
+    let Some(uses) = uses else { return Ok(archived) };
+    let mut go_on = || {
+        let (digest, last) = archive_uses(&uses.snapshot()?, plan, &uses_of_archive(path))?;
+        archived.uses = digest;
+        let noted = |(activation, last)| ArchivedUses { activation, last, archive: records };
+        Ok(uses.note_archived(&last.into_iter().map(noted).collect::<Vec<_>>())?)
+    };
+    match go_on() {
+        Ok(()) => Ok(archived),
+        Err(error) => {
+            discard(path, &archived)?;
+            Err(error)
+        }
+    }
 }
 
 /// Where what was done under the cases in the archive at `path` is kept.
@@ -56,18 +66,16 @@ pub fn uses_of_archive(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Removes the archives at `path`, of a cut that did not come to be.
+/// Removes the archives that were written to `path` and beside it, because their cut will not be made.
 ///
 /// # Errors
 /// What the file system says.
-pub fn discard(path: &Path) -> io::Result<()> {
+pub fn discard(path: &Path, archived: &Archived) -> io::Result<()> {
     // never uses without their records: nobody could tell whose they are
-    for file in [&uses_of_archive(path), path] {
-        match fs::remove_file(file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
+    if archived.uses.is_some() {
+        fs::remove_file(uses_of_archive(path))?;
     }
+    fs::remove_file(path)?;
     File::open(folder_of(path))?.sync_all()
 }
 

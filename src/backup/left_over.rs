@@ -9,7 +9,7 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use crate::backup::CarryError;
-use crate::backup::archive::{Digested, UNFINISHED, discard};
+use crate::backup::archive::{Digested, UNFINISHED, uses_of_archive};
 use crate::journal::Digest;
 use crate::journal::export::read_json_lines;
 use crate::store::{Plan, Snapshot};
@@ -45,7 +45,11 @@ pub fn make_way(
             if !is_held(snapshot, &path)? {
                 return Err(CarryError::Stray(path));
             }
-            discard(&path)?;
+            match fs::remove_file(uses_of_archive(&path)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                Ok(()) | Err(_) => {}
+            }
+            fs::remove_file(&path)?;
             removed.push(path);
         }
     }

@@ -75,9 +75,27 @@ impl Verification {
         self.tasks.spawn_blocking(move || {
             // also when it panics: nobody could begin another one otherwise
             let mut ending = Ending { verification: own, outcome: State::Unfinished { ended_at: clock.now() } };
-            ending.outcome = ending.verification.run(&reader, head, &clock, &stop);
+            ending.outcome = ending.verification.run_unless_cut(&reader, head, &clock, &stop);
         });
         Ok(began)
+    }
+
+    /// Begins anew when records were cut meanwhile: what is gone then is no damage.
+    fn run_unless_cut(&self, reader: &Reader, mut head: Head, clock: &Clock, stop: &CancellationToken) -> State {
+        loop {
+            let before = reader.cut();
+            let ended = self.run(reader, head, clock, stop);
+            let State::Broken { sequence, wrong, .. } = &ended else { return ended };
+            if let (Ok(before), Ok(now), Ok(newest)) = (before, reader.cut(), reader.head())
+                && before != now
+                && !stop.is_cancelled()
+            {
+                head = newest;
+                continue;
+            }
+            tracing::error!(sequence, wrong, "the journal is not whole");
+            return ended;
+        }
     }
 
     fn run(&self, reader: &Reader, mut head: Head, clock: &Clock, stop: &CancellationToken) -> State {
@@ -150,7 +168,6 @@ impl Verification {
 }
 
 fn broken(fault: &Fault, clock: &Clock) -> State {
-    tracing::error!(sequence = fault.sequence, wrong = %fault.wrong, "the journal is not whole");
     State::Broken { ended_at: clock.now(), sequence: fault.sequence, wrong: fault.wrong.to_string() }
 }
 

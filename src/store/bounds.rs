@@ -1,6 +1,8 @@
 //! How much of the journal may be cut, and what keeps the rest.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
 
 use redb::{ReadTransaction, ReadableTable};
 
@@ -40,6 +42,15 @@ impl Wanted<'_> {
     }
 }
 
+/// How long records are kept, and where what is cut goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// Records older than this are cut.
+    pub keep: Span,
+    /// The folder of archives.
+    pub archive: PathBuf,
+}
+
 /// What keeps more records from going.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bound {
@@ -57,6 +68,21 @@ pub enum Bound {
     Many,
     /// Those that may go span less time than was asked for.
     Few,
+}
+
+/// Why what lies behind stays.
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asked => f.write_str("what lies behind is not older than was asked for"),
+            Self::Young => write!(f, "what lies behind is less than {KEPT} old"),
+            Self::Case(id) => write!(f, "{id} began there, and is open, or what was done under it is not sealed yet"),
+            Self::Follower(name) => write!(f, "`{name}`, who follows the journal, has not come further"),
+            Self::Anchored => f.write_str("the newest anchor stands there"),
+            Self::Many => f.write_str("no more goes at once"),
+            Self::Few => f.write_str("what may go spans too little time"),
+        }
+    }
 }
 
 /// The last record that may go of those from `first`, and what keeps those behind it.

@@ -62,7 +62,7 @@ use crate::store::open::{Checked, Place, Trust};
 use crate::store::seal::Seals;
 
 pub use append::{Appender, Transaction};
-pub use bounds::{Bound, KEPT, Wanted};
+pub use bounds::{Bound, KEPT, Retention, Wanted};
 pub use build::{Ended, Fresh, Piece};
 pub use cut::{Plan, Planned};
 pub use error::StoreError;

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::domain::event::Actor;
 use crate::domain::id::ActivationId;
 use crate::domain::time::Timestamp;
-use crate::store::{self, Bound, KEPT, Opened, Plan, Planned, Reader, Snapshot, Wanted, stopped};
+use crate::store::{self, Opened, Plan, Planned, Reader, Snapshot, Wanted, stopped};
 
 /// What to cut, and where to keep it
 #[derive(Debug, Args)]
@@ -111,7 +111,7 @@ fn planned(
     match planned.map_err(|error| failed(path, error))? {
         Planned::Cut(plan) => Ok(Some(*plan)),
         Planned::Nothing(bound) => {
-            writeln!(streams.out, "nothing to cut: {}", safe(&why(&bound)))?;
+            writeln!(streams.out, "nothing to cut: {}", safe(&bound.to_string()))?;
             Ok(None)
         }
     }
@@ -135,20 +135,7 @@ fn describe(plan: &Plan, streams: &mut Streams<'_>) -> Result<(), Failure> {
     line("records", &format!("{}, from {} to {}", plan.records, plan.first, plan.last))?;
     line("until", &format_rfc3339(plan.until))?;
     line("with them", &format!("{} cases and {} assignments that are over", plan.cases.len(), plan.assignments))?;
-    Ok(line("behind", &safe(&why(&plan.bound)))?)
-}
-
-/// Why what lies behind stays.
-fn why(bound: &Bound) -> String {
-    match bound {
-        Bound::Asked => "what lies behind is not older than was asked for".to_owned(),
-        Bound::Young => format!("what lies behind is less than {KEPT} old"),
-        Bound::Case(id) => format!("{id} began there, and is open, or what was done under it is not sealed yet"),
-        Bound::Follower(name) => format!("`{name}`, who follows the journal, has not come further"),
-        Bound::Anchored => "the newest anchor stands there".to_owned(),
-        Bound::Many => "no more goes at once".to_owned(),
-        Bound::Few => "what may go is too little".to_owned(),
-    }
+    Ok(line("behind", &safe(&plan.bound.to_string()))?)
 }
 
 /// An instant, or the beginning of a day in UTC.
