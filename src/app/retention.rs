@@ -182,7 +182,13 @@ impl Parts {
 
     /// Plans the next cut and writes its archives; nothing when nothing may go.
     fn prepare(&self, settings: &Retention) -> anyhow::Result<Option<Ready>> {
-        let anchored = match self.anchors.as_ref().map(|anchors| compare(anchors, &self.reader)).transpose()? {
+        let look = || self.anchors.as_ref().map(|anchors| compare(anchors, &self.reader)).transpose();
+        let anchored = match look()? {
+            // the first anchor of all may have been written between two looks at its file
+            Some(Compared::Mismatch(_)) => look()?,
+            compared => compared,
+        };
+        let anchored = match anchored {
             Some(Compared::Mismatch(mismatch)) => bail!("nothing is cut from a journal in doubt: {mismatch}"),
             Some(Compared::Holds(newest)) => Some(newest.sequence),
             Some(Compared::Nothing) | None => None,

@@ -106,7 +106,8 @@ pub(super) fn bounded(source: &ReadTransaction, wanted: &Wanted<'_>, first: u64)
     if wanted.span_min > Span::seconds(0) && bound != Bound::Many && first < stays {
         let end = if stays > head { before } else { time_at(source, stays)?.min(before) };
         if end < time_at(source, first)?.plus(wanted.span_min) {
-            return Ok((Bound::Few, first.saturating_sub(1)));
+            let bound = if matches!(bound, Bound::Asked | Bound::Young) { Bound::Few } else { bound };
+            return Ok((bound, first.saturating_sub(1)));
         }
     }
     Ok((bound, stays.saturating_sub(1)))
