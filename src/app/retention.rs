@@ -89,20 +89,20 @@ impl Retaining {
 
     /// Cuts all that may go; when to look again.
     async fn look(&self, settings: &Retention, stop: &CancellationToken) -> Option<Timestamp> {
-        let looked = self.cut_all(settings, stop).await;
-        let now = self.parts.clock.now();
-        match looked {
+        let began = self.parts.clock.now();
+        match self.cut_all(settings, stop).await {
             Ok(Looked::Whole) => {
-                self.told.succeeded(now);
-                Some(now.plus(LOOK_AFTER))
+                self.told.succeeded(self.parts.clock.now());
+                Some(began.plus(LOOK_AFTER))
             }
             Ok(Looked::Stopped) => None,
             Err(error) => {
                 self.told.failures.inc();
                 tracing::warn!("old records could not be cut, and stay until they can: {error:#}");
                 // what broke off a commit is not to do so every hour
-                let began = error.downcast_ref::<CutError>().is_some_and(|error| matches!(error, CutError::Failed(_)));
-                Some(now.plus(if began { LOOK_AFTER } else { RETRY_AFTER }))
+                let broke_off =
+                    error.downcast_ref::<CutError>().is_some_and(|error| matches!(error, CutError::Failed(_)));
+                Some(began.plus(if broke_off { LOOK_AFTER } else { RETRY_AFTER }))
             }
         }
     }
