@@ -1,8 +1,9 @@
-//! Files with secrets: made once, for their owner alone, and refused when others may read them.
+//! Files for their owner alone, as durable as their names: secrets, made once and refused when others may read them, and
+//! small files that are appended to or replaced as a whole.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -75,19 +76,76 @@ const fn forbidden(owner: u32, us: u32) -> u32 {
 /// [`PrivateFileError::Io`].
 pub fn make(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> {
     let failed = |source| PrivateFileError::Io { path: path.to_owned(), source };
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        Some(_) | None => Path::new("."),
-    };
+    let folder = folder_of(path).map_err(failed)?;
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-    let mut file = tempfile::Builder::new().prefix(".hallpass-secret").tempfile_in(folder).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    let file = beside(path, bytes).map_err(failed)?;
     match file.persist_noclobber(path) {
-        // the new name is as durable as what it names
-        Ok(_) => fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed),
+        Ok(_) => sync_names(path).map_err(failed),
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(failed(error.error)),
     }
+}
+
+/// Appends `text`, which ends with a line's end, to the file at `path`, which is made when it is not there. Durable when this
+/// returns. A line that was torn off before is ended, so that it swallows nothing.
+///
+/// # Errors
+/// What the file system says.
+pub fn append(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
+    let is_torn = file.seek(SeekFrom::End(0))? > 0 && !ends_a_line(&mut file)?;
+    file.write_all(format!("{}{text}", if is_torn { "\n" } else { "" }).as_bytes())?;
+    file.sync_all()?;
+    sync_names(path)
+}
+
+/// Puts a file with these bytes at `path`, in the place of the one that is there. Durable when this returns.
+///
+/// # Errors
+/// What the file system says; then the other one is still there.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    beside(path, bytes)?.persist(path)?;
+    sync_names(path)
+}
+
+/// Removes the file at `path`, if there is one. Durable when this returns.
+///
+/// # Errors
+/// What the file system says.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_names(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A file with these bytes, which has no name of its own yet.
+fn beside(path: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+    let mut file = tempfile::Builder::new().prefix(".hallpass-new").tempfile_in(folder_of(path)?)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// Makes a name as durable as what it names.
+fn sync_names(path: &Path) -> io::Result<()> {
+    folder_of(path).and_then(File::open)?.sync_all()
+}
+
+fn folder_of(path: &Path) -> io::Result<&Path> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => Ok(folder),
+        Some(_) => Ok(Path::new(".")),
+        None => Err(io::ErrorKind::IsADirectory.into()),
+    }
+}
+
+fn ends_a_line(file: &mut File) -> io::Result<bool> {
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
 }
 
 #[cfg(test)]
@@ -125,5 +183,21 @@ mod tests {
             let refused = read(&path, 100).unwrap_err().to_string();
             assert!(refused.contains(&format!("has mode {mode:04o}")) && refused.contains("chmod 600 '"), "{refused}");
         }
+    }
+
+    #[test]
+    fn what_is_appended_stands_behind_a_torn_line_and_goes_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        append(&path, "one\n").unwrap();
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"to").unwrap();
+        append(&path, "three\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\nto\nthree\n");
+        replace(&path, b"four\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "four\n");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        remove(&path).unwrap();
+        remove(&path).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing else is left");
     }
 }

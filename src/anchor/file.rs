@@ -4,13 +4,13 @@
 //! Beside the store a mark says that there is such a file, and what it was told last. A volume that is not mounted and a file
 //! that was deleted would otherwise look like a first start.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::journal::SignedCheckpoint;
 use crate::journal::checkpoint::read_all;
+use crate::private_file;
 
 /// A file of anchors, and the mark beside the store whose heads it is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,13 +57,8 @@ impl AnchorFile {
     /// What the file system says.
     pub fn append(&self, note: &SignedCheckpoint) -> io::Result<()> {
         append(&self.path, note)?;
-        let folder = folder_of(&self.mark)?;
         // for its owner alone, as the store is
-        let mut file = tempfile::Builder::new().prefix(".hallpass-anchored").tempfile_in(folder)?;
-        file.write_all(format!("{}\n\n{note}\n", self.path.display()).as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(&self.mark)?;
-        File::open(folder)?.sync_all()
+        private_file::replace(&self.mark, format!("{}\n\n{note}\n", self.path.display()).as_bytes())
     }
 
     /// The mark that was left; none when no head was ever written.
@@ -85,12 +80,7 @@ fn append(path: &Path, note: &SignedCheckpoint) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let mut file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
-    // a torn last line must not swallow the note behind it
-    let torn = file.seek(SeekFrom::End(0))? > 0 && !ends_a_line(&mut file)?;
-    file.write_all(format!("{}{note}\n", if torn { "\n" } else { "" }).as_bytes())?;
-    file.sync_all()?;
-    folder_of(path).and_then(File::open)?.sync_all()
+    private_file::append(path, &format!("{note}\n"))
 }
 
 /// The newest whole note of the file at `path`, or of the one put aside when that has none.
@@ -134,25 +124,10 @@ fn read(path: &Path) -> io::Result<Option<String>> {
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-fn ends_a_line(file: &mut File) -> io::Result<bool> {
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
-}
-
 fn aside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".1");
     PathBuf::from(name)
-}
-
-fn folder_of(path: &Path) -> io::Result<&Path> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => Ok(folder),
-        Some(_) => Ok(Path::new(".")),
-        None => Err(io::ErrorKind::IsADirectory.into()),
-    }
 }
 
 /// A file is put aside when it is this long: some three thousand anchors, ten days at one in five minutes.

@@ -60,6 +60,12 @@ impl Verification {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// While this is held it does not go on.
+    #[cfg(test)]
+    pub(super) fn hold(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Begins one, unless one is under way; how it stands then.
     pub(super) fn begin(&self, reader: Reader, clock: Clock, stop: CancellationToken) -> Result<State, StoreError> {
         let head = reader.head()?;
@@ -85,7 +91,9 @@ impl Verification {
         loop {
             let before = reader.cut();
             let ended = self.run(reader, head, clock, stop);
-            let State::Broken { sequence, wrong, .. } = &ended else { return ended };
+            if matches!(ended, State::Whole { .. }) {
+                return ended;
+            }
             if let (Ok(before), Ok(now), Ok(newest)) = (before, reader.cut(), reader.head())
                 && before != now
                 && !stop.is_cancelled()
@@ -93,7 +101,9 @@ impl Verification {
                 head = newest;
                 continue;
             }
-            tracing::error!(sequence, wrong, "the journal is not whole");
+            if let State::Broken { sequence, wrong, .. } = &ended {
+                tracing::error!(sequence, wrong, "the journal is not whole");
+            }
             return ended;
         }
     }
@@ -146,7 +156,8 @@ impl Verification {
                 let checked = verifier.check(entry.position.0, &entry.sealed, entry.note.as_ref());
                 checked.map_err(|fault| broken(&fault, clock))?;
             }
-            if entries.is_empty() {
+            // none, or none up to this head: they were cut
+            if verifier.tip().sequence == after.0 {
                 return Err(State::Unfinished { ended_at: clock.now() });
             }
             self.went_on(verifier.tip().sequence);

@@ -271,6 +271,41 @@ async fn a_folder_that_cannot_be_written_is_told_and_shuts_nothing() {
     house.stop().await;
 }
 
+#[tokio::test]
+async fn a_reload_switches_it_on_and_off() {
+    const ON: &str = "\n[retention]\nkeep = \"3d\"\narchive = \"archive\"\n";
+    const OFF: &str = "# kept for good\n";
+    let mut house = House::with(OFF).await;
+    let archive = house.folder().join("archive");
+    ada_was_in_the_vault(&house).await;
+    house.pass(Span::days(5));
+    house.until_keys_are_there().await;
+    assert!(house.reload(OFF, ON).await.is_err(), "there is no such folder");
+    fs::create_dir(&archive).expect("a folder");
+    fs::set_permissions(&archive, fs::Permissions::from_mode(0o700)).expect("its owner's");
+    assert!(records(&house, "journal_cut").await.is_empty());
+    house.reload(OFF, ON).await.expect("a good configuration");
+    until("it is cut", async || records(&house, "journal_cut").await.len() == 1).await;
+    join(&house, &archive).await;
+    house.reload(ON, OFF).await.expect("a good configuration");
+    let metrics = async || {
+        let answer = house.http.get(format!("{}/metrics", house.admin())).send().await.expect("an answer");
+        answer.text().await.expect("text")
+    };
+    until("it is off", async || !metrics().await.contains("hallpass_retention_last_success_seconds")).await;
+    ada_was_in_the_vault(&house).await;
+    house.pass(Span::days(9));
+    house.until_keys_are_there().await;
+    // commands that take longer than a look would
+    for _ in 0..3 {
+        house.pass(Span::days(1));
+        house.until_keys_are_there().await;
+        ada_was_in_the_vault(&house).await;
+    }
+    assert_eq!(records(&house, "journal_cut").await.len(), 1);
+    house.stop().await;
+}
+
 /// What was logged.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
