@@ -59,7 +59,7 @@ use crate::domain::principal::{Party, Principal};
 use crate::domain::role::RoleId;
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
-use crate::journal::{Exported, Note, Sealed, SigningKey};
+use crate::journal::{Digest, Exported, Note, Sealed, SigningKey};
 use crate::store::open::{Checked, Place, Trust};
 use crate::store::seal::Seals;
 
@@ -103,7 +103,7 @@ pub struct Opened {
 /// [`StoreError`]; nothing that exists is ever replaced.
 pub fn open(settings: &Settings, now: Timestamp) -> Result<Opened, StoreError> {
     let (place, checked, trust) = open::open_files(settings, now)?;
-    Ok(opened(place, checked, trust))
+    opened(place, checked, trust)
 }
 
 /// Opens the store in `backend`, or begins one when it holds no table at all. The backend must stay usable after it was
@@ -113,15 +113,17 @@ pub fn open(settings: &Settings, now: Timestamp) -> Result<Opened, StoreError> {
 /// As [`open`].
 pub fn open_backend(backend: impl StorageBackend, key: SigningKey, now: Timestamp) -> Result<Opened, StoreError> {
     let (place, checked, trust) = open::open_storage(Arc::new(backend), key, now)?;
-    Ok(opened(place, checked, trust))
+    opened(place, checked, trust)
 }
 
-fn opened(place: Place, Checked { database, sums, .. }: Checked, trust: Trust) -> Opened {
+fn opened(place: Place, Checked { database, sums, .. }: Checked, trust: Trust) -> Result<Opened, StoreError> {
     let seals = Seals::new(&trust.key, &trust.chain.realm);
     seals.replace(sums);
-    let shared = Arc::new(Shared { handle: Handle::new(database), trust, seals: Arc::new(seals) });
+    let handle = Handle::new(database);
+    let committed = handle.read(rows::head)?;
+    let shared = Arc::new(Shared { handle, trust, seals: Arc::new(seals) });
     let reader = Reader { shared: Arc::clone(&shared) };
-    Opened { reader, appender: Appender::new(shared, place) }
+    Ok(Opened { reader, appender: Appender::new(shared, place, committed) })
 }
 
 /// What readers and the appender have in common.
@@ -289,10 +291,22 @@ pub struct Idempotency {
 /// What an idempotency key was used for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remembered {
-    /// Digest of the command then asked for.
-    pub digest: [u8; 32],
+    asked: Digest,
+    /// Of the first record it caused, unless that was erased.
+    note: Option<Note>,
     /// The records it caused: first and last.
     pub records: (Position, Position),
+}
+
+impl Remembered {
+    /// Whether it was used for the same: `digest` is SHA-256 over the command asked for now. Once its note is erased nobody can
+    /// tell, and it was used for something else.
+    #[must_use]
+    pub fn is_of(&self, digest: &[u8; 32]) -> bool {
+        // versions that knew no salt here wrote the digest as it is
+        let is_salted = |note: &Note| self.asked == note.salted(digest);
+        self.asked == Digest(*digest) || self.note.as_ref().is_some_and(is_salted)
+    }
 }
 
 /// What a commit changed.

@@ -17,11 +17,11 @@ const WORKER: Person = Person { subject: "worker-1", ..ADA };
 const OTHER: Person = Person { subject: "worker-2", ..ADA };
 
 /// A small volume of its own, mounted for as long as it lives.
-struct Volume(PathBuf);
+pub struct Volume(PathBuf);
 
 impl Volume {
     /// None where mounting is not allowed; the test then says what it leaves out.
-    fn mount(folder: &Path, megabytes: u32, left_out: &str) -> Option<Self> {
+    pub fn mount(folder: &Path, megabytes: u32, left_out: &str) -> Option<Self> {
         let place = folder.join("volume");
         std::fs::create_dir(&place).expect("a folder");
         let size = format!("size={megabytes}m");
@@ -33,13 +33,23 @@ impl Volume {
         None
     }
 
+    /// From its next start on the program's log lies here, too.
+    fn takes_the_log_of(&self, program: &Program) {
+        program.edit("filter = \"warn\"", "filter = \"info\"");
+        std::os::unix::fs::symlink(self.0.join("log"), program.folder().join("log")).expect("a link");
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     fn read_only(&self) {
         let status = Command::new("mount").args(["-o", "remount,ro"]).arg(&self.0).status();
         assert!(status.expect("mount").success(), "mounted for reading only");
     }
 
     /// Takes all room there is.
-    fn fill(&self) -> PathBuf {
+    pub fn fill(&self) -> PathBuf {
         let path = (0..).map(|number| self.0.join(format!("filler-{number}"))).find(|path| !path.exists());
         let path = path.expect("a free name");
         let mut file = std::fs::File::create(&path).expect("a file");
@@ -83,6 +93,7 @@ async fn on_a_full_disk_rights_end_durably_and_none_are_granted() {
     let mut program = Program::new("http://127.0.0.1:9", "").await;
     let Some(volume) = Volume::mount(program.folder(), 24, "a disk that fills up") else { return };
     program.edit("\"demo.redb\"", "\"volume/demo.redb\"");
+    volume.takes_the_log_of(&program);
     program.start(&ROOT).await;
     let (status, first) = ask(&program, &WORKER).await;
     assert_eq!(status, 201, "{first}");
@@ -142,6 +153,7 @@ async fn what_ended_while_nothing_at_all_could_be_written_stays_ended_after_a_ki
     let mut program = Program::new("http://127.0.0.1:9", "[anchor]\nfile = \"anchors\"\n").await;
     let Some(volume) = Volume::mount(program.folder(), 24, "a disk on which nothing can be written") else { return };
     program.edit("\"demo.redb\"", "\"volume/demo.redb\"");
+    volume.takes_the_log_of(&program);
     program.start(&ROOT).await;
     let mut held = Vec::new();
     for number in 0..200 {
@@ -167,6 +179,15 @@ async fn what_ended_while_nothing_at_all_could_be_written_stays_ended_after_a_ki
     let ended = ended.expect("a disk on which nothing can be written");
     let aside = program.folder().join("anchors.owed");
     assert_eq!(std::fs::read_to_string(&aside).expect("a file").lines().count(), 1, "{}", program.log());
+    for _ in 0..40 {
+        // a store that is closed and opened again may give room back
+        fillers.push(volume.fill());
+        let refused = ask(&program, &OTHER).await;
+        assert_eq!(refused.0, 503, "{refused:?}");
+    }
+    let metrics = program.admin("/metrics").await.1;
+    let lost = metrics.lines().find(|line| line.starts_with("hallpass_log_lines_lost_total "));
+    assert!(lost.is_some_and(|line| !line.ends_with(" 0")), "the log has no room either: {lost:?}");
     program.kill();
     fillers.iter().for_each(|filler| std::fs::remove_file(filler).expect("removed"));
     program.start(&ROOT).await;
