@@ -179,7 +179,7 @@ pub fn sync_folder_of(path: &Path) -> io::Result<()> {
 /// What a file for `path` is called until it has its name, where it must have one.
 fn unfinished(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".unfinished");
+    name.push(UNFINISHED);
     PathBuf::from(name)
 }
 
@@ -189,6 +189,9 @@ fn lock(file: &File) -> io::Result<()> {
         TryLockError::Error(error) => error,
     })
 }
+
+/// How a name ends under which a kill may have left what was not finished.
+pub const UNFINISHED: &str = ".unfinished";
 
 #[cfg(test)]
 mod tests {

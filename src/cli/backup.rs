@@ -221,6 +221,7 @@ pub(super) fn refused(error: CarryError, path: &Path) -> Failure {
         | CarryError::Store(StoreError::Damaged(_)) => {
             Failure::False(format!("`{shown}` is not to be relied on: {:#}", anyhow::Error::new(error)))
         }
+        CarryError::Stray(_) => Failure::Unusable(error.to_string()),
         CarryError::Store(error) => {
             let told = if error.names_its_file() { String::new() } else { format!("`{shown}`: ") };
             Failure::Unusable(format!("{told}{:#}", anyhow::Error::new(error)))

@@ -6,7 +6,7 @@ use redb::{Database, ReadTransaction, ReadableTable};
 
 use crate::domain::standing::Position;
 use crate::journal::backup::Row;
-use crate::journal::{Exported, PublicKey, upcast};
+use crate::journal::{Exported, PublicKey, Sealed, upcast};
 use crate::store::handle::guarded;
 use crate::store::scratch::Scratch;
 use crate::store::tables::{CURSORS, JOURNAL};
@@ -96,6 +96,17 @@ impl Snapshot {
     /// [`StoreError`] when the store fails.
     pub fn carried(&self) -> Result<Vec<Row>, StoreError> {
         guarded(|| carried::of_store(&self.source))
+    }
+
+    /// Whether this record is here, as it was sealed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn holds(&self, sequence: u64, sealed: &Sealed) -> Result<bool, StoreError> {
+        guarded(|| {
+            let row = self.source.open_table(JOURNAL)?.get(sequence)?;
+            row.map_or(Ok(false), |row| Ok(rows::sealed_from(row.value())? == *sealed))
+        })
     }
 
     /// Hands every record to `each`, oldest first; its first error ends it.
