@@ -8,7 +8,7 @@ use crate::backup::{CarryError, Findings};
 use crate::domain::event::Event;
 use crate::journal::backup::{BackupError, Header, Part, Reader, Row};
 use crate::journal::{Exported, PublicKey, upcast};
-use crate::store::{Ended, Head, Piece, StoreError, stopped};
+use crate::store::{Ended, Head, Piece, Pin, StoreError, stopped};
 use crate::uses;
 
 /// What a backup was proven to hold.
@@ -32,23 +32,30 @@ pub struct Proven {
 
 /// Reads `source` to its end: every byte is what was written, every record in its place and signed, every note its own, and
 /// a store can be folded from them. What is wrong beside that is in the findings. `root` is the key to hold it against; without it, the one that it names itself.
+/// With `pin` it must be the journal that a signing key is bound to.
 ///
 /// # Errors
 /// [`CarryError`] says what is wrong first.
 pub fn verify(
     source: impl BufRead,
     root: Option<PublicKey>,
+    pin: Option<&Pin>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Proven, CarryError> {
     let mut reader = Reader::open(source)?;
     let header = reader.header().clone();
     let root = root_of(&header, root)?;
+    if let Some(pin) = pin {
+        pin.is_of(&header.realm, root)?;
+        pin.is_reached_by(header.sequence)?;
+    }
     let mut rest = None;
     let mut realm = None;
     let Ended { head, records, signs, missing, sealed } = stopped::rehearse(root, |take| {
         rest = each_piece(&mut reader, |piece| {
             take(piece)?;
             if let Piece::Record(record) = piece {
+                pin.map_or(Ok(()), |pin| pin.knows(record.sequence, &record.sealed))?;
                 progress(record.sequence, header.sequence);
                 realm = realm.take().or_else(|| realm_of(record));
             }

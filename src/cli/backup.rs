@@ -19,7 +19,7 @@ use crate::cli::store::none_found;
 use crate::cli::terminal::{Streams, safe};
 use crate::clock::Clock;
 use crate::journal::PublicKey;
-use crate::store::{self, StoreError};
+use crate::store::{self, Pin, StoreError};
 
 /// What to back up, and where to
 #[derive(Debug, Args)]
@@ -50,7 +50,7 @@ pub struct RestoreArguments {
     /// Restore although texts or uses in it are not what was recorded; the chain of records must be whole in any case
     #[arg(long)]
     pub despite_findings: bool,
-    /// The signing key the store will run with: told now when it is not the one
+    /// The signing key the store will run with: it, and the journal that its pin binds it to, must be the ones
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
     /// The root public key it must verify by, 64 hexadecimal digits; the one it names itself otherwise
@@ -68,7 +68,7 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
         Some(store) => of_files(store, file.as_file())?,
         None => of_portal(portal, file.as_file()).await?,
     }
-    let proven = proven(file.as_file(), to, *public_key)?;
+    let proven = proven(file.as_file(), to, *public_key, None)?;
     file.as_file().sync_all()?;
     file.persist_noclobber(to).map_err(|error| match error.error.kind() {
         io::ErrorKind::AlreadyExists => taken(to),
@@ -84,8 +84,7 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
     let told = "the signing key is not in it: keep a copy of that file elsewhere; who has both can write history";
     writeln!(streams.err, "note: {told}")?;
     if public_key.is_none() {
-        let told = "it verifies by the root key it names itself; with --public-key it would be proven whose it is";
-        writeln!(streams.err, "note: {told}")?;
+        writeln!(streams.err, "note: {ITS_OWN_ROOT}")?;
     }
     // it is the best there is, and is kept: whoever takes it must know
     none_found(&proven.findings, streams.err)
@@ -96,7 +95,9 @@ pub(super) fn restore(arguments: &RestoreArguments, streams: &mut Streams<'_>) -
     backup::free(to).map_err(|error| refused(error, to))?;
     let file =
         File::open(from).map_err(|error| Failure::Usage(format!("cannot read `{}`: {error}", from.display())))?;
-    let proven = proven(&file, from, *public_key)?;
+    let bound = key.as_deref().map(bound).transpose()?;
+    let pin = bound.as_ref().and_then(|(_, pin)| pin.as_ref());
+    let proven = proven(&file, from, *public_key, pin)?;
     match none_found(&proven.findings, streams.err) {
         Err(Failure::False(told)) if !*despite_findings => {
             let what_to_do =
@@ -106,22 +107,30 @@ pub(super) fn restore(arguments: &RestoreArguments, streams: &mut Streams<'_>) -
         Err(Failure::False(told)) => writeln!(streams.err, "warning: {told}")?,
         other => other?,
     }
-    if let Some(key) = key {
-        let own = store::public_key_in_file(key).map_err(|error| refused(error.into(), key))?;
-        if own != Some(proven.signs) {
-            let needed = proven.signs;
-            let told = format!("`{}` is not the key this journal goes on with: that is {needed}", key.display());
-            return Err(Failure::False(told));
-        }
+    if let (Some(key), Some((own, _))) = (key, &bound)
+        && *own != proven.signs
+    {
+        let needed = proven.signs;
+        let told = format!("`{}` is not the key this journal goes on with: that is {needed}", key.display());
+        return Err(Failure::False(told));
     }
     let mut bar = Bar::new("restoring");
-    let head = backup::restore(rewound(&file)?, to, *public_key, &mut |done, all| bar.show(done, all));
+    let head = backup::restore(rewound(&file)?, to, Some(proven.root), &mut |done, all| bar.show(done, all));
     drop(bar);
     head.map_err(|error| refused(error, to))?;
     describe("restored", &proven, streams.out)?;
     writeln!(streams.out, "{:<12}{}", "in", safe(&to.display().to_string()))?;
     warn(&proven, key.is_some(), streams.err)?;
+    if public_key.is_none() && pin.is_none() {
+        writeln!(streams.err, "note: {ITS_OWN_ROOT}")?;
+    }
     Ok(())
+}
+
+/// The key in the file at `path`, and its pin.
+pub(super) fn bound(path: &Path) -> Result<(PublicKey, Option<Pin>), Failure> {
+    let bound = store::bound_key_in_file(path).map_err(|error| refused(error.into(), path))?;
+    bound.ok_or_else(|| Failure::Usage(format!("there is no key file `{}`", path.display())))
 }
 
 /// What a backup cannot know, and what to do about it.
@@ -165,9 +174,9 @@ async fn of_portal(portal: &Options, file: &File) -> Result<(), Failure> {
     Ok(file.flush()?)
 }
 
-fn proven(file: &File, path: &Path, root: Option<PublicKey>) -> Result<Proven, Failure> {
+fn proven(file: &File, path: &Path, root: Option<PublicKey>, pin: Option<&Pin>) -> Result<Proven, Failure> {
     let mut bar = Bar::new("verifying");
-    let proven = backup::verify(rewound(file)?, root, &mut |done, all| bar.show(done, all));
+    let proven = backup::verify(rewound(file)?, root, pin, &mut |done, all| bar.show(done, all));
     drop(bar);
     proven.map_err(|error| refused(error, path))
 }
@@ -230,10 +239,14 @@ pub(super) fn refused(error: CarryError, path: &Path) -> Failure {
         CarryError::Backup(_)
         | CarryError::Header(_)
         | CarryError::Root { .. }
-        | CarryError::Store(StoreError::Damaged(_)) => {
-            Failure::False(format!("`{shown}` is not to be relied on: {:#}", anyhow::Error::new(error)))
-        }
+        | CarryError::Store(
+            StoreError::Damaged(_) | StoreError::AnotherJournal { .. } | StoreError::AnotherRoot { .. },
+        ) => Failure::False(format!("`{shown}` is not to be relied on: {:#}", anyhow::Error::new(error))),
         CarryError::Io(error) => Failure::Usage(format!("`{shown}`: {error}")),
         CarryError::Store(error) => Failure::Usage(format!("`{shown}`: {:#}", anyhow::Error::new(error))),
     }
 }
+
+/// What it means that nobody said by which key it must verify.
+const ITS_OWN_ROOT: &str =
+    "it verifies by the root key it names itself; with --public-key it would be proven whose it is";

@@ -116,18 +116,27 @@ fn show(config: &Config, json: bool, streams: &mut Streams<'_>) -> Result<(), Fa
     Ok(writeln!(streams.out, "key file      {}", safe(&settings.key_path.display().to_string()))?)
 }
 
-/// While hallpass runs only the key's own file can be read.
+/// While hallpass runs only the key's own file and its pin can be read.
 fn show_of_running(config: &Config, json: bool, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let path = &config.store.key_path;
-    let key = store::public_key_in_file(path).map_err(|error| failed(&config.store.path, error))?;
-    let key = key.ok_or_else(|| Failure::False(format!("there is no key file `{}`", path.display())))?;
+    let bound = store::bound_key_in_file(path).map_err(|error| failed(&config.store.path, error))?;
+    let (key, pin) = bound.ok_or_else(|| Failure::False(format!("there is no key file `{}`", path.display())))?;
+    let root = pin.as_ref().map(|pin| pin.root.to_string());
     if json {
-        print_json(streams, &json!({ "signing_key": key.to_string() }).to_string())?;
+        let realm = pin.as_ref().map(|pin| &pin.since.realm);
+        let told = json!({ "realm": realm, "root_key": root, "signing_key": key.to_string() });
+        print_json(streams, &told.to_string())?;
     } else {
+        if let Some(root) = &root {
+            writeln!(streams.out, "root key      {root}")?;
+        }
         writeln!(streams.out, "signs now     {key}")?;
     }
-    let told =
-        "a hallpass runs on the store: its root key is told by GET /api/v1/audit/head, or here once it is stopped";
+    let told = if root.is_some() {
+        "a hallpass runs on the store: this is what stands beside the key; the journal itself is read once it is stopped"
+    } else {
+        "a hallpass runs on the store: its root key is told by GET /api/v1/audit/head, or here once it is stopped"
+    };
     Ok(writeln!(streams.err, "note: {told}")?)
 }
 

@@ -13,7 +13,6 @@ pub(super) fn failed(path: &Path, error: StoreError) -> Failure {
     let what_to_do = match &error {
         StoreError::Locked => "; stop that hallpass first",
         StoreError::KeyPermissions { .. } => "; chmod 600 it",
-        StoreError::KeyMissing(_) => "; if it is lost for good, see `hallpass key lost --help`",
         _ => "",
     };
     let why = anyhow::Error::new(error);

@@ -12,6 +12,7 @@ use crate::domain::event::RecordRun;
 use crate::domain::standing::Position;
 use crate::journal::backup::Row;
 use crate::journal::{Cut, Exported, PublicKey, SealedUses, Tip};
+use crate::private_file;
 use crate::store::append::write_head;
 use crate::store::fold::Folded;
 use crate::store::handle::begin_write;
@@ -144,6 +145,7 @@ impl Fresh {
     /// [`StoreError::File`] when it is taken.
     pub fn place(self) -> Result<(), StoreError> {
         let Self { file, path } = self;
+        private_file::own_as_folder(file.as_file(), &path).map_err(|error| StoreError::file(&path, error))?;
         file.persist_noclobber(&path).map_err(|error| StoreError::file(&path, error.error))?;
         sync_folder(folder_of(&path)?)
     }

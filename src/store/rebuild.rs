@@ -39,7 +39,7 @@ impl Appender {
             transaction.delete_table(table.definition())?;
         }
         make_tables(&transaction)?;
-        let Trust { key, chain } = &reader.shared.trust;
+        let Trust { key, chain, .. } = &reader.shared.trust;
         let (tip, folded) = refold(&transaction, chain.root, Seals::new(key, &chain.realm))?;
         write_head(&transaction, &tip)?;
         write_seal(&transaction, &tip, &folded)?;
@@ -81,13 +81,13 @@ impl Reader {
     /// # Errors
     /// [`StoreError::Damaged`] names the first bad record, or the table that is not what it should be.
     pub fn check_rows(&self) -> Result<(), StoreError> {
-        let Trust { key, chain } = &self.shared.trust;
+        let Trust { key, chain, .. } = &self.shared.trust;
         self.read(|source| compare(source, chain, Seals::new(key, &chain.realm)).map(|_| ()))
     }
 
     /// Copies journal, notes and cursors, and folds the rest.
     fn copy_into(&self, target: &WriteTransaction) -> Result<(), StoreError> {
-        let Trust { key, chain } = &self.shared.trust;
+        let Trust { key, chain, .. } = &self.shared.trust;
         self.read(|source| copy(source, target, chain, Seals::new(key, &chain.realm)).map(|_| ()))
     }
 }

@@ -11,15 +11,16 @@ use redb::{
 };
 use redb::{Key, Value};
 
-use crate::domain::event::RecordRun;
-use crate::journal::{PublicKey, SealedUses};
+use crate::domain::event::{Event, RecordRun};
+use crate::domain::standing::Position;
+use crate::journal::{PublicKey, SealedUses, upcast};
 use crate::store::build::{Build, Ended, Fresh, Piece};
 use crate::store::handle::guarded;
 use crate::store::overlay::{Alone, Overlay};
 use crate::store::rebuild::digests;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::{CARRIED, CURSORS, JOURNAL, META, NOTES, Rows};
-use crate::store::{Head, StoreError};
+use crate::store::{Head, Pin, StoreError, open, rows};
 
 /// Told how many of how many records are done.
 pub type Progress<'p> = &'p mut dyn FnMut(u64, u64);
@@ -33,6 +34,8 @@ pub struct Checked {
     pub records: u64,
     /// The root key by which they verify.
     pub public_key: PublicKey,
+    /// The key that signs the next one.
+    pub signs: PublicKey,
     /// Whether the file was closed in good order.
     pub closing: Closing,
     /// Records whose note is missing although none orders that it be erased.
@@ -84,17 +87,17 @@ pub fn check(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Re
             Err(_) => Closing::Crash,
         };
         let snapshot = Snapshot::of(database)?;
-        let public_key = root.unwrap_or(snapshot.public_key());
+        let public_key = root_of(&snapshot, root)?;
         let scratch = scratch()?;
         let transaction = scratch.begin_write()?;
-        let Ended { head, records, missing, sealed, .. } = fold_anew(&snapshot, public_key, &transaction, progress)?;
+        let Ended { head, records, signs, missing, sealed } = fold_anew(&snapshot, public_key, &transaction, progress)?;
         let differs = digests(&snapshot.source)?.into_iter().zip(digests(&transaction)?).find(|(own, new)| own != new);
         transaction.abort()?;
         match differs {
             Some((table, _)) => {
                 Err(StoreError::Damaged(format!("table `{}` is not what the journal says", table.table)))
             }
-            None => Ok(Checked { head, records, public_key, closing, missing, sealed }),
+            None => Ok(Checked { head, records, public_key, signs, closing, missing, sealed }),
         }
     })
 }
@@ -105,7 +108,7 @@ pub fn check(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Re
 /// [`StoreError`]; then the file is as it was.
 pub fn rebuild(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Result<Remade, StoreError> {
     remake(path, |snapshot, target| {
-        let ended = fold_anew(snapshot, root.unwrap_or(snapshot.public_key()), target, progress)?;
+        let ended = fold_anew(snapshot, root_of(snapshot, root)?, target, progress)?;
         Ok((ended.head, ended.records))
     })
 }
@@ -198,6 +201,27 @@ pub fn read_only(path: &Path) -> Result<Database, StoreError> {
 /// As [`read_only`].
 pub fn alone(path: &Path) -> Result<Database, StoreError> {
     guarded(|| look(path, Alone::FromAll))
+}
+
+/// Whether the journal in the store at `path`, which was checked, is the one that a key is bound to.
+///
+/// # Errors
+/// [`StoreError::AnotherJournal`]; what else [`check`] says.
+pub fn is_pinned(path: &Path, pin: &Pin) -> Result<(), StoreError> {
+    guarded(|| open::is_pinned(&Snapshot::of(look(path, Alone::FromWriters)?)?.source, pin))
+}
+
+/// The key to hold it against: the one that was given, which must be the one it was begun with.
+fn root_of(snapshot: &Snapshot, given: Option<PublicKey>) -> Result<PublicKey, StoreError> {
+    let Some(given) = given else { return Ok(snapshot.public_key()) };
+    let first = rows::sealed(&snapshot.source, Position(1))?.and_then(|sealed| upcast::read(&sealed.core).ok());
+    match first.map(|record| record.event) {
+        Some(Event::JournalOpened { public_key: named, .. }) if named != given.to_string() => {
+            Err(StoreError::AnotherRoot { given: given.to_string(), named })
+        }
+        // what is no beginning of a journal is damage, and found as such
+        _ => Ok(given),
+    }
 }
 
 fn look(path: &Path, alone: Alone) -> Result<Database, StoreError> {
