@@ -18,6 +18,8 @@ mod hallpass;
 mod keeping;
 #[path = "cli/offline.rs"]
 mod offline;
+#[path = "cli/pins.rs"]
+mod pins;
 #[path = "cli/portal.rs"]
 mod portal;
 #[path = "cli/reading.rs"]

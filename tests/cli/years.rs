@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use crate::hallpass::{Said, program, said};
 
-const CONFIGURATION: &str = r#"
+pub(crate) const CONFIGURATION: &str = r#"
 [store]
 path = "journal.redb"
 key_file = "signing.key"

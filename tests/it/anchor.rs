@@ -141,8 +141,13 @@ async fn every_other_journal_in_its_place_is_noticed() {
     goes_on(&mut program).await;
     let whole = fs::read(program.store()).expect("a store");
 
-    // deleted: a fresh start is none in silence
+    // deleted: hallpass does not even start, and whoever begins anew on purpose is met by the anchor
     fs::remove_file(program.store()).expect("removed");
+    let (code, told) = program.run(&["serve", "--config", &program.config()]);
+    assert!(code == 70 && told.contains("is not at") && !program.store().exists(), "{code}: {told}");
+    let pin = program.folder().join("demo.key.journal");
+    let own_pin = fs::read(&pin).expect("a pin");
+    fs::remove_file(&pin).expect("removed");
     program.start(&ADA).await;
     is_shut(&program, "this is journal").await;
     program.kill();
@@ -155,10 +160,14 @@ async fn every_other_journal_in_its_place_is_noticed() {
     let own_key = fs::read(&key).expect("a key");
     fs::copy(&other.path, program.store()).expect("copied");
     fs::copy(&other.key_path, &key).expect("copied");
+    let (code, told) = program.run(&["serve", "--config", &program.config()]);
+    assert!(code == 70 && told.contains("is bound to"), "{code}: {told}");
+    fs::copy(elsewhere.path().join("key.journal"), &pin).expect("copied");
     program.start(&ADA).await;
     is_shut(&program, "this is journal").await;
     program.kill();
     fs::write(&key, &own_key).expect("written");
+    fs::write(&pin, &own_pin).expect("written");
 
     // forked: an old copy that went on in another way, past the anchored record
     fs::write(program.store(), &old).expect("written");

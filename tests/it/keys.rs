@@ -49,7 +49,7 @@ async fn a_rotated_key_signs_on_and_the_root_still_verifies_everything() {
     assert_ne!(after["signing_key"], before["signing_key"]);
     let files: Vec<_> = fs::read_dir(program.folder()).expect("a folder").flatten().collect();
     let keys: Vec<_> = files.iter().filter(|file| file.file_name().to_string_lossy().starts_with("demo.key")).collect();
-    assert_eq!(keys.len(), 3, "the one in force and two retired: {keys:?}");
+    assert_eq!(keys.len(), 6, "the one in force and two retired, each with its pin: {keys:?}");
     for key in keys {
         assert_eq!(key.metadata().expect("a file").permissions().mode() & 0o777, 0o600, "{key:?}");
     }
@@ -64,7 +64,9 @@ async fn a_rotated_key_signs_on_and_the_root_still_verifies_everything() {
     program.start(&ADA).await;
     let (code, told) = program.run(&["key", "rotate", "--because", "now", "--config", &program.config()]);
     assert!(code == 2 && told.contains("stop that hallpass first"), "{code}: {told}");
-    assert_eq!(shown(&program)["signing_key"], after["signing_key"]);
+    for told in ["signing_key", "root_key", "realm"] {
+        assert_eq!(shown(&program)[told], after[told], "{told}");
+    }
     let (_, head) = program.read(&program.token(&ROOT), "/audit/head").await;
     assert_eq!((&head["public_key"], &head["signing_key"]), (&after["root_key"], &after["signing_key"]));
 }
