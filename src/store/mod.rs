@@ -14,6 +14,7 @@
 //! - `snapshot`: the journal carried away · `stopped`, `build`, `overlay`: a store that no hallpass runs on
 
 mod append;
+mod aside;
 mod begin;
 mod bounds;
 mod build;
@@ -50,6 +51,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use redb::StorageBackend;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::activation::Ending;
 use crate::domain::assignment::AssignmentKind;
@@ -64,6 +66,7 @@ use crate::store::open::{Checked, Place, Trust};
 use crate::store::seal::Seals;
 
 pub use append::{Appender, Transaction};
+pub use aside::Aside;
 pub use bounds::{Bound, KEPT, Wanted};
 pub use build::{Ended, Fresh, Piece};
 pub use cut::{Plan, Planned};
@@ -280,7 +283,7 @@ pub struct Header {
 }
 
 /// A client's key for one command, with a digest of all it asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Idempotency {
     /// The key as sent, 1 to 255 visible ASCII characters.
     pub key: String,

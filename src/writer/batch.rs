@@ -19,7 +19,7 @@ use crate::domain::policy::Policies;
 use crate::domain::refusal::{Refusal, Refusals};
 use crate::domain::time::Timestamp;
 use crate::standings::Standings;
-use crate::store::{Appender, Header, StoreError, Transaction};
+use crate::store::{Appender, Aside, Header, StoreError, Transaction};
 use crate::telemetry::Metrics;
 use crate::writer::health::Health;
 use crate::writer::outage::{Outage, Room};
@@ -27,6 +27,7 @@ use crate::writer::{LostEnd, Outcome, Purpose, Queued, Replayed, Settings, Submi
 
 pub(super) struct Batches {
     pub(super) appender: Appender,
+    pub(super) aside: Aside,
     pub(super) standings: Standings,
     pub(super) clock: Clock,
     pub(super) outage: Outage,
@@ -41,8 +42,8 @@ pub(super) struct Batches {
 pub(super) enum DecidedAt {
     /// When it is stored.
     Now,
-    /// When it took effect, before it could be stored.
-    Instant(Timestamp),
+    /// When it took effect, before it could be stored; under which id it is stored then.
+    Earlier(Timestamp, CommandId),
 }
 
 /// Why a whole batch came to nothing.
@@ -77,6 +78,7 @@ impl Batches {
             registry.register("journal_head", "sequence of the newest record", head.clone());
         });
         let mut batches = Self {
+            aside: appender.aside(settings.aside.clone()),
             appender,
             standings,
             clock,
@@ -214,7 +216,7 @@ fn carry_out_one(
     let case = transaction.case(caller, command, policies)?;
     let at = match decided_at {
         DecidedAt::Now => now,
-        DecidedAt::Instant(at) => at.min(now),
+        DecidedAt::Earlier(at, _) => at.min(now),
     };
     let events = match decide(&case, caller, command, at) {
         Ok(events) => events,
@@ -225,8 +227,12 @@ fn carry_out_one(
         let (activation, assignment) = (case.activation, case.assignment);
         return Ok(Ok(Outcome { position, events, activation, assignment, replayed: Replayed::No }));
     }
+    let id = match decided_at {
+        DecidedAt::Now => random_id(),
+        DecidedAt::Earlier(_, id) => Some(id),
+    };
     let header = Header {
-        command: CommandId::from_random(random_bits().ok_or(BatchError::NoRandomness)?),
+        command: id.ok_or(BatchError::NoRandomness)?,
         time: now,
         actor: caller.actor(),
         idempotency: idempotency.clone(),
@@ -286,10 +292,11 @@ pub(super) const fn grants(command: &Command) -> bool {
     }
 }
 
-fn random_bits() -> Option<[u8; 16]> {
+/// A fresh id; nothing when the system gives no random bits.
+pub(super) fn random_id() -> Option<CommandId> {
     let mut bits = [0; 16];
     SystemRandom::new().fill(&mut bits).ok()?;
-    Some(bits)
+    Some(CommandId::from_random(bits))
 }
 
 impl From<Refusals> for SubmitError {
