@@ -53,15 +53,24 @@ impl Aside {
         kept
     }
 
-    /// All lines in all files, each once.
+    /// All lines in all files, each once. What was torn off while it was kept is none, since nobody was told that it was, and
+    /// goes, so that nothing is kept behind it.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] for a line that was not kept like that; [`StoreError::File`] when a file cannot be read.
-    pub fn kept(&self) -> Result<Vec<String>, StoreError> {
+    pub fn kept(&mut self) -> Result<Vec<String>, StoreError> {
         let (mut lines, mut seen) = (Vec::new(), HashSet::new());
-        for Place { path, .. } in &self.places {
-            let whole = self.whole_lines(path)?;
-            lines.extend(whole.into_iter().filter(|line| seen.insert(line.clone())));
+        for Place { path, sound } in &mut self.places {
+            let bytes = match fs::read(&*path) {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(StoreError::file(path, error)),
+            };
+            let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end.saturating_add(1));
+            let (whole, torn) = bytes.split_at(end);
+            *sound = torn.is_empty() || private_file::replace(path, whole).is_ok();
+            let own = signed_lines(&self.reader, whole)?.ok_or_else(|| stray(path))?;
+            lines.extend(own.into_iter().filter(|line| seen.insert(line.clone())));
         }
         Ok(lines)
     }
@@ -88,26 +97,18 @@ impl Aside {
         let Trust { key, chain, .. } = &self.reader.shared.trust;
         format!("{} {line}\n", LineSignature::new(key, &chain.realm, line))
     }
+}
 
-    /// The lines of one file. One that was torn off while it was kept is none: nobody was told that it was.
-    fn whole_lines(&self, path: &Path) -> Result<Vec<String>, StoreError> {
-        let text = match fs::read(path) {
-            Ok(bytes) => String::from_utf8(bytes).map_err(|_| stray(path))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(StoreError::file(path, error)),
-        };
-        let keys = self.reader.keys()?;
-        let realm = &self.reader.shared.trust.chain.realm;
-        text.split_inclusive('\n')
-            .filter_map(|line| line.strip_suffix('\n'))
-            .map(|line| {
-                let (signature, line) = line.split_once(' ').ok_or_else(|| stray(path))?;
-                let signature: LineSignature = signature.parse().map_err(|_| stray(path))?;
-                let own = keys.iter().any(|span| signature.is_of(&span.key, realm, line));
-                if own { Ok(line.to_owned()) } else { Err(stray(path)) }
-            })
-            .collect()
-    }
+/// The lines of one file; nothing when one of them was not signed by a key of this journal.
+fn signed_lines(reader: &Reader, whole: &[u8]) -> Result<Option<Vec<String>>, StoreError> {
+    let keys = reader.keys()?;
+    let realm = &reader.shared.trust.chain.realm;
+    let own = |line: &str| {
+        let (signature, line) = line.split_once(' ')?;
+        let signature: LineSignature = signature.parse().ok()?;
+        keys.iter().any(|span| signature.is_of(&span.key, realm, line)).then(|| line.to_owned())
+    };
+    Ok(std::str::from_utf8(whole).ok().and_then(|whole| whole.split_terminator('\n').map(own).collect()))
 }
 
 fn stray(path: &Path) -> StoreError {

@@ -108,7 +108,7 @@ pub struct Opened {
 /// [`StoreError`]; nothing that exists is ever replaced.
 pub fn open(settings: &Settings, now: Timestamp) -> Result<Opened, StoreError> {
     let (place, checked, trust) = open::open_files(settings, now)?;
-    Ok(opened(place, checked, trust))
+    opened(place, checked, trust)
 }
 
 /// Opens the store in `backend`, or begins one when it holds no table at all. The backend must stay usable after it was
@@ -118,15 +118,17 @@ pub fn open(settings: &Settings, now: Timestamp) -> Result<Opened, StoreError> {
 /// As [`open`].
 pub fn open_backend(backend: impl StorageBackend, key: SigningKey, now: Timestamp) -> Result<Opened, StoreError> {
     let (place, checked, trust) = open::open_storage(Arc::new(backend), key, now)?;
-    Ok(opened(place, checked, trust))
+    opened(place, checked, trust)
 }
 
-fn opened(place: Place, Checked { database, sums, .. }: Checked, trust: Trust) -> Opened {
+fn opened(place: Place, Checked { database, sums, .. }: Checked, trust: Trust) -> Result<Opened, StoreError> {
     let seals = Seals::new(&trust.key, &trust.chain.realm);
     seals.replace(sums);
-    let shared = Arc::new(Shared { handle: Handle::new(database), trust, seals: Arc::new(seals) });
+    let handle = Handle::new(database);
+    let committed = handle.read(rows::head)?;
+    let shared = Arc::new(Shared { handle, trust, seals: Arc::new(seals) });
     let reader = Reader { shared: Arc::clone(&shared) };
-    Opened { reader, appender: Appender::new(shared, place) }
+    Ok(Opened { reader, appender: Appender::new(shared, place, committed) })
 }
 
 /// What readers and the appender have in common.

@@ -92,9 +92,23 @@ impl Batches {
         batches
     }
 
-    /// Works until everybody is gone; what is lost then.
-    pub(super) fn run(&mut self, mut queue: mpsc::Receiver<Queued>) -> Vec<LostEnd> {
-        while let Some(first) = self.next(&mut queue) {
+    /// Works until everybody is gone; what is lost then. A panic ends the batch it fell into, never the writer: that is an
+    /// outage, and the store is verified before anything else.
+    pub(super) fn run_to_the_end(&mut self, mut queue: mpsc::Receiver<Queued>) -> Vec<LostEnd> {
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| self.run(&mut queue))) {
+                Ok(lost) => return lost,
+                Err(_) => {
+                    tracing::error!("the writer panicked; the journal takes no commands until the store is verified");
+                    self.outage.begin(&BatchError::Panicked);
+                    std::thread::park_timeout(OUTAGE_POLL);
+                }
+            }
+        }
+    }
+
+    fn run(&mut self, queue: &mut mpsc::Receiver<Queued>) -> Vec<LostEnd> {
+        while let Some(first) = self.next(queue) {
             let mut batch = vec![first];
             while batch.len() < BATCH_LENGTH
                 && let Ok(next) = queue.try_recv()

@@ -161,7 +161,8 @@ pub fn start(
     let health = Health::new(metrics);
     let mut batches = batch::Batches::new(appender, standings, clock, settings, health.clone(), metrics);
     batches.take_up_what_is_owed()?;
-    let thread = std::thread::Builder::new().name("hallpass-writer".to_owned()).spawn(move || batches.run(queue));
+    let thread =
+        std::thread::Builder::new().name("hallpass-writer".to_owned()).spawn(move || batches.run_to_the_end(queue));
     let thread = thread.map_err(StoreError::Io)?;
     Ok((Writer { queue: sender, health }, Running { thread }))
 }

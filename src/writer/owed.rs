@@ -107,6 +107,7 @@ impl Batches {
         let lines = self.aside.kept()?;
         let mut owed = lines.iter().map(|line| Owed::read(line)).collect::<Result<Vec<_>, _>>()?;
         if owed.is_empty() {
+            self.keep_what_is_owed();
             return Ok(());
         }
         let written = self.commands_after(owed.iter().map(|owed| owed.after).min().unwrap_or_default())?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use world::*;
 
-use crate::domain::activation::{Choice, Ending, Phase};
+use crate::domain::activation::{Ending, Phase};
 use crate::domain::assignment::AssignmentKind;
 use crate::domain::command::{Caller, Command, Overdue};
 use crate::domain::identity::Identity;
