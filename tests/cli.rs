@@ -6,6 +6,8 @@
 mod activation;
 #[path = "cli/audit.rs"]
 mod audit;
+#[path = "cli/bound.rs"]
+mod bound;
 #[path = "cli/cutting.rs"]
 mod cutting;
 #[path = "cli/explain.rs"]

@@ -35,6 +35,7 @@ fn shown(program: &Program) -> Value {
 #[tokio::test]
 async fn a_rotated_key_signs_on_and_the_root_still_verifies_everything() {
     let mut program = program().await;
+    assert!(program.log().contains("a new journal was begun"), "a first start is told: {}", program.log());
     let before = shown(&program);
     assert_eq!(before["root_key"], before["signing_key"]);
     let root = before["root_key"].as_str().expect("a key").to_owned();
@@ -43,6 +44,7 @@ async fn a_rotated_key_signs_on_and_the_root_still_verifies_everything() {
         let (code, told) = program.run(&rotate);
         assert!(code == 0 && told.contains("from now on"), "{code}: {told}");
         run_for_a_while(&mut program).await;
+        assert!(!program.log().contains("a new journal was begun"), "{}", program.log());
     }
     let after = shown(&program);
     assert_eq!((&after["root_key"], after["keys"].as_array().map(Vec::len)), (&before["root_key"], Some(3)));
