@@ -4,6 +4,8 @@
 
 #[path = "cli/activation.rs"]
 mod activation;
+#[path = "cli/archived_uses.rs"]
+mod archived_uses;
 #[path = "cli/audit.rs"]
 mod audit;
 #[path = "cli/bound.rs"]
@@ -28,5 +30,9 @@ mod portal;
 mod reading;
 #[path = "cli/serve.rs"]
 mod serve;
+#[path = "shared/terms.rs"]
+mod terms;
+#[path = "cli/used.rs"]
+mod used;
 #[path = "cli/years.rs"]
 mod years;

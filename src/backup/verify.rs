@@ -79,7 +79,7 @@ pub fn verify(
     if head.position.0 != header.sequence || HEXLOWER.encode(&head.hash) != header.hash {
         return Err(CarryError::Header("its journal ends elsewhere"));
     }
-    let findings = Findings { notes: missing, uses: proof.finish() };
+    let findings = Findings { notes: missing, uses: proof.finish(), files: Vec::new() };
     Ok(Proven { header, root, signs, head, records, rows, findings })
 }
 
