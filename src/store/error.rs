@@ -1,7 +1,7 @@
 //! What can go wrong between hallpass and its disk.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::domain::activation::Unfoldable;
 use crate::domain::time::Timestamp;
@@ -61,19 +61,19 @@ pub enum StoreError {
     },
     /// The signing key is bound to a journal, and no store is there.
     #[error(
-        "the journal of realm {realm} is not at `{path}`: mount its volume, or restore a backup to there. To begin anew \
-         without it, first move `{key}` and `{pin}` aside; where a copy of the old store is left, `hallpass key lost` lets \
-         the new journal name its end"
+        "the journal of realm {realm} is not at `{}`: mount its volume, or restore a backup to there. To begin anew without \
+         it, first move the signing key and `{}` aside; where a copy of the old store is left, `hallpass key lost` lets the \
+         new journal name its end",
+        .path.display(),
+        .pin.display()
     )]
     JournalGone {
         /// The journal's name.
-        realm: String,
+        realm: Box<str>,
         /// Where the store should be.
-        path: PathBuf,
-        /// The signing key.
-        key: PathBuf,
-        /// The pin.
-        pin: PathBuf,
+        path: Box<Path>,
+        /// The pin that says so.
+        pin: Box<Path>,
     },
     /// The pin beside the signing key cannot be believed.
     #[error("`{path}` does not say which journal the signing key is bound to: {why}")]

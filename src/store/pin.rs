@@ -174,10 +174,9 @@ impl Pin {
     /// There is no store where `settings` say.
     pub(super) fn gone(&self, settings: &Settings) -> StoreError {
         StoreError::JournalGone {
-            realm: self.since.realm.clone(),
-            path: settings.path.clone(),
-            key: settings.key_path.clone(),
-            pin: self.path.clone(),
+            realm: self.since.realm.as_str().into(),
+            path: settings.path.as_path().into(),
+            pin: self.path.as_path().into(),
         }
     }
 

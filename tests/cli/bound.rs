@@ -51,7 +51,7 @@ impl House {
     }
 
     pub(crate) fn pin(&self) -> Pin {
-        Pin::beside(&self.settings().key_path).unwrap().expect("a pin")
+        Pin::beside(&self.settings().key_path).unwrap().unwrap()
     }
 
     /// One more record.
@@ -76,14 +76,16 @@ impl House {
     }
 
     pub(crate) fn refused(&self) -> StoreError {
-        match store::open(&self.settings(), at(100)) {
-            Ok(_) => panic!("it was opened"),
-            Err(error) => error,
-        }
+        store::open(&self.settings(), at(100)).err().unwrap()
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Said {
         said(program().current_dir(self.folder.path()).args(arguments))
+    }
+
+    /// Where a key of this public half is kept when it is retired.
+    pub(crate) fn retired(key: &str) -> String {
+        format!(".retired-{}", key.chars().take(16).collect::<String>())
     }
 
     /// What lies in the folder, with what it holds.

@@ -90,11 +90,11 @@ fn a_copy_from_before_a_rotation_goes_on_with_the_retired_key_and_its_pin() {
     // a key whose turn is over says where the right one may be
     house.rotates();
     fs::remove_file(house.path("signing.key.journal")).unwrap();
-    let (current, retired) = (house.key(), format!(".retired-{}", &house.root[..16]));
+    let (current, retired) = (house.key(), House::retired(&house.root));
     fs::copy(house.path(&format!("signing.key{retired}")), house.path("signing.key")).unwrap();
     let refused = house.run(&["serve", "--config", "hallpass.toml"]);
     assert_eq!(refused.code, 70, "{refused:?}");
-    for told in [current.as_str(), &format!(".retired-{}", &current[..16]), "hallpass key lost"] {
+    for told in [current.as_str(), House::retired(&current).as_str(), "hallpass key lost"] {
         assert!(refused.err.contains(told), "{told} in {}", refused.err);
     }
 }
@@ -235,7 +235,7 @@ fn a_lost_key_is_followed_by_the_pin_of_the_new_one_even_when_that_was_cut_off()
     assert_eq!(done.code, 0, "{done:?}");
     let pin = house.pin();
     assert_eq!((pin.root, pin.key.to_string(), pin.since.sequence), (pin.key, house.key(), 1));
-    assert!(house.path(&format!("signing.key.retired-{}.journal", &house.root[..16])).exists());
+    assert!(house.path(&format!("signing.key{}.journal", House::retired(&house.root))).exists());
     house.locks("somebody", 10_000_000);
     let taken = lost(old.to_str().unwrap(), &house.root);
     assert!(taken.code == 2 && taken.err.contains("journal.redb"), "{taken:?}");
