@@ -1,13 +1,14 @@
 //! Stories of heads kept elsewhere: a journal that does not hold its newest one opens nothing.
 
 use std::fs;
+use std::path::Path;
 
 use hallpass::clock::Clock;
 use hallpass::demo::issuer::{ADA, ROOT};
 use hallpass::demo::upstream::Upstream;
 use hallpass::journal::SignedCheckpoint;
 use hallpass::journal::checkpoint::read_all;
-use hallpass::store::{self, Settings};
+use hallpass::store::{self, Settings, stopped};
 use serde_json::json;
 
 use crate::support::process::Program;
@@ -54,6 +55,10 @@ async fn goes_on(program: &mut Program) {
     program.kill();
 }
 
+fn head_of(store: &Path) -> u64 {
+    stopped::snapshot(store).and_then(|journal| journal.head()).expect("a store").position.0
+}
+
 fn newest(program: &Program) -> SignedCheckpoint {
     let file = fs::read_to_string(program.folder().join("anchors")).expect("anchors");
     read_all(&file).pop().expect("an anchor")
@@ -90,10 +95,22 @@ async fn an_old_copy_opens_nothing_until_it_is_confirmed_or_restored() {
     fs::write(&store, &old).expect("written");
     let anchor = newest(&program);
 
+    // nothing is written but what somebody asks for that ends a right: it stays the old copy that it is
+    let head = head_of(&store);
+    program.edit("max = \"1h\", default", "max = \"50m\", default");
+    for _ in 0..2 {
+        program.start(&ADA).await;
+        is_shut(&program, "an old copy, or its end was cut").await;
+        assert_eq!(newest(&program), anchor, "the newest anchor stays the one that was right");
+        program.kill();
+        assert_eq!(head_of(&store), head, "nothing was written");
+    }
     program.start(&ADA).await;
-    is_shut(&program, "an old copy, or its end was cut").await;
-    assert_eq!(newest(&program), anchor, "the newest anchor stays the one that was right");
+    let lock = json!({ "justification": "while nobody knows which journal is right" });
+    let (status, told) = program.post(&program.token(&ROOT), "/principals/demo:nobody-3/lock", &lock).await.expect("an answer");
+    assert!(status < 300, "{status}: {told}");
     program.kill();
+    assert!(head_of(&store) > head, "what ends a right is written");
 
     // the true one comes back
     let forked = fs::read(&store).expect("a store");
