@@ -123,12 +123,13 @@ impl Verification {
                     return Err(State::Unfinished { ended_at: clock.now() });
                 }
             };
-            let wanted = entries.iter().take_while(|entry| entry.position <= head.position);
-            for entry in wanted {
+            let before = verifier.tip().sequence;
+            for entry in entries.iter().take_while(|entry| entry.position <= head.position) {
                 let checked = verifier.check(entry.position.0, &entry.sealed, entry.note.as_ref());
                 checked.map_err(|fault| broken(&fault, clock))?;
             }
-            if entries.is_empty() {
+            // cut meanwhile, up to its head and beyond: nothing that is left could lead there
+            if verifier.tip().sequence == before {
                 return Err(State::Unfinished { ended_at: clock.now() });
             }
             self.went_on(verifier.tip().sequence);

@@ -107,7 +107,8 @@ async fn an_old_copy_opens_nothing_until_it_is_confirmed_or_restored() {
     }
     program.start(&ADA).await;
     let lock = json!({ "justification": "while nobody knows which journal is right" });
-    let (status, told) = program.post(&program.token(&ROOT), "/principals/demo:nobody-3/lock", &lock).await.expect("an answer");
+    let (status, told) =
+        program.post(&program.token(&ROOT), "/principals/demo:nobody-3/lock", &lock).await.expect("an answer");
     assert!(status < 300, "{status}: {told}");
     program.kill();
     assert!(head_of(&store) > head, "what ends a right is written");

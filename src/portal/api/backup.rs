@@ -31,8 +31,10 @@ pub(super) async fn backup(State(portal): State<Portal>, caller: SignedIn) -> Re
         permitted(desk)?;
         // the uses first: whatever the journal has sealed by then is among them
         let uses = desk.portal.shared.parts.uses.snapshot()?;
-        let moment = Moment::of(uses, desk.reader().snapshot()?);
-        Ok((desk.viewer.now(), moment))
+        let (now, moment) = (desk.viewer.now(), Moment::of(uses, desk.reader().snapshot()?));
+        // a journal in doubt is not vouched for
+        let is_doubted = desk.portal.shared.parts.standings.doubted().is_some();
+        Ok((now, if is_doubted { moment } else { moment.signed(desk.reader(), now)? }))
     });
     let (now, moment) = begun.await?;
     let (sender, pieces) = mpsc::channel(PIECES_AHEAD);
