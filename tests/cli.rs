@@ -4,6 +4,8 @@
 
 #[path = "cli/activation.rs"]
 mod activation;
+#[path = "cli/anchors.rs"]
+mod anchors;
 #[path = "cli/audit.rs"]
 mod audit;
 #[path = "cli/cutting.rs"]
