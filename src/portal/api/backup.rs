@@ -19,8 +19,8 @@ use crate::portal::limits::OwnPlace;
 use crate::portal::metrics::OpenStream;
 use crate::portal::problem::{Kind, Problem};
 
-/// Everything a store can be made from, as one file, with all that people typed; never the signing key. For administrators;
-/// an answer that breaks off is no backup, and `hallpass backup` verifies what it got.
+/// Everything a store can be made from, as one file, with all that people typed; never the signing key, which signs where it
+/// ends (a signed note in its first line) unless the journal is in doubt. For administrators; an answer that breaks off is no backup, and `hallpass backup` verifies what it got.
 #[utoipa::path(
     get, path = "/backup", tag = "audit", operation_id = "take_backup",
     responses((status = 200, description = "the backup", content((String = "application/x-ndjson"))))
