@@ -117,6 +117,7 @@ async fn lived_through(folder: &Path, clock: &Clock, issuer: &str, activations: 
     let settings = writer::Settings {
         policies: Arc::new(ArcSwap::from_pointee(policies)),
         clock_behind_max: Duration::from_secs(5),
+        aside: Vec::new(),
     };
     let (writer, running) =
         writer::start(opened.appender, standings, clock.clone(), settings, &Metrics::default()).unwrap();

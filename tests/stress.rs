@@ -117,6 +117,7 @@ impl Stage {
         let settings = Settings {
             policies: Arc::new(ArcSwap::from_pointee(Policies::new([policy()], PendingLimits::default()))),
             clock_behind_max: std::time::Duration::from_secs(5),
+            aside: Vec::new(),
         };
         let (writer, _running) =
             writer::start(opened.appender, standings.clone(), clock, settings, &Metrics::default()).expect("a writer");

@@ -63,7 +63,7 @@ impl Stage {
         let opened = store::open(&paths, clock.now()).expect("a store");
         let standings = Standings::new(opened.reader, 100_000).expect("standings");
         let policies = Arc::new(ArcSwap::from_pointee(Policies::new([policy(role())], PendingLimits::default())));
-        let limits = writer::Settings { policies, clock_behind_max: Duration::from_secs(5) };
+        let limits = writer::Settings { policies, clock_behind_max: Duration::from_secs(5), aside: Vec::new() };
         let (writer, _) =
             writer::start(opened.appender, standings.clone(), clock.clone(), limits, &metrics).expect("a writer");
         let eligible = Declared {

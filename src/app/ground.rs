@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::anchor::{self, AnchorFile, Anchors, Compared, Publisher};
 use crate::app::pace::Pacing;
 use crate::app::serving::RunningListener;
-use crate::app::{CLOCK_BEHIND_MAX, STANDINGS_MAX, Swapped, Threads, chores, settings};
+use crate::app::{STANDINGS_MAX, Swapped, Threads, chores, settings};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::pace::Paces;
@@ -64,10 +64,14 @@ impl Ground {
             names: Arc::new(ArcSwap::from_pointee(config.names.clone())),
             routes: Arc::new(ArcSwap::from_pointee(settings::routes_by_role(config))),
         };
-        let settings = writer::Settings { policies: Arc::clone(&swapped.policies), clock_behind_max: CLOCK_BEHIND_MAX };
-        let (writer, writer_thread) =
-            writer::start(opened.appender, standings.clone(), clock.clone(), settings, metrics)
-                .context("the writer cannot be started")?;
+        let (writer, writer_thread) = writer::start(
+            opened.appender,
+            standings.clone(),
+            clock.clone(),
+            settings::writer(config, &swapped.policies),
+            metrics,
+        )
+        .context("the writer cannot be started")?;
         let (recorder, uses, uses_thread) = uses::start(&config.store.path.with_extension("uses"), metrics)
             .context("the record of uses cannot be opened")?;
         let threads = Threads { writer: writer_thread, uses: uses_thread, lines: None };

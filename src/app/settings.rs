@@ -1,11 +1,18 @@
 //! From the resolved configuration to the settings of each floor.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::app::CLOCK_BEHIND_MAX;
 use crate::config::{Config, Listener};
+use crate::domain::policy::Policies;
 use crate::domain::rule::Demand;
 use crate::portal::{self, RoutesByRole};
 use crate::proxy::headers::TrustedProxies;
 use crate::proxy::{self, ListenerSettings};
 use crate::server;
+use crate::writer;
 
 pub(super) fn gate(config: &Config) -> proxy::Settings {
     let available = std::thread::available_parallelism().map_or(1, usize::from);
@@ -42,6 +49,17 @@ pub(super) fn portal(config: &Config) -> portal::Settings {
         gate_urls: config.listeners.iter().map(|listener| listener.public_url.to_string()).collect(),
         limits: config.portal.limits.clone(),
     }
+}
+
+pub(super) fn writer(config: &Config, policies: &Arc<ArcSwap<Policies>>) -> writer::Settings {
+    // the anchors are best on another volume, and so is this
+    let places = std::iter::once(&config.store.path).chain(&config.anchor.file);
+    let aside = places.map(|place| {
+        let mut name = place.clone().into_os_string();
+        name.push(".owed");
+        name.into()
+    });
+    writer::Settings { policies: Arc::clone(policies), clock_behind_max: CLOCK_BEHIND_MAX, aside: aside.collect() }
 }
 
 /// What each role opens, for people to read: `GET, HEAD shop.example/vault/**`.

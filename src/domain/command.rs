@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::activation::{Choice, Requested};
 use crate::domain::assignment::{Assignment, AssignmentKind};
 use crate::domain::event::{Actor, Detail, Wanted};
@@ -12,7 +14,7 @@ use crate::domain::role::RoleId;
 use crate::domain::time::{Span, Timestamp, Window};
 
 /// Who gives a command.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Caller {
     /// Somebody, as proven on this very request.
     Identity(Arc<Identity>),
@@ -45,8 +47,9 @@ impl Caller {
     }
 }
 
-/// One thing to be done. `justification` texts are kept beside the record, never inside.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One thing to be done. `justification` texts are kept beside the record, never inside. Its serialised form lasts no longer
+/// than an outage of the store: records have a form of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Make an eligible or active assignment.
     Assign {
@@ -189,7 +192,7 @@ pub enum Command {
 }
 
 /// What an approver made of a request; `None` leaves that part as asked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Adjusted {
     /// A shorter length.
     pub duration: Option<Span>,
@@ -209,7 +212,7 @@ impl Adjusted {
 }
 
 /// What time has caught up with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Overdue {
     /// A case whose request, extension or window ran out.
     Activation(ActivationId),
@@ -218,7 +221,7 @@ pub enum Overdue {
 }
 
 /// An assignment as configuration declares it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Declared {
     /// The id it gets when it is new, freshly drawn.
     pub id: AssignmentId,

@@ -8,7 +8,7 @@ use crate::domain::principal::{Group, Party, Principal};
 use crate::domain::time::Timestamp;
 
 /// Who asks, as proven by a credential that was verified on this request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The one who asks.
     pub principal: Principal,

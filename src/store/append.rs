@@ -1,8 +1,8 @@
 //! One transaction: records, notes, rows, head, all or nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use redb::WriteTransaction;
+use redb::{Database, ReadableDatabase as _, WriteTransaction};
 
 use crate::domain::activation::Activation;
 use crate::domain::assignment::Assignment;
@@ -14,6 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::journal::record::{Digest, IdempotencyDigest, VERSION};
 use crate::journal::{Note, Record, SigningKey, Tip, chain, upcast};
 use crate::store::fold::{Folded, UsedKey, fold, used_key};
+use crate::store::handle::guarded;
 use crate::store::open::{Checked, Place, Trust, random};
 use crate::store::reserve::Reserve;
 use crate::store::seal::Seals;
@@ -25,11 +26,13 @@ use crate::store::{Committed, Head, Header, Reader, Remembered, Shared, StoreErr
 pub struct Appender {
     shared: Arc<Shared>,
     place: Place,
+    /// The newest record that is known to be durable.
+    committed: Arc<Mutex<Tip>>,
 }
 
 impl Appender {
-    pub(super) const fn new(shared: Arc<Shared>, place: Place) -> Self {
-        Self { shared, place }
+    pub(super) fn new(shared: Arc<Shared>, place: Place, committed: Tip) -> Self {
+        Self { shared, place, committed: Arc::new(Mutex::new(committed)) }
     }
 
     /// A reader of the same store.
@@ -48,6 +51,7 @@ impl Appender {
         Ok(Transaction {
             transaction,
             shared: Arc::clone(&self.shared),
+            committed: Arc::clone(&self.committed),
             draft: Draft::new(head, Folded::new(Arc::clone(&self.shared.seals))),
             state: State::Sound,
             cursors_moved: false,
@@ -89,6 +93,21 @@ impl Appender {
         Ok(transaction.commit()?)
     }
 
+    /// Whether `database` goes on from what this process knows to be durable: an older copy or another history in its place
+    /// would bring back what has ended.
+    fn holds_what_was_committed(&self, database: &Database) -> Result<(), StoreError> {
+        let committed = *self.committed.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = rows::sealed(&database.begin_read()?, Position(committed.sequence))?;
+        if found.is_some_and(|found| found.hash == committed.hash) {
+            return Ok(());
+        }
+        let sequence = committed.sequence;
+        Err(StoreError::Damaged(format!(
+            "record {sequence}, which was written here, is not in it: this is an older copy, or another history. Put the right \
+             store in its place"
+        )))
+    }
+
     /// After a failed commit: close, reopen, verify. Readers made earlier go on with what was reopened; in between they
     /// answer [`StoreError::Closed`]. May be tried again when it failed.
     ///
@@ -108,6 +127,7 @@ impl Appender {
         if found != *chain {
             return Err(StoreError::Foreign(format!("it was {} and is {}", chain.realm, found.realm)));
         }
+        guarded(|| self.holds_what_was_committed(&database))?;
         self.shared.seals.replace(sums);
         self.shared.handle.set(database);
         Ok(())
@@ -118,6 +138,7 @@ impl Appender {
 pub struct Transaction {
     pub(super) transaction: WriteTransaction,
     pub(super) shared: Arc<Shared>,
+    committed: Arc<Mutex<Tip>>,
     draft: Draft,
     state: State,
     cursors_moved: bool,
@@ -239,6 +260,7 @@ impl Transaction {
             self.shared.seals.restore(former);
             return Err(error.into());
         }
+        *self.committed.lock().unwrap_or_else(PoisonError::into_inner) = self.draft.tip;
         Ok(committed)
     }
 

@@ -14,6 +14,7 @@
 //! - `snapshot`: the journal carried away · `stopped`, `build`, `overlay`: a store that no hallpass runs on
 
 mod append;
+mod aside;
 mod bounds;
 mod build;
 mod carried;
@@ -48,6 +49,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use redb::StorageBackend;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::activation::Ending;
 use crate::domain::assignment::AssignmentKind;
@@ -62,6 +64,7 @@ use crate::store::open::{Checked, Place, Trust};
 use crate::store::seal::Seals;
 
 pub use append::{Appender, Transaction};
+pub use aside::Aside;
 pub use bounds::{Bound, KEPT, Wanted};
 pub use build::{Ended, Fresh, Piece};
 pub use cut::{Plan, Planned};
@@ -100,7 +103,7 @@ pub struct Opened {
 /// [`StoreError`]; nothing that exists is ever replaced.
 pub fn open(settings: &Settings, now: Timestamp) -> Result<Opened, StoreError> {
     let (place, checked, trust) = open::open_files(settings, now)?;
-    Ok(opened(place, checked, trust))
+    opened(place, checked, trust)
 }
 
 /// Opens the store in `backend`, or begins one when it holds no table at all. The backend must stay usable after it was
@@ -110,15 +113,17 @@ pub fn open(settings: &Settings, now: Timestamp) -> Result<Opened, StoreError> {
 /// As [`open`].
 pub fn open_backend(backend: impl StorageBackend, key: SigningKey, now: Timestamp) -> Result<Opened, StoreError> {
     let (place, checked, trust) = open::open_storage(Arc::new(backend), key, now)?;
-    Ok(opened(place, checked, trust))
+    opened(place, checked, trust)
 }
 
-fn opened(place: Place, Checked { database, sums, .. }: Checked, trust: Trust) -> Opened {
+fn opened(place: Place, Checked { database, sums, .. }: Checked, trust: Trust) -> Result<Opened, StoreError> {
     let seals = Seals::new(&trust.key, &trust.chain.realm);
     seals.replace(sums);
-    let shared = Arc::new(Shared { handle: Handle::new(database), trust, seals: Arc::new(seals) });
+    let handle = Handle::new(database);
+    let committed = handle.read(rows::head)?;
+    let shared = Arc::new(Shared { handle, trust, seals: Arc::new(seals) });
     let reader = Reader { shared: Arc::clone(&shared) };
-    Opened { reader, appender: Appender::new(shared, place) }
+    Ok(Opened { reader, appender: Appender::new(shared, place, committed) })
 }
 
 /// What readers and the appender have in common.
@@ -275,7 +280,7 @@ pub struct Header {
 }
 
 /// A client's key for one command, with a digest of all it asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Idempotency {
     /// The key as sent, 1 to 255 visible ASCII characters.
     pub key: String,

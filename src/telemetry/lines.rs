@@ -36,11 +36,14 @@ impl Lines {
         metrics.register(|registry| {
             registry.register(
                 "access_lines_dropped",
-                "Access lines that could not be written in time",
+                "Access lines that could not be written, or not in time",
                 dropped.clone(),
             );
         });
-        let thread = std::thread::Builder::new().name("access-log".to_owned()).spawn(move || drain(&receiver, sink))?;
+        let thread = std::thread::Builder::new().name("access-log".to_owned()).spawn({
+            let dropped = dropped.clone();
+            move || drain(&receiver, sink, &dropped)
+        })?;
         Ok((Self { writer: Some(sender), dropped }, LinesThread(thread)))
     }
 
@@ -64,10 +67,13 @@ impl LinesThread {
     }
 }
 
-fn drain(receiver: &Receiver<Vec<u8>>, mut sink: impl Write) {
+fn drain(receiver: &Receiver<Vec<u8>>, mut sink: impl Write, dropped: &Counter) {
     while let Ok(chunk) = receiver.recv() {
         // a reader that went away must not take the gate with it
-        let _ = sink.write_all(&chunk).and_then(|()| sink.flush());
+        if sink.write_all(&chunk).and_then(|()| sink.flush()).is_err() {
+            let lines = chunk.iter().filter(|byte| **byte == b'\n').count();
+            dropped.inc_by(u64::try_from(lines).unwrap_or(u64::MAX));
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Where `tracing` goes: one line per event, as JSON or as text, filtered.
 
 use std::io::{self, Write};
+use std::sync::LazyLock;
 
+use prometheus_client::metrics::counter::Counter;
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -42,6 +44,9 @@ pub enum LogError {
     Taken(#[from] tracing_subscriber::util::TryInitError),
 }
 
+/// Events that could not be written: nobody is kept from anything by a log that is full or gone.
+pub(super) static LOST: LazyLock<Counter> = LazyLock::new(Counter::default);
+
 /// Sends the events of this process to standard error from now on.
 ///
 /// # Errors
@@ -58,6 +63,8 @@ where
 {
     let filter = EnvFilter::try_new(&settings.filter)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
+    // told where events cannot be written, which would be a panic in whatever is at work
+    let builder = builder.log_internal_errors(false);
     Ok(match settings.format {
         Format::Json => Box::new(builder.json().flatten_event(true).with_current_span(false).finish()),
         Format::Text => Box::new(builder.finish()),
@@ -79,11 +86,16 @@ impl<W: Write> Write for Escaping<W> {
         let line = String::from_utf8_lossy(line);
         let mut escaped = escape::text(&line).into_owned();
         escaped.push('\n');
-        self.0.write_all(escaped.as_bytes())
+        if self.0.write_all(escaped.as_bytes()).is_err() {
+            LOST.inc();
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        // what was not written was counted
+        let _ = self.0.flush();
+        Ok(())
     }
 }
 
@@ -108,6 +120,24 @@ mod tests {
             assert!(text.trim_end_matches('\n').chars().all(escape::is_plain), "{text:?}");
             assert!(text.contains("said"));
         }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_counted_and_disturbs_nobody() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+        }
+        let before = LOST.get();
+        let subscriber = subscriber(&Settings::default(), || Escaping(Full)).unwrap();
+        tracing::subscriber::with_default(subscriber, || tracing::error!("nobody reads this"));
+        assert_eq!(LOST.get(), before + 1);
     }
 
     #[test]

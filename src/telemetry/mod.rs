@@ -65,6 +65,7 @@ impl Default for Metrics {
         let certificates = Family::default();
         let help = "When the certificates of listeners end, in seconds since 1970";
         registry.register_with_unit("tls_cert_not_after", help, Unit::Seconds, certificates.clone());
+        registry.register("log_lines_lost", "Lines of the log that could not be written", logs::LOST.clone());
         Self { registry: Mutex::new(registry), requests, certificates }
     }
 }

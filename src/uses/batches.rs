@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
@@ -38,8 +39,18 @@ pub(super) struct Writing {
 }
 
 impl Writing {
-    /// Writes batches until every recorder is gone.
-    pub(super) fn run(mut self) {
+    /// Writes batches until every recorder is gone. After a panic nobody knows what was written: no use is taken any more, and
+    /// readiness says so.
+    pub(super) fn run_to_the_end(self) {
+        let health = self.health.clone();
+        if catch_unwind(AssertUnwindSafe(|| self.run())).is_err() {
+            health.failed();
+            health.set(Keeping::Out);
+            tracing::error!("the record of uses ended in a panic; restart hallpass");
+        }
+    }
+
+    fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH_LENGTH);
         // this thread alone writes blocks: what it remembers of them stays true
         let mut tips = HashMap::new();

@@ -128,7 +128,7 @@ fn start_at(place: Place, metrics: &Metrics) -> Result<(UseRecorder, UseReader, 
     let writing = Writing { file, queue: receiver, waiting: waiting.clone(), health: health.clone() };
     let thread = std::thread::Builder::new()
         .name("hallpass-uses".to_owned())
-        .spawn(move || writing.run())
+        .spawn(move || writing.run_to_the_end())
         .map_err(StoreError::Io)?;
     let recorder = UseRecorder { queue, wake: Wake(thread.thread().clone()), waiting, health };
     Ok((recorder, reader, Running { thread }))

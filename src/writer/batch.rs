@@ -19,7 +19,7 @@ use crate::domain::policy::Policies;
 use crate::domain::refusal::{Refusal, Refusals};
 use crate::domain::time::Timestamp;
 use crate::standings::Standings;
-use crate::store::{Appender, Header, StoreError, Transaction};
+use crate::store::{Appender, Aside, Header, StoreError, Transaction};
 use crate::telemetry::Metrics;
 use crate::writer::health::Health;
 use crate::writer::outage::{Outage, Room};
@@ -27,6 +27,7 @@ use crate::writer::{LostEnd, Outcome, Purpose, Queued, Replayed, Settings, Submi
 
 pub(super) struct Batches {
     pub(super) appender: Appender,
+    pub(super) aside: Aside,
     pub(super) standings: Standings,
     pub(super) clock: Clock,
     pub(super) outage: Outage,
@@ -41,8 +42,8 @@ pub(super) struct Batches {
 pub(super) enum DecidedAt {
     /// When it is stored.
     Now,
-    /// When it took effect, before it could be stored.
-    Instant(Timestamp),
+    /// When it took effect, before it could be stored; under which id it is stored then.
+    Earlier(Timestamp, CommandId),
 }
 
 /// Why a whole batch came to nothing.
@@ -77,6 +78,7 @@ impl Batches {
             registry.register("journal_head", "sequence of the newest record", head.clone());
         });
         let mut batches = Self {
+            aside: appender.aside(settings.aside.clone()),
             appender,
             standings,
             clock,
@@ -90,9 +92,23 @@ impl Batches {
         batches
     }
 
-    /// Works until everybody is gone; what is lost then.
-    pub(super) fn run(&mut self, mut queue: mpsc::Receiver<Queued>) -> Vec<LostEnd> {
-        while let Some(first) = self.next(&mut queue) {
+    /// Works until everybody is gone; what is lost then. A panic ends the batch it fell into, never the writer: that is an
+    /// outage, and the store is verified before anything else.
+    pub(super) fn run_to_the_end(&mut self, mut queue: mpsc::Receiver<Queued>) -> Vec<LostEnd> {
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| self.run(&mut queue))) {
+                Ok(lost) => return lost,
+                Err(_) => {
+                    tracing::error!("the writer panicked; the journal takes no commands until the store is verified");
+                    self.outage.begin(&BatchError::Panicked);
+                    std::thread::park_timeout(OUTAGE_POLL);
+                }
+            }
+        }
+    }
+
+    fn run(&mut self, queue: &mut mpsc::Receiver<Queued>) -> Vec<LostEnd> {
+        while let Some(first) = self.next(queue) {
             let mut batch = vec![first];
             while batch.len() < BATCH_LENGTH
                 && let Ok(next) = queue.try_recv()
@@ -214,7 +230,7 @@ fn carry_out_one(
     let case = transaction.case(caller, command, policies)?;
     let at = match decided_at {
         DecidedAt::Now => now,
-        DecidedAt::Instant(at) => at.min(now),
+        DecidedAt::Earlier(at, _) => at.min(now),
     };
     let events = match decide(&case, caller, command, at) {
         Ok(events) => events,
@@ -225,8 +241,12 @@ fn carry_out_one(
         let (activation, assignment) = (case.activation, case.assignment);
         return Ok(Ok(Outcome { position, events, activation, assignment, replayed: Replayed::No }));
     }
+    let id = match decided_at {
+        DecidedAt::Now => random_id(),
+        DecidedAt::Earlier(_, id) => Some(id),
+    };
     let header = Header {
-        command: CommandId::from_random(random_bits().ok_or(BatchError::NoRandomness)?),
+        command: id.ok_or(BatchError::NoRandomness)?,
         time: now,
         actor: caller.actor(),
         idempotency: idempotency.clone(),
@@ -311,10 +331,11 @@ const fn is_wished_end(Submission { caller, command, .. }: &Submission) -> bool 
     ends && matches!(caller, Caller::Identity(_))
 }
 
-fn random_bits() -> Option<[u8; 16]> {
+/// A fresh id; nothing when the system gives no random bits.
+pub(super) fn random_id() -> Option<CommandId> {
     let mut bits = [0; 16];
     SystemRandom::new().fill(&mut bits).ok()?;
-    Some(bits)
+    Some(CommandId::from_random(bits))
 }
 
 impl From<Refusals> for SubmitError {

@@ -6,7 +6,8 @@ use std::fmt;
 use crate::clock::format_rfc3339;
 use crate::domain::command::{Caller, Command};
 use crate::domain::time::Timestamp;
-use crate::writer::Submission;
+use crate::store::StoreError;
+use crate::writer::{Submission, SubmitError};
 
 /// An end that was answered `not_durable`, and is lost with the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,15 +39,38 @@ impl LostEnd {
         Self { principal, what, ended_at }
     }
 
-    /// It is in force, and not yet in the journal.
-    pub(super) fn tell_owed(&self) {
+    /// It is in force, and not yet in the journal; `lost_by` says why it is not kept aside either.
+    pub(super) fn tell_owed(&self, lost_by: Option<&StoreError>) {
         let Self { principal, what, ended_at } = self;
         let ended_at = format_rfc3339(*ended_at);
-        tracing::warn!(
+        match lost_by {
+            None => tracing::warn!(
+                %principal,
+                what,
+                ended_at,
+                "in force, and not in the journal before the store is back; kept aside, so it stays in force also when \
+                 hallpass stops"
+            ),
+            Some(error) => tracing::warn!(
+                %principal,
+                what,
+                ended_at,
+                %error,
+                "in force in memory, and not in the journal before the store is back: lost if hallpass stops until then"
+            ),
+        }
+    }
+
+    /// The store is back, and the journal refuses it.
+    pub(super) fn tell_refused(&self, error: &SubmitError) {
+        let Self { principal, what, ended_at } = self;
+        let ended_at = format_rfc3339(*ended_at);
+        tracing::error!(
             %principal,
             what,
             ended_at,
-            "in force in memory, and not in the journal before the store is back: lost if hallpass stops until then"
+            %error,
+            "the journal refuses an end that is in force: it stays in force; give the command again, by somebody who may"
         );
     }
 

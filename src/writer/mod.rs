@@ -7,14 +7,17 @@ mod batch;
 mod health;
 mod lost;
 mod outage;
+mod owed;
 pub mod sweep;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
@@ -26,7 +29,7 @@ use crate::domain::policy::Policies;
 use crate::domain::refusal::Refusals;
 use crate::domain::standing::Position;
 use crate::standings::Standings;
-use crate::store::{Appender, Idempotency};
+use crate::store::{Appender, Idempotency, StoreError};
 use crate::telemetry::Metrics;
 
 pub use health::{Health, StoreState};
@@ -40,7 +43,7 @@ pub struct Writer {
 }
 
 /// One command on its way.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Submission {
     /// Who gives it.
     pub caller: Caller,
@@ -53,7 +56,7 @@ pub struct Submission {
 }
 
 /// For real, or only to see what would happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Purpose {
     /// Decide, store, publish.
     Commit,
@@ -120,6 +123,8 @@ pub struct Settings {
     pub policies: Arc<ArcSwap<Policies>>,
     /// How far the machine's clock may lie behind what was already told before nothing new is granted.
     pub clock_behind_max: Duration,
+    /// Files for what must not be lost while the store takes nothing, best on volumes that do not fail together.
+    pub aside: Vec<PathBuf>,
 }
 
 struct Queued {
@@ -143,21 +148,25 @@ impl Running {
     }
 }
 
-/// Starts the writer on a thread of its own.
+/// Starts the writer on a thread of its own. What ended while the store was out, before hallpass stopped, is in force when
+/// this returns.
 ///
 /// # Errors
-/// When no thread can be had.
+/// When that cannot be read, or no thread can be had.
 pub fn start(
     appender: Appender,
     standings: Standings,
     clock: Clock,
     settings: Settings,
     metrics: &Metrics,
-) -> std::io::Result<(Writer, Running)> {
+) -> Result<(Writer, Running), StoreError> {
     let (sender, queue) = mpsc::channel(QUEUE_LENGTH);
     let health = Health::new(metrics);
     let mut batches = batch::Batches::new(appender, standings, clock, settings, health.clone(), metrics);
-    let thread = std::thread::Builder::new().name("hallpass-writer".to_owned()).spawn(move || batches.run(queue))?;
+    batches.take_up_what_is_owed()?;
+    let thread =
+        std::thread::Builder::new().name("hallpass-writer".to_owned()).spawn(move || batches.run_to_the_end(queue));
+    let thread = thread.map_err(StoreError::Io)?;
     Ok((Writer { queue: sender, health }, Running { thread }))
 }
 

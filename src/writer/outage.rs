@@ -2,7 +2,7 @@
 //!
 //! After a failed commit nobody can tell what reached the disk, and a failed sync is never retried: the store is closed,
 //! reopened and verified. Meanwhile nothing new is granted. What ends a right takes effect in memory at once, its caller
-//! is told that it is not yet durable, and it is submitted again once the store is back.
+//! is told that it is not yet durable, and it is [owed](super::owed) to the journal.
 
 use std::time::{Duration, Instant};
 
@@ -13,22 +13,22 @@ use crate::domain::decide::{Case, authority, decide};
 use crate::domain::id::{ActivationId, AssignmentId};
 use crate::domain::identity::Identity;
 use crate::domain::principal::Party;
-use crate::domain::refusal::Refusal;
 use crate::domain::role::RoleId;
 use crate::domain::standing::{Basis, Lock, Standing};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
-use crate::writer::batch::{BatchError, Batches, DecidedAt, grants};
+use crate::writer::batch::{BatchError, Batches, grants};
 use crate::writer::health::{Health, StoreState};
-use crate::writer::{LostEnd, Purpose, Queued, Submission, SubmitError};
+use crate::writer::owed::Owed;
+use crate::writer::{Purpose, Queued, Submission, SubmitError};
 
 /// The present outage, if there is one, and what must be made durable when it is over.
 pub(super) struct Outage {
-    health: Health,
+    pub(super) health: Health,
     next_try: Option<Instant>,
     pause: Duration,
     cause: Cause,
-    owed: Vec<Owed>,
+    pub(super) owed: Vec<Owed>,
 }
 
 /// Why there is an outage.
@@ -49,13 +49,6 @@ pub(super) enum Room {
     Short(Instant),
 }
 
-/// What took effect in memory and must be made durable: decided then, with the authority its caller had then, which may
-/// have run out since.
-struct Owed {
-    submission: Submission,
-    ended_at: Timestamp,
-}
-
 impl Outage {
     pub(super) const fn new(health: Health) -> Self {
         Self { health, next_try: None, pause: FIRST_PAUSE, cause: Cause::Other, owed: Vec::new() }
@@ -66,14 +59,20 @@ impl Outage {
         self.next_try.is_some() && self.cause == Cause::Full
     }
 
+    /// Whether the store is out.
+    pub(super) const fn lasts(&self) -> bool {
+        self.next_try.is_some()
+    }
+
+    /// Tries the store next, without waiting for its turn.
+    pub(super) fn hurry(&mut self) {
+        self.next_try = Some(awake());
+    }
+
     /// Whether this very command of the same principal took effect already. Revoking credentials once more is another
     /// command: it reaches what was issued since.
     fn owes(&self, identity: &Identity, command: &Command) -> bool {
-        !matches!(command, Command::RevokeCredentials { .. })
-            && self.owed.iter().any(|Owed { submission, .. }| {
-                submission.command == *command
-                    && submission.caller.identity().is_some_and(|owed| owed.principal == identity.principal)
-            })
+        !matches!(command, Command::RevokeCredentials { .. }) && self.owed.iter().any(|owed| owed.is(identity, command))
     }
 
     pub(super) fn begin(&mut self, error: &BatchError) {
@@ -160,64 +159,6 @@ impl Batches {
         }
     }
 
-    /// Makes durable what ended in memory. What the journal refuses although it has not ended stays ended in memory: a
-    /// right that was taken away must not come back by itself.
-    fn pay_what_is_owed(&mut self) -> Result<(), BatchError> {
-        let owed = std::mem::take(&mut self.outage.owed);
-        let paid = if owed.is_empty() {
-            Ok(Vec::new())
-        } else {
-            self.carry_out(owed.iter().map(|owed| (&owed.submission, DecidedAt::Instant(owed.ended_at))))
-        };
-        let results = match paid {
-            Ok(results) => results,
-            Err(error) => {
-                self.outage.owed = owed;
-                return Err(error);
-            }
-        };
-        self.outage.health.owes(0);
-        for (Owed { submission, .. }, result) in owed.iter().zip(results) {
-            match result {
-                Ok(_) => {}
-                Err(SubmitError::Refused(refusals)) if is_moot(refusals.first()) => {}
-                Err(error) => {
-                    tracing::error!(%error, "a right that ended in memory could not be ended in the journal; it stays ended until hallpass restarts");
-                    continue;
-                }
-            }
-            self.standings.end_in_memory(|ended| match &submission.command {
-                Command::Deactivate { id } | Command::Revoke { id, .. } => {
-                    ended.activations.remove(id);
-                }
-                Command::Lock { principal, .. } => {
-                    ended.principals.remove(principal);
-                }
-                Command::RemoveAssignment { id, .. } => {
-                    ended.assignments.remove(id);
-                }
-                Command::RevokeCredentials { principal, .. } => {
-                    ended.credentials.remove(principal);
-                }
-                _ => {}
-            });
-        }
-        Ok(())
-    }
-
-    /// The process stops. The store is tried a last time, without waiting for its turn; what it does not take then is lost.
-    pub(super) fn lose_what_is_owed(&mut self) -> Vec<LostEnd> {
-        if self.outage.owed.is_empty() {
-            return Vec::new();
-        }
-        self.outage.next_try = Some(awake());
-        self.recovered();
-        let lost = |Owed { submission, ended_at }: Owed| LostEnd::of(&submission, ended_at);
-        let lost: Vec<LostEnd> = std::mem::take(&mut self.outage.owed).into_iter().map(lost).collect();
-        lost.iter().for_each(LostEnd::tell_lost);
-        lost
-    }
-
     pub(super) fn answer_during_outage(&mut self, batch: Vec<Queued>) {
         for Queued { submission, reply } in batch {
             let ended = submission.purpose == Purpose::Commit && self.end_in_memory(&submission);
@@ -239,45 +180,18 @@ impl Batches {
         if self.outage.owes(identity, &submission.command) {
             return true;
         }
-        if self.outage.owed.len() >= OWED_MAX {
-            return false;
-        }
         let now = self.clock.now();
         let standings = self.known_standings(identity);
-        match &submission.command {
-            Command::Deactivate { id } if holds_activation(&standings, *id) => {
-                self.standings.end_in_memory(|ended| {
-                    ended.activations.insert(*id);
-                });
-            }
-            Command::Revoke { id, .. } if self.may_revoke(*id, identity, &standings, now) => {
-                self.standings.end_in_memory(|ended| {
-                    ended.activations.insert(*id);
-                });
-            }
+        let may = match &submission.command {
+            Command::Deactivate { id } => holds_activation(&standings, *id),
+            Command::Revoke { id, .. } => self.may_revoke(*id, identity, &standings, now),
             // nothing is approved while the store is out, and this is the first thing it hears afterwards
-            Command::Cancel { id } if awaits(&standings, *id) => {}
-            Command::RemoveAssignment { id, .. } if self.may_remove(*id, submission, &standings, now) => {
-                self.standings.end_in_memory(|ended| {
-                    ended.assignments.insert(*id);
-                });
-            }
-            Command::Lock { principal, .. } if self.allows(submission, &standings, now) => {
-                self.standings.end_in_memory(|ended| {
-                    ended.principals.insert(principal.clone());
-                });
-            }
-            Command::RevokeCredentials { principal, .. } if self.allows(submission, &standings, now) => {
-                self.standings.end_in_memory(|ended| {
-                    ended.credentials.insert(principal.clone(), now);
-                });
-            }
-            _ => return false,
-        }
-        LostEnd::of(submission, now).tell_owed();
-        self.outage.owed.push(Owed { submission: submission.clone(), ended_at: now });
-        self.outage.health.owes(self.outage.owed.len());
-        true
+            Command::Cancel { id } => awaits(&standings, *id),
+            Command::RemoveAssignment { id, .. } => self.may_remove(*id, submission, &standings, now),
+            Command::Lock { .. } | Command::RevokeCredentials { .. } => self.allows(submission, &standings, now),
+            _ => false,
+        };
+        may && self.owe(submission, now)
     }
 
     /// Administrators may, and whoever today's policy names as approver of the role that is held.
@@ -342,19 +256,6 @@ impl Batches {
     }
 }
 
-/// Whether a refusal means that there is nothing left to end, or that hallpass must not do it.
-const fn is_moot(refusal: &Refusal) -> bool {
-    matches!(
-        refusal,
-        Refusal::AlreadyEnded { .. }
-            | Refusal::NotActive
-            | Refusal::NotPending
-            | Refusal::Unknown
-            | Refusal::LastAdministrator
-            | Refusal::DeclaredInConfiguration
-    )
-}
-
 fn holds_activation(standings: &[Standing], id: ActivationId) -> bool {
     let own = standings.first();
     own.is_some_and(|own| own.held.iter().any(|held| held.basis == Basis::Activation(id)))
@@ -379,5 +280,3 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How often it is looked for room.
 const ROOM_PAUSE: Duration = Duration::from_secs(5);
-/// Most ends that may wait to be made durable.
-const OWED_MAX: usize = 10_000;

@@ -4,6 +4,7 @@ use std::fs;
 
 use hallpass::anchor::AnchorFile;
 use hallpass::clock::parse_rfc3339;
+use hallpass::journal::checkpoint::read_all;
 use hallpass::journal::{Checkpoint, SignedCheckpoint, SigningKey};
 use hallpass::store::stopped;
 use serde_json::{Value, json};
@@ -102,8 +103,7 @@ fn a_confirmation_excuses_those_before_it_that_are_not_met_and_no_others() {
     assert_eq!(years.verify_again(&["rest", "--anchor", "anchors"]), 0);
     // the confirmation's own anchor is of the same instant, and counts
     let text = fs::read_to_string(years.path("anchors")).unwrap();
-    let own = &text[text.rfind("hallpass.dev/journal/").unwrap().min(text.rfind("\n\nhallpass").unwrap() + 2)..];
-    let own: SignedCheckpoint = own.strip_suffix('\n').unwrap().parse().unwrap();
+    let own = read_all(&text).pop().unwrap();
     assert_eq!(own.checkpoint.sequence, 44);
     let time = hallpass::clock::format_rfc3339(own.checkpoint.time);
     anchored(&years, &[signed(&years, 44, Some([7; 32]), &time)]);

@@ -33,6 +33,12 @@ impl Volume {
         None
     }
 
+    /// From its next start on the program's log lies here, too.
+    fn takes_the_log_of(&self, program: &Program) {
+        program.edit("filter = \"warn\"", "filter = \"info\"");
+        std::os::unix::fs::symlink(self.0.join("log"), program.folder().join("log")).expect("a link");
+    }
+
     fn read_only(&self) {
         let status = Command::new("mount").args(["-o", "remount,ro"]).arg(&self.0).status();
         assert!(status.expect("mount").success(), "mounted for reading only");
@@ -40,7 +46,8 @@ impl Volume {
 
     /// Takes all room there is.
     fn fill(&self) -> PathBuf {
-        let path = self.0.join(format!("filler-{}", std::fs::read_dir(&self.0).expect("a folder").count()));
+        let path = (0..).map(|number| self.0.join(format!("filler-{number}"))).find(|path| !path.exists());
+        let path = path.expect("a free name");
         let mut file = std::fs::File::create(&path).expect("a file");
         while file.write_all(&[7; 4096]).is_ok() {}
         path
@@ -82,6 +89,7 @@ async fn on_a_full_disk_rights_end_durably_and_none_are_granted() {
     let mut program = Program::new("http://127.0.0.1:9", "").await;
     let Some(volume) = Volume::mount(program.folder(), 24, "a disk that fills up") else { return };
     program.edit("\"demo.redb\"", "\"volume/demo.redb\"");
+    volume.takes_the_log_of(&program);
     program.start(&ROOT).await;
     let (status, first) = ask(&program, &WORKER).await;
     assert_eq!(status, 201, "{first}");
@@ -130,6 +138,57 @@ async fn on_a_full_disk_rights_end_durably_and_none_are_granted() {
     eventually("rights are granted again", || async { ask(&program, &WORKER).await.0 == 201 }).await;
     let metrics = program.admin("/metrics").await.1;
     assert!(metrics.contains("hallpass_store_state{state=\"open\"} 1"), "{metrics}");
+    program.kill();
+    let store = volume.0.join("demo.redb");
+    let (exit, said) = program.run(&["audit", "verify", "--store", store.to_str().expect("a path")]);
+    assert_eq!(exit, 0, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ended_while_nothing_at_all_could_be_written_stays_ended_after_a_kill() {
+    let mut program = Program::new("http://127.0.0.1:9", "[anchor]\nfile = \"anchors\"\n").await;
+    let Some(volume) = Volume::mount(program.folder(), 24, "a disk on which nothing can be written") else { return };
+    program.edit("\"demo.redb\"", "\"volume/demo.redb\"");
+    volume.takes_the_log_of(&program);
+    program.start(&ROOT).await;
+    let mut held = Vec::new();
+    for number in 0..200 {
+        let person = Person { subject: Box::leak(format!("crowd-{number}").into_boxed_str()), ..ADA };
+        let (status, answer) = ask(&program, &person).await;
+        assert_eq!(status, 201, "{answer}");
+        held.push(id(&answer));
+    }
+    let mut fillers = vec![volume.fill()];
+    let mut ended = None;
+    for id in &held {
+        let (status, answer) = end(&program, &ROOT, id, "revoke").await;
+        match (status, code(&answer)) {
+            // the room set aside goes as well
+            (200, _) => fillers.push(volume.fill()),
+            (503, "not_durable") => {
+                ended = Some(id.clone());
+                break;
+            }
+            _ => panic!("{status} {answer}"),
+        }
+    }
+    let ended = ended.expect("a disk on which nothing can be written");
+    let aside = program.folder().join("anchors.owed");
+    assert_eq!(std::fs::read_to_string(&aside).expect("a file").lines().count(), 1, "{}", program.log());
+    for _ in 0..40 {
+        // a store that is closed and opened again may give room back
+        fillers.push(volume.fill());
+        let refused = ask(&program, &OTHER).await;
+        assert_eq!(refused.0, 503, "{refused:?}");
+    }
+    let metrics = program.admin("/metrics").await.1;
+    let lost = metrics.lines().find(|line| line.starts_with("hallpass_log_lines_lost_total "));
+    assert!(lost.is_some_and(|line| !line.ends_with(" 0")), "the log has no room either: {lost:?}");
+    program.kill();
+    fillers.iter().for_each(|filler| std::fs::remove_file(filler).expect("removed"));
+    program.start(&ROOT).await;
+    assert_eq!(state_of(&program, &ended).await, "ended", "{}", program.log());
+    assert!(!aside.exists(), "the journal has it");
     program.kill();
     let store = volume.0.join("demo.redb");
     let (exit, said) = program.run(&["audit", "verify", "--store", store.to_str().expect("a path")]);

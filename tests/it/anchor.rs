@@ -66,7 +66,12 @@ fn newest(program: &Program) -> SignedCheckpoint {
 
 /// What everybody meets when the journal is in doubt.
 async fn is_shut(program: &Program, why: &str) {
-    assert_eq!(edit(program).await, 503, "{why}: the role opens nothing");
+    let request = program.http.put(format!("{}/records/1", program.gate)).bearer_auth(program.token(&ADA)).body("{}");
+    let refused = request.send().await.expect("an answer");
+    assert_eq!(refused.status(), 503, "{why}: the role opens nothing");
+    assert!(!refused.headers().contains_key("retry-after"), "trying again would not help");
+    let told: serde_json::Value = refused.json().await.expect("a problem");
+    assert_eq!(told["type"], "https://hallpass.dev/problems/journal_doubted", "{told}");
     let account = program.http.get(format!("{}/account", program.gate)).bearer_auth(program.token(&ADA));
     assert_eq!(account.send().await.expect("an answer").status(), 200, "{why}: whoever is signed in goes on");
     assert_eq!(text(program, format!("{}/", program.gate)).await.0, 200, "{why}: public routes go on");
@@ -281,4 +286,9 @@ async fn a_file_of_anchors_that_is_gone_opens_nothing_until_it_is_back_or_the_jo
     program.kill();
     let (code, told) = program.run(&confirm);
     assert!(code == 0 && told.contains("nothing to confirm"), "{code}: {told}");
+
+    // whoever takes the file out of the configuration is told that nothing is compared any more
+    program.edit(ANCHORED, "");
+    program.start(&ADA).await;
+    assert!(program.log().contains("`anchor.file` is not configured any more"), "{}", program.log());
 }

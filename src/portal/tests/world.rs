@@ -102,8 +102,11 @@ impl World {
         begin(&mut opened.appender);
         let standings = Standings::new(opened.reader.clone(), 1000).unwrap();
         let policies = Arc::new(ArcSwap::from_pointee(policies));
-        let writer_settings =
-            writer::Settings { policies: Arc::clone(&policies), clock_behind_max: std::time::Duration::from_secs(5) };
+        let writer_settings = writer::Settings {
+            policies: Arc::clone(&policies),
+            clock_behind_max: std::time::Duration::from_secs(5),
+            aside: Vec::new(),
+        };
         let (writer, _) =
             writer::start(opened.appender, standings.clone(), clock.clone(), writer_settings, &metrics).unwrap();
         let key = Ed25519KeyPair::generate().unwrap();

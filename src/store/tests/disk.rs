@@ -50,6 +50,11 @@ impl Disk {
         self.trouble.store(Arc::new(trouble));
     }
 
+    /// What is wrong with it.
+    pub(crate) fn suffers(&self) -> Trouble {
+        **self.trouble.load()
+    }
+
     /// How often it confirmed writes.
     pub(crate) fn syncs(&self) -> u64 {
         self.syncs.load(Ordering::SeqCst)
@@ -61,7 +66,7 @@ impl Disk {
     }
 
     fn writable(&self) -> io::Result<()> {
-        match **self.trouble.load() {
+        match self.suffers() {
             Trouble::None | Trouble::NoGrowth | Trouble::Syncing => Ok(()),
             Trouble::Full => Err(io::ErrorKind::StorageFull.into()),
             Trouble::Writing => Err(io::Error::other("input/output error")),
@@ -81,7 +86,7 @@ impl StorageBackend for Disk {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.writable()?;
-        if **self.trouble.load() == Trouble::NoGrowth && len > self.bytes.len()? {
+        if self.suffers() == Trouble::NoGrowth && len > self.bytes.len()? {
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.bytes.set_len(len)
@@ -89,7 +94,7 @@ impl StorageBackend for Disk {
 
     fn sync_data(&self) -> io::Result<()> {
         self.writable()?;
-        if **self.trouble.load() == Trouble::Syncing {
+        if self.suffers() == Trouble::Syncing {
             self.syncs_failed.fetch_add(1, Ordering::SeqCst);
             return Err(io::Error::other("input/output error"));
         }

@@ -39,6 +39,43 @@ fn after_a_failed_commit_the_store_is_reopened_and_readers_go_on() {
 }
 
 #[test]
+fn an_older_copy_is_never_what_was_reopened() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { path: folder.path().join("store.redb"), key_path: folder.path().join("key") };
+    let commit = |appender: &mut Appender, number| {
+        let mut transaction = appender.begin().unwrap();
+        let event = made(number, AssignmentKind::Eligible, person("ada"), "shop/vault");
+        transaction.append(&header(Actor::Hallpass, at(i64::from(number))), &[event], &Detail::default()).unwrap();
+        transaction.commit().unwrap();
+    };
+    let begun = |number| {
+        let Opened { reader, mut appender } = open(&settings, at(0)).unwrap();
+        commit(&mut appender, number);
+        (reader, appender)
+    };
+    drop(begun(1));
+    let copy = std::fs::read(&settings.path).unwrap();
+    let (reader, mut appender) = begun(2);
+    appender.reopen().unwrap();
+    commit(&mut appender, 3);
+    let right = settings.path.with_extension("right");
+    std::fs::rename(&settings.path, &right).unwrap();
+    // as a volume would that was taken back to an earlier state: shorter, and then with another record in that place
+    std::fs::write(&settings.path, &copy).unwrap();
+    let refused = appender.reopen().unwrap_err();
+    assert!(refused.to_string().contains("record 4, which was written here, is not in it"), "{refused}");
+    assert!(matches!(reader.head(), Err(StoreError::Closed)));
+    let (_, mut other) = begun(5);
+    commit(&mut other, 6);
+    commit(&mut other, 7);
+    drop(other);
+    assert!(appender.reopen().is_err(), "another history");
+    std::fs::rename(&right, &settings.path).unwrap();
+    appender.reopen().unwrap();
+    assert_eq!(reader.head().unwrap().position, Position(4));
+}
+
+#[test]
 fn reopening_waits_for_no_transaction_it_would_run_over() {
     let (Opened { mut appender, reader }, _) = on(&Disk::new());
     let live = appender.begin().unwrap();

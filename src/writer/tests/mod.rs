@@ -1,5 +1,6 @@
 //! The writer when the disk fails, the clock is wrong or a decision panics: what is granted, what ends, what is owed.
 
+mod owed;
 mod world;
 
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use world::*;
 
-use crate::domain::activation::{Choice, Ending, Phase};
+use crate::domain::activation::{Ending, Phase};
 use crate::domain::assignment::AssignmentKind;
 use crate::domain::command::{Caller, Command, Overdue};
 use crate::domain::identity::Identity;
@@ -326,14 +327,7 @@ async fn a_disk_that_may_only_be_read_is_an_outage_like_others() {
 #[tokio::test]
 async fn without_the_store_an_approver_revokes_and_an_administrator_removes() {
     let world = World::new().await;
-    let mut ask = request(1, WHY);
-    if let Command::RequestActivation { role, .. } = &mut ask {
-        *role = safe();
-    }
-    world.submit("ada", ask).await.unwrap();
-    let (choice, justification) = (Choice::Approve, Some(WHY.to_owned()));
-    let yes = Command::Decide { id: act(1), choice, revision: 1, adjusted: None, justification };
-    world.submit("lea", yes).await.unwrap();
+    world.holds_the_safe("ada", 1).await;
     let ada_holds_safe = || {
         let standing = world.standings.of(&person("ada").into()).unwrap();
         standing.holding(&safe(), &identity("ada"), world.now.now()).is_some()

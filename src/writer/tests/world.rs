@@ -1,7 +1,7 @@
 //! A writer on a disk that can be told to fail, a clock that can be moved, and people to give commands.
 
 use crate::clock::ManualClock;
-use crate::domain::activation::Phase;
+use crate::domain::activation::{Choice, Phase};
 use crate::domain::assignment::AssignmentKind;
 use crate::domain::command::Declared;
 use crate::domain::id::{ActivationId, AssignmentId};
@@ -34,24 +34,21 @@ pub(super) struct World {
     pub(super) writer: Writer,
     pub(super) metrics: Metrics,
     pub(super) running: Running,
+    policies: Arc<ArcSwap<Policies>>,
+    key: Vec<u8>,
+    aside: Vec<PathBuf>,
 }
 
 impl World {
     pub(super) async fn new() -> Self {
-        let disk = Disk::new();
+        Self::keeping(Vec::new()).await
+    }
+
+    /// Ends that the store does not take are kept in these files.
+    pub(super) async fn keeping(aside: Vec<PathBuf>) -> Self {
+        let (key, bytes) = SigningKey::generate().unwrap();
         let (now, clock) = Clock::manual(Timestamp::from_seconds(NOW));
-        let (key, _) = SigningKey::generate().unwrap();
-        let Opened { reader, appender } = open_backend(disk.clone(), key, now.now()).unwrap();
-        let standings = Standings::new(reader.clone(), 100).unwrap();
-        let policies = Policies::new(
-            [policy(role()), policy(RoleId::administrator()), approved(policy(safe()))],
-            PendingLimits::default(),
-        );
-        let settings =
-            Settings { policies: Arc::new(ArcSwap::from_pointee(policies)), clock_behind_max: Duration::from_secs(5) };
-        let metrics = Metrics::default();
-        let (writer, running) = start(appender, standings.clone(), now.clone(), settings, &metrics).unwrap();
-        let world = Self { disk, clock, now, reader, standings, writer, metrics, running };
+        let world = Self::over(Disk::new(), (key, bytes.to_vec()), (now, clock), aside).unwrap();
         let declared = |seed, kind, role, who, ends_at| Declared {
             id: AssignmentId::from_random([seed; 16]),
             kind,
@@ -72,6 +69,47 @@ impl World {
         let reconcile = Command::Reconcile { declared, digest: "d".to_owned() };
         world.submit_as(Caller::Configuration, reconcile, None).await.unwrap();
         world
+    }
+
+    /// On a disk that opens, whatever is wrong with it afterwards.
+    fn over(
+        disk: Disk,
+        (key, key_bytes): (SigningKey, Vec<u8>),
+        (now, clock): (Clock, ManualClock),
+        aside: Vec<PathBuf>,
+    ) -> Result<Self, StoreError> {
+        let trouble = disk.suffers();
+        disk.suffer(Trouble::None);
+        let Opened { reader, appender } = open_backend(disk.clone(), key, now.now())?;
+        disk.suffer(trouble);
+        let standings = Standings::new(reader.clone(), 100)?;
+        let policies = Arc::new(ArcSwap::from_pointee(policies_with_approver("lea")));
+        let settings = Settings {
+            policies: Arc::clone(&policies),
+            clock_behind_max: Duration::from_secs(5),
+            aside: aside.clone(),
+        };
+        let metrics = Metrics::default();
+        let (writer, running) = start(appender, standings.clone(), now.clone(), settings, &metrics)?;
+        Ok(Self { disk, clock, now, reader, standings, writer, metrics, running, policies, key: key_bytes, aside })
+    }
+
+    /// From now on this person approves what lea approved.
+    pub(super) fn approver_is(&self, who: &str) {
+        self.policies.store(Arc::new(policies_with_approver(who)));
+    }
+
+    /// The process ends, and another one starts on the disk as it is then.
+    pub(super) fn restart(self) -> Result<Self, StoreError> {
+        let Self { disk, clock, now, reader, standings, writer, running, key, aside, .. } = self;
+        let trouble = disk.suffers();
+        // nothing that a process does on its way out may matter
+        disk.suffer(Trouble::Writing);
+        drop((writer, reader, standings));
+        running.join();
+        disk.suffer(trouble);
+        let signing = SigningKey::from_pkcs8(&key).unwrap();
+        Self::over(disk, (signing, key), (now, clock), aside)
     }
 
     pub(super) async fn submit_as(
@@ -97,9 +135,26 @@ impl World {
         }
     }
 
+    /// `who` holds the role that lea approves, under the activation of this number.
+    pub(super) async fn holds_the_safe(&self, who: &str, number: u8) {
+        let mut ask = request(number, WHY);
+        if let Command::RequestActivation { role, .. } = &mut ask {
+            *role = safe();
+        }
+        self.submit(who, ask).await.unwrap();
+        let (choice, justification) = (Choice::Approve, Some(WHY.to_owned()));
+        let yes = Command::Decide { id: act(number), choice, revision: 1, adjusted: None, justification };
+        self.submit("lea", yes).await.unwrap();
+    }
+
     pub(super) fn is_held_by(&self, who: &str) -> bool {
-        let standing = self.standings.of(&Party::Principal(person(who))).unwrap();
-        standing.lock == Lock::Open && standing.holding(&role(), &identity(who), self.now.now()).is_some()
+        self.passes(who).unwrap()
+    }
+
+    /// The same, while perhaps nobody can tell.
+    pub(super) fn passes(&self, who: &str) -> Result<bool, StoreError> {
+        let standing = self.standings.of(&Party::Principal(person(who)))?;
+        Ok(standing.lock == Lock::Open && standing.holding(&role(), &identity(who), self.now.now()).is_some())
     }
 
     /// The disk fails from now on, and somebody notices.
@@ -139,14 +194,15 @@ pub(super) fn role() -> RoleId {
     "shop/vault".parse().unwrap()
 }
 
-/// A role that lea approves.
+/// A role that lea approves at first.
 pub(super) fn safe() -> RoleId {
     "shop/safe".parse().unwrap()
 }
 
-fn approved(mut policy: RolePolicy) -> RolePolicy {
-    policy.approval.stages = vec![Stage { approvers: vec![person("lea").into()], quorum: 1, deny_threshold: 1 }];
-    policy
+fn policies_with_approver(who: &str) -> Policies {
+    let mut approved = policy(safe());
+    approved.approval.stages = vec![Stage { approvers: vec![person(who).into()], quorum: 1, deny_threshold: 1 }];
+    Policies::new([policy(role()), policy(RoleId::administrator()), approved], PendingLimits::default())
 }
 
 pub(super) fn asg(number: u8) -> AssignmentId {
