@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot begin has nothing to measure")]
 
+#[path = "../tests/shared/terms.rs"]
+mod terms;
+
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -10,9 +13,7 @@ use hallpass::domain::assignment::{Assignment, AssignmentKind, Origin};
 use hallpass::domain::event::{Actor, Detail, Event};
 use hallpass::domain::id::{ActivationId, AssignmentId, CommandId};
 use hallpass::domain::identity::Assurance;
-use hallpass::domain::policy::{
-    ActivationLimits, AssuranceRule, ExtensionRule, OwnRequest, PolicyRevision, Stage, Terms,
-};
+use hallpass::domain::policy::{ExtensionRule, Terms};
 use hallpass::domain::principal::{Party, Principal};
 use hallpass::domain::time::{Span, Timestamp, Window};
 use hallpass::store::{self, ActivationFilter, Appender, Header, Opened, RecordFilter, Settings};
@@ -56,21 +57,7 @@ impl Commands {
 
 fn terms() -> Terms {
     let boss = Principal::new("https://id.example", "boss");
-    Terms {
-        policy: PolicyRevision::new("p1"),
-        activation: ActivationLimits {
-            min: Span::seconds(1),
-            max: Span::hours(8),
-            default: Span::hours(1),
-            total_max: Span::hours(24),
-            start_ahead_max: Span::days(7),
-        },
-        stages: vec![Stage { approvers: vec![boss.into()], quorum: 1, deny_threshold: 1 }],
-        approver_assurance: AssuranceRule::default(),
-        own_request: OwnRequest::Forbidden,
-        extension: ExtensionRule::None,
-        assurance: AssuranceRule::default(),
-    }
+    Terms { extension: ExtensionRule::None, ..terms::approved_by(boss) }
 }
 
 fn ada() -> Principal {

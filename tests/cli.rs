@@ -6,6 +6,8 @@
 mod activation;
 #[path = "cli/anchors.rs"]
 mod anchors;
+#[path = "cli/archived_uses.rs"]
+mod archived_uses;
 #[path = "cli/audit.rs"]
 mod audit;
 #[path = "cli/cutting.rs"]
@@ -26,5 +28,9 @@ mod portal;
 mod reading;
 #[path = "cli/serve.rs"]
 mod serve;
+#[path = "shared/terms.rs"]
+mod terms;
+#[path = "cli/used.rs"]
+mod used;
 #[path = "cli/years.rs"]
 mod years;

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test is given must be there")]
 
+#[path = "shared/terms.rs"]
+mod terms;
+
 use std::collections::BTreeSet;
 
 use hallpass::domain::activation::{Choice, Ending, Requested};
@@ -9,9 +12,7 @@ use hallpass::domain::assignment::{Assignment, AssignmentEnding, AssignmentKind,
 use hallpass::domain::event::{Actor, Detail, Event, RecordRun};
 use hallpass::domain::id::{ActivationId, AssignmentId, CommandId};
 use hallpass::domain::identity::Assurance;
-use hallpass::domain::policy::{
-    ActivationLimits, AssuranceRule, ExtensionRule, OwnRequest, PolicyRevision, Stage, Terms,
-};
+use hallpass::domain::policy::AssuranceRule;
 use hallpass::domain::principal::{Group, Party, Principal};
 use hallpass::domain::standing::Position;
 use hallpass::domain::time::{Span, Timestamp, Window};
@@ -109,21 +110,8 @@ fn one_of_each() -> Chain {
         origin: Origin::Administrator,
         ended: None,
     };
-    let terms = Terms {
-        policy: PolicyRevision::new("p1"),
-        activation: ActivationLimits {
-            min: Span::seconds(1),
-            max: Span::hours(8),
-            default: Span::hours(1),
-            total_max: Span::hours(24),
-            start_ahead_max: Span::days(7),
-        },
-        stages: vec![Stage { approvers: vec![boss.clone().into()], quorum: 1, deny_threshold: 1 }],
-        approver_assurance: AssuranceRule::default(),
-        own_request: OwnRequest::Forbidden,
-        extension: ExtensionRule::SameApproval,
-        assurance: AssuranceRule { mfa_amr: vec!["otp".into()], acr: vec![], max_age: Some(Span::hours(12)) },
-    };
+    let mut terms = terms::approved_by(boss.clone());
+    terms.assurance = AssuranceRule { mfa_amr: vec!["otp".into()], acr: vec![], max_age: Some(Span::hours(12)) };
     let requested = Requested { starts_at: None, duration: Span::hours(1) };
     let (nothing, lapses_at) = (Detail::default(), at(1_795_086_400));
     let mut add = |actor, event, detail: &Detail| chain.append(actor, event, detail);

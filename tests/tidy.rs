@@ -87,7 +87,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("standings", &["domain", "journal", "store", "telemetry"]),
     ("store", &["domain", "journal", "private_file"]),
     ("identity", &["domain", "clock", "telemetry"]),
-    ("server", &["telemetry", "clock", "domain"]),
+    ("server", &["telemetry", "clock", "domain", "private_file"]),
     ("journal", &["domain", "clock"]),
     ("telemetry", &["domain", "clock"]),
     ("private_file", &[]),

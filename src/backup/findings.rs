@@ -10,13 +10,15 @@ pub struct Findings {
     pub notes: Vec<RecordRun>,
     /// Uses that are not those that were sealed.
     pub uses: Vec<Unproven>,
+    /// Files of uses that cannot be read to their end, and why.
+    pub files: Vec<String>,
 }
 
 impl Findings {
     /// Whether there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.notes.is_empty() && self.uses.is_empty()
+        self.notes.is_empty() && self.uses.is_empty() && self.files.is_empty()
     }
 
     /// Each of them in a line, the first few at length.
@@ -28,8 +30,9 @@ impl Findings {
                 "records {first} to {last}: their notes are missing, and no record here orders that they be erased"
             ),
         };
-        let all = self.notes.len() + self.uses.len();
-        let each = self.notes.iter().map(run).chain(self.uses.iter().map(ToString::to_string));
+        let all = self.notes.len() + self.uses.len() + self.files.len();
+        let uses = self.uses.iter().map(ToString::to_string);
+        let each = self.notes.iter().map(run).chain(uses).chain(self.files.iter().cloned());
         let mut told: Vec<String> = each.take(TOLD_MAX).collect();
         if all > TOLD_MAX {
             told.push(format!("and {} more", all - TOLD_MAX));

@@ -152,7 +152,7 @@ pub fn check(
     if beside.try_exists().map_err(|error| StoreError::file(&beside, error))? {
         UseSnapshot::of_file(&beside)?.each_row(|row| proof.take(&row))?;
     }
-    let findings = Findings { notes: std::mem::take(&mut checked.missing), uses: proof.finish() };
+    let findings = Findings { notes: std::mem::take(&mut checked.missing), uses: proof.finish(), files: Vec::new() };
     Ok((checked, findings))
 }
 

@@ -311,6 +311,21 @@ pub fn row_line(row: &Row) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
+/// The rows of a file that holds nothing else; each line has the one spelling in which [`row_line`] writes it.
+pub fn read_rows(mut source: impl BufRead) -> impl Iterator<Item = Result<Row, ReadError>> {
+    std::iter::from_fn(move || {
+        let line = next_line(&mut source).transpose()?;
+        Some(line.and_then(|line| row_in(&line)))
+    })
+}
+
+fn row_in(line: &[u8]) -> Result<Row, ReadError> {
+    let Ok(Line::Row { table, key, value }) = serde_json::from_slice(line) else { return Err(ReadError::Malformed) };
+    let bytes = |text: String| HEXLOWER.decode(text.as_bytes()).map_err(|_| ReadError::Malformed);
+    let row = Row { table, key: bytes(key)?, value: bytes(value)? };
+    if row_line(&row)? == line { Ok(row) } else { Err(ReadError::Malformed) }
+}
+
 /// A whole line with its end; none at the end of the source.
 fn next_line(source: &mut impl BufRead) -> Result<Option<Vec<u8>>, ReadError> {
     let mut line = Vec::new();

@@ -6,8 +6,8 @@
 //!
 //! - **core**: canonical JSON (RFC 8785) with the members `version` (1), `time` (milliseconds since 1970), `actor`,
 //!   `command` (the id that all records of one command share), `event` (with its `type`), and, where there is any,
-//!   `detail` (the digest of the note) and `idempotency` (digests of the client's key and of what was asked under it).
-//!   The stored bytes are what counts: nothing is ever verified by encoding it again.
+//!   `detail` (the digest of the note) and `idempotency` (digests of the client's key and of what was asked under it, the
+//!   latter with the note's salt). The stored bytes are what counts: nothing is ever verified by encoding it again.
 //! - **hash**: `SHA-256(realm ‖ 0x00 ‖ sequence as 8 bytes big endian ‖ previous hash ‖ core)`. The realm is the chain's
 //!   name, 32 hexadecimal digits drawn at random when the journal began. Before the first record the previous hash is 32
 //!   zero bytes; the first record is `journal_opened`, which names the realm and the root public key, so that every later

@@ -42,8 +42,19 @@ pub const VERSION: u32 = 1;
 pub struct IdempotencyDigest {
     /// SHA-256 over the key.
     pub key: Digest,
-    /// SHA-256 over all that was asked.
+    /// Over all that was asked; with the salt of the record's note, where there is one, so that nobody can guess at what was
+    /// typed once the note is erased.
     pub asked: Digest,
+}
+
+impl IdempotencyDigest {
+    /// Of `key`, as the client sent it, and of `asked`, SHA-256 over all it asked, in a record beside `note`.
+    #[must_use]
+    pub fn new(key: &str, asked: &[u8; 32], note: Option<&Note>) -> Self {
+        // a record without a note is one of a command in which nothing was typed
+        let asked = note.map_or(Digest(*asked), |note| note.salted(asked));
+        Self { key: Digest::of(&[key.as_bytes()]), asked }
+    }
 }
 
 impl Record {
@@ -165,6 +176,12 @@ impl Note {
     #[must_use]
     pub fn digest(&self) -> Digest {
         Digest::of(&[b"hallpass/1 note\0", &self.salt, &self.text])
+    }
+
+    /// A digest of `asked`, SHA-256 over what it was typed in, that tells nothing without the salt.
+    #[must_use]
+    pub fn salted(&self, asked: &[u8; 32]) -> Digest {
+        Digest::of(&[b"hallpass/1 asked\0", &self.salt, asked])
     }
 
     /// What it says.

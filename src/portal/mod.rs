@@ -8,6 +8,7 @@ mod body;
 mod caller;
 mod csrf;
 mod cursor;
+mod cut;
 mod desk;
 mod idempotency;
 mod lasting;

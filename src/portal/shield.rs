@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::clock::awake;
 use crate::portal::caller::Known;
 use crate::portal::problem::{Code, Kind, Problem};
-use crate::portal::{Portal, caller, csrf, pages};
+use crate::portal::{Portal, caller, csrf, cut, pages};
 
 /// `router` with all of it around.
 pub(super) fn around(router: Router, portal: Portal) -> Router {
@@ -36,7 +36,8 @@ async fn shield(State(portal): State<Portal>, mut request: Request, next: Next) 
     let (method, path, request_id) = (request.method().clone(), request.uri().path().to_owned(), fresh_request_id());
 
     let pages_wanted = pages::problem::is_for_a_page(request.uri().path(), request.headers());
-    let mut response = admitted(&portal, &route, request, next).await.unwrap_or_else(IntoResponse::into_response);
+    let mut response =
+        admitted(&portal, &route, &known, request, next).await.unwrap_or_else(IntoResponse::into_response);
     if pages_wanted {
         response = pages::problem::shown(&portal, response, &known).await;
     }
@@ -64,14 +65,22 @@ async fn shield(State(portal): State<Portal>, mut request: Request, next: Next) 
 }
 
 /// The answer, when the request may be answered at all, comes in time and without a panic.
-async fn admitted(portal: &Portal, route: &str, request: Request, next: Next) -> Result<Response, Problem> {
+async fn admitted(
+    portal: &Portal,
+    route: &str,
+    known: &Known,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     csrf::check(request.method(), request.headers(), &portal.shared.origin)?;
     let _place = match route {
         // they have places of their own
         pages::NOTICES => None,
         _ => Some(portal.shared.usage.request(|| caller::at_a_glance(portal, request.headers()))?),
     };
-    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let path = request.uri().path().to_owned();
+    let answer = async { cut::told(portal, &path, known, next.run(request).await).await };
+    let answer = AssertUnwindSafe(answer).catch_unwind();
     match tokio::time::timeout(portal.shared.parts.settings.limits.request_timeout, answer).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(_)) => {

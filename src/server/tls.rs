@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::domain::time::Timestamp;
+use crate::private_file::{self, PrivateFileError};
 
 /// Where certificate and key lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,12 @@ pub enum CertificateError {
         /// Why.
         source: rustls::pki_types::pem::Error,
     },
+    /// The key file cannot be used, or others may read it.
+    #[error(transparent)]
+    Key(#[from] PrivateFileError),
+    /// There is no key file.
+    #[error("the private key `{0}` is missing")]
+    Missing(String),
     /// The certificate file holds no certificate.
     #[error("`{0}` holds no certificate")]
     Empty(String),
@@ -93,7 +100,9 @@ fn read(settings: &Settings) -> Result<Loaded, CertificateError> {
         let (_, leaf) = X509Certificate::from_der(leaf).ok()?;
         Some(Timestamp::from_seconds(leaf.validity().not_after.timestamp()))
     });
-    let key = PrivateKeyDer::from_pem_file(&settings.key_file).map_err(unreadable(&settings.key_file))?;
+    let key = private_file::read(&settings.key_file, KEY_BYTES_MAX)?;
+    let key = key.ok_or_else(|| CertificateError::Missing(settings.key_file.display().to_string()))?;
+    let key = PrivateKeyDer::from_pem_slice(&key).map_err(unreadable(&settings.key_file))?;
     // a new configuration brings a new session store and ticketer: nothing resumes under an old certificate.
     // `with_single_cert` refuses a key that does not belong to the certificate
     let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
@@ -103,3 +112,6 @@ fn read(settings: &Settings) -> Result<Loaded, CertificateError> {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Loaded { config: Arc::new(config), file: settings.certificate_file.clone(), ends_at })
 }
+
+/// Room for the longest keys, and for the certificates that some keep in the same file.
+const KEY_BYTES_MAX: usize = 256 * 1024;

@@ -170,9 +170,9 @@ impl Transaction {
     ) -> Result<Option<Remembered>, StoreError> {
         let place = used_key(principal, &Digest::of(&[key.as_bytes()]));
         let row: Option<UsedKey> = rows::row(&self.transaction, Rows::Idempotency, &place)?;
-        Ok(row
-            .filter(|row| now < row.ends_at)
-            .map(|row| Remembered { digest: row.asked.0, records: (row.first, row.last) }))
+        let Some(row) = row.filter(|row| now < row.ends_at) else { return Ok(None) };
+        let note = rows::note(&self.transaction, row.first)?;
+        Ok(Some(Remembered { asked: row.asked, note, records: (row.first, row.last) }))
     }
 
     /// Events of past records, for answering a repeated command.
@@ -312,10 +312,8 @@ impl Draft {
             return Err(StoreError::TimeBackwards { last: self.tip.time, given: header.time });
         }
         let mut note = Note::new(detail, random()?)?;
-        let idempotency = header
-            .idempotency
-            .as_ref()
-            .map(|given| IdempotencyDigest { key: Digest::of(&[given.key.as_bytes()]), asked: Digest(given.digest) });
+        let idempotency =
+            header.idempotency.as_ref().map(|given| IdempotencyDigest::new(&given.key, &given.digest, note.as_ref()));
         for event in events {
             let sequence = self.tip.sequence.saturating_add(1);
             let note = note.take();

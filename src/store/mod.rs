@@ -59,7 +59,7 @@ use crate::domain::principal::{Party, Principal};
 use crate::domain::role::RoleId;
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
-use crate::journal::{Exported, Note, Sealed, SigningKey};
+use crate::journal::{Digest, Exported, Note, Sealed, SigningKey};
 use crate::store::open::{Checked, Place, Trust};
 use crate::store::seal::Seals;
 
@@ -291,10 +291,22 @@ pub struct Idempotency {
 /// What an idempotency key was used for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remembered {
-    /// Digest of the command then asked for.
-    pub digest: [u8; 32],
+    asked: Digest,
+    /// Of the first record it caused, unless that was erased.
+    note: Option<Note>,
     /// The records it caused: first and last.
     pub records: (Position, Position),
+}
+
+impl Remembered {
+    /// Whether it was used for the same: `digest` is SHA-256 over the command asked for now. Once its note is erased nobody can
+    /// tell, and it was used for something else.
+    #[must_use]
+    pub fn is_of(&self, digest: &[u8; 32]) -> bool {
+        // versions that knew no salt here wrote the digest as it is
+        let is_salted = |note: &Note| self.asked == note.salted(digest);
+        self.asked == Digest(*digest) || self.note.as_ref().is_some_and(is_salted)
+    }
 }
 
 /// What a commit changed.

@@ -15,8 +15,18 @@ use crate::store::StoreError;
 pub struct Proof {
     /// Seals whose uses have not come yet.
     sealed: BTreeMap<ActivationId, (u64, String)>,
+    source: Source,
     current: Option<Chain>,
     found: Vec<Unproven>,
+}
+
+/// Where the uses come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// A store or its backup: some may not be sealed yet, or be those of records that were cut.
+    Store,
+    /// What is kept beside an archive: its records seal all of them.
+    Archive,
 }
 
 /// Uses that are not what the journal says.
@@ -55,6 +65,11 @@ pub enum WrongUses {
         /// How many were sealed.
         sealed: u64,
     },
+    /// Some that no record of the archive seals.
+    Unsealed {
+        /// How many there are.
+        found: u64,
+    },
 }
 
 /// The blocks of one activation so far.
@@ -73,8 +88,17 @@ struct Chain {
 impl Proof {
     /// Of the uses that `sealed` tells of.
     pub fn new(sealed: impl IntoIterator<Item = SealedUses>) -> Self {
+        Self::of(sealed, Source::Store)
+    }
+
+    /// Of the uses that `sealed`, all that an archive's records seal, tells of: there must be no others.
+    pub fn of_archive(sealed: impl IntoIterator<Item = SealedUses>) -> Self {
+        Self::of(sealed, Source::Archive)
+    }
+
+    fn of(sealed: impl IntoIterator<Item = SealedUses>, source: Source) -> Self {
         let sealed = sealed.into_iter().map(|sealed| (sealed.activation, (sealed.count, sealed.digest))).collect();
-        Self { sealed, current: None, found: Vec::new() }
+        Self { sealed, source, current: None, found: Vec::new() }
     }
 
     /// Takes the next row.
@@ -82,8 +106,10 @@ impl Proof {
     /// # Errors
     /// [`StoreError::Damaged`] for a row that is none of uses, or out of its place.
     pub fn take(&mut self, row: &Row) -> Result<(), StoreError> {
-        if row.table != USES_NAME {
-            return Ok(());
+        match self.source {
+            _ if row.table == USES_NAME => {}
+            Source::Store => return Ok(()),
+            Source::Archive => return Err(StoreError::Damaged(format!("a row of `{}` is none of uses", row.table))),
         }
         let (id, number) = block_key(&row.key).ok_or_else(super::damaged)?;
         let activation = ActivationId::from_random(id);
@@ -125,7 +151,7 @@ impl Proof {
     fn close(&mut self) {
         let closed = self.current.take();
         self.found.extend(closed.and_then(|chain| {
-            let wrong = chain.wrong()?;
+            let wrong = chain.wrong(self.source)?;
             Some(Unproven { activation: chain.activation, wrong })
         }));
     }
@@ -149,13 +175,16 @@ impl Chain {
         self.holds_sealed |= self.sealed.as_ref().is_some_and(is_sealed);
     }
 
-    fn wrong(&self) -> Option<WrongUses> {
+    fn wrong(&self, source: Source) -> Option<WrongUses> {
         if !self.is_whole {
             return Some(WrongUses::Changed { after: self.count });
         }
-        // not sealed yet, or of records that were cut
-        let (sealed, _) = self.sealed.as_ref()?;
-        let (sealed, found) = (*sealed, self.count);
+        let found = self.count;
+        let sealed = match (&self.sealed, source) {
+            (Some((sealed, _)), _) => *sealed,
+            (None, Source::Store) => return None,
+            (None, Source::Archive) => return Some(WrongUses::Unsealed { found }),
+        };
         match self.holds_sealed {
             true if found == sealed => None,
             true => Some(WrongUses::Further { found, sealed }),
@@ -176,6 +205,9 @@ impl fmt::Display for Unproven {
             }
             WrongUses::Further { found, sealed } => {
                 write!(f, "{found} uses of {activation} are there, and {sealed} were sealed")
+            }
+            WrongUses::Unsealed { found } => {
+                write!(f, "{found} uses of {activation} are there, which no record of the archive seals")
             }
         }
     }
@@ -239,6 +271,22 @@ mod tests {
         let seals = [sealed(&one), sealed(&two)];
         assert!(proven(&seals, &[&one, &two, &open]).unwrap().is_empty());
         assert!(proven(&[], &[]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_archive_keeps_no_uses_but_those_it_seals() {
+        let (one, two) = (rows(id(1), &[2, 3], "/vault"), rows(id(2), &[1], "/vault"));
+        let proven = |rows: &[Row]| -> Result<Vec<String>, StoreError> {
+            let mut proof = Proof::of_archive([sealed(&one)]);
+            rows.iter().try_for_each(|row| proof.take(row))?;
+            Ok(proof.finish().iter().map(ToString::to_string).collect())
+        };
+        assert!(proven(&one).unwrap().is_empty());
+        let found = proven(&[one.clone(), two.clone()].concat()).unwrap();
+        assert_eq!(found, [format!("1 uses of {} are there, which no record of the archive seals", id(2))]);
+        assert_eq!(proven(&two).unwrap().len(), 2, "one that is not sealed, and one that is missing");
+        let stray = Row { table: "unsealed_activations".to_owned(), ..one[0].clone() };
+        assert!(proven(&[stray]).unwrap_err().to_string().contains("is none of uses"));
     }
 
     #[test]

@@ -220,7 +220,7 @@ fn carry_out_one(
     if let (Some(identity), Some(idempotency)) = (caller.identity(), idempotency)
         && let Some(remembered) = transaction.remembered(&identity.principal, &idempotency.key, now)?
     {
-        if remembered.digest != idempotency.digest {
+        if !remembered.is_of(&idempotency.digest) {
             return Ok(Err(SubmitError::Refused(Refusal::IdempotencyMismatch.into())));
         }
         let events = transaction.events(remembered.records)?;

@@ -14,6 +14,7 @@
 mod attack;
 mod bulk;
 mod certified;
+mod cut;
 mod keyboard;
 mod looks;
 mod provider;
@@ -21,3 +22,5 @@ mod script;
 mod sessions;
 mod story;
 mod support;
+#[path = "../shared/terms.rs"]
+mod terms;

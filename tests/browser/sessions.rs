@@ -6,14 +6,27 @@ use serde_json::json;
 
 use crate::support::{Driver, House, Setting, Window};
 
-#[tokio::test]
-async fn a_session_of_one_origin_is_worthless_at_the_other() {
-    let Some(driver) = Driver::start() else { return };
+/// Ada has signed in at the gate, and looks at her account.
+struct Stage {
+    house: House,
+    ada: Window,
+    /// Windows close with it.
+    _driver: Driver,
+}
+
+async fn at_the_gate() -> Option<Stage> {
+    let driver = Driver::start()?;
     let house = House::new("").await;
     let ada = driver.window(Setting::Ordinary).await;
     ada.open(&format!("{}/account", house.gate)).await;
     ada.clicks("Sign in as Ada Okafor").await;
     ada.sees("Your account").await;
+    Some(Stage { house, ada, _driver: driver })
+}
+
+#[tokio::test]
+async fn a_session_of_one_origin_is_worthless_at_the_other() {
+    let Some(Stage { house, ada, _driver }) = at_the_gate().await else { return };
     let at_gate = ada.session(&house).await;
     assert_eq!(at_gate.len(), 1, "{:?}", at_gate.keys());
     ada.open(&format!("{}/", house.portal)).await;
@@ -52,12 +65,7 @@ async fn a_session_of_one_origin_is_worthless_at_the_other() {
 
 #[tokio::test]
 async fn signing_out_ends_it_here_and_at_the_provider() {
-    let Some(driver) = Driver::start() else { return };
-    let house = House::new("").await;
-    let ada = driver.window(Setting::Ordinary).await;
-    ada.open(&format!("{}/account", house.gate)).await;
-    ada.clicks("Sign in as Ada Okafor").await;
-    ada.sees("Your account").await;
+    let Some(Stage { house, ada, _driver }) = at_the_gate().await else { return };
     ada.open(&format!("{}/", house.portal)).await;
     ada.sees("You may activate").await;
     let before = ada.session(&house).await;
@@ -82,12 +90,7 @@ async fn signing_out_ends_it_here_and_at_the_provider() {
 
 #[tokio::test]
 async fn signing_out_at_the_gate_takes_a_click_of_ones_own() {
-    let Some(driver) = Driver::start() else { return };
-    let house = House::new("").await;
-    let ada = driver.window(Setting::Ordinary).await;
-    ada.open(&format!("{}/account", house.gate)).await;
-    ada.clicks("Sign in as Ada Okafor").await;
-    ada.sees("Your account").await;
+    let Some(Stage { house, ada, _driver }) = at_the_gate().await else { return };
     let before = ada.session(&house).await;
     ada.open(&format!("{}/.hallpass/sign-out", house.gate)).await;
     ada.sees("Sign out?").await;

@@ -12,13 +12,13 @@ use hallpass::domain::time::Timestamp;
 use hallpass::journal::export::read_json_lines;
 use hallpass::journal::upcast;
 use hallpass::store::{self, Appender, Header, Opened, RecordFilter, Settings};
-use hallpass::telemetry::Metrics;
-use hallpass::uses::{self, Use};
+use hallpass::uses;
 use redb::{Database, ReadableTable as _, TableDefinition};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::hallpass::{Said, program, said};
+use crate::used::three_uses;
 
 const GOLDEN: &str = include_str!("../golden/journal-v1.jsonl");
 const USES: TableDefinition<'_, ([u8; 16], u64), &[u8]> = TableDefinition::new("use_blocks");
@@ -71,23 +71,7 @@ impl Kept {
 
     /// Three uses, in the file beside the store.
     fn used(&self) -> uses::Stretch {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let (recorder, reader, running) = uses::start(&self.uses(), &Metrics::default()).unwrap();
-        for number in 0..3 {
-            let used = Use {
-                activation: self.activation,
-                principal: Principal::new("https://id.example", "ada"),
-                at: Timestamp::from_seconds(1_795_000_020),
-                request_id: number.to_string().into(),
-                method: "GET".into(),
-                host: "shop.example".into(),
-                path: format!("/vault/{number}").into(),
-                route: "vault".into(),
-            };
-            runtime.block_on(recorder.record(&used)).unwrap();
-        }
-        drop(recorder);
-        running.join();
+        let reader = three_uses(&self.uses(), self.activation, "ada", Timestamp::from_seconds(1_795_000_020));
         reader.recount(self.activation).unwrap().unwrap()
     }
 

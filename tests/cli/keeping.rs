@@ -18,6 +18,7 @@ use redb::{Database, TableDefinition};
 use tempfile::TempDir;
 
 use crate::hallpass::{Said, program, said};
+use crate::used::three_uses;
 
 const RECORDS: u8 = 6;
 const TEXT: &str = "because the cellar of Ada Lovelace is under water";
@@ -41,7 +42,7 @@ impl Kept {
         }
         let public_key = reader.realm().unwrap().1;
         drop((reader, appender));
-        write_uses(&settings.path.with_extension("uses"));
+        three_uses(&settings.path.with_extension("uses"), ActivationId::from_random([7; 16]), "person-1", at(0));
         Self { folder, public_key }
     }
 
@@ -99,26 +100,6 @@ fn made(number: u8) -> Event {
         ended: None,
     };
     Event::AssignmentMade { assignment }
-}
-
-fn write_uses(path: &Path) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let (recorder, _, running) = uses::start(path, &Metrics::default()).unwrap();
-    for number in 0..3 {
-        let used = Use {
-            activation: ActivationId::from_random([7; 16]),
-            principal: Principal::new("https://id.example", "person-1"),
-            at: at(number),
-            request_id: number.to_string().into(),
-            method: "GET".into(),
-            host: "shop.example".into(),
-            path: format!("/vault/{number}").into(),
-            route: "vault".into(),
-        };
-        runtime.block_on(recorder.record(&used)).unwrap();
-    }
-    drop(recorder);
-    running.join();
 }
 
 fn all_uses(path: &Path) -> Vec<(u64, Use<'static>)> {

@@ -7,17 +7,14 @@ use hallpass::domain::activation::{Ending, Requested};
 use hallpass::domain::assignment::{Assignment, AssignmentEnding, AssignmentKind, Origin};
 use hallpass::domain::event::{Actor, Detail, Event};
 use hallpass::domain::id::{ActivationId, AssignmentId, CommandId};
-use hallpass::domain::policy::{
-    ActivationLimits, AssuranceRule, ExtensionRule, OwnRequest, PolicyRevision, Stage, Terms,
-};
 use hallpass::domain::principal::Principal;
 use hallpass::domain::time::{Span, Timestamp, Window};
 use hallpass::store::{self, Header, Opened, Settings};
-use hallpass::telemetry::Metrics;
-use hallpass::uses::{self, Use};
 use tempfile::TempDir;
 
 use crate::hallpass::{Said, program, said};
+use crate::terms;
+use crate::used::three_uses;
 
 const CONFIGURATION: &str = r#"
 [store]
@@ -57,6 +54,11 @@ pub(crate) struct Years {
 
 impl Years {
     pub(crate) fn write() -> Self {
+        Self::write_used(&[1])
+    }
+
+    /// The same, with three uses of each case in `used`; of the first case another three, in a block of their own.
+    pub(crate) fn write_used(used: &[u8]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("hallpass.toml"), CONFIGURATION).unwrap();
         let settings = settings(folder.path());
@@ -77,8 +79,12 @@ impl Years {
             let started = Event::ActivationStarted { activation, window: Window::new(from, until) };
             commit(from, &[requested(number), started], &format!("counting in month {number}"));
             let mut events = vec![Event::ActivationEnded { activation, ending: Ending::Expired, at: until }];
+            let uses = settings.path.with_extension("uses");
             if number == 1 {
-                let (count, digest) = write_uses(&settings.path.with_extension("uses"), activation);
+                three_uses(&uses, activation, "person-1", from);
+            }
+            if used.contains(&number) {
+                let (count, digest) = seal_uses(&uses, number);
                 events.push(Event::UsesSealed { activation, count, digest });
             }
             commit(until, &events, "");
@@ -167,21 +173,6 @@ fn assigned(number: u8) -> Event {
 }
 
 fn requested(number: u8) -> Event {
-    let terms = Terms {
-        policy: PolicyRevision::new("p1"),
-        activation: ActivationLimits {
-            min: Span::seconds(1),
-            max: Span::hours(8),
-            default: Span::hours(1),
-            total_max: Span::hours(24),
-            start_ahead_max: Span::days(7),
-        },
-        stages: vec![Stage { approvers: vec![person("boss").into()], quorum: 1, deny_threshold: 1 }],
-        approver_assurance: AssuranceRule::default(),
-        own_request: OwnRequest::Forbidden,
-        extension: ExtensionRule::SameApproval,
-        assurance: AssuranceRule::default(),
-    };
     Event::ActivationRequested {
         activation: case(number),
         principal: person("person-1"),
@@ -190,29 +181,15 @@ fn requested(number: u8) -> Event {
         via: None,
         requested: Requested { starts_at: None, duration: Span::hours(1) },
         lapses_at: now(),
-        terms: Box::new(terms),
+        terms: Box::new(terms::approved_by(person("boss"))),
     }
 }
 
-fn write_uses(path: &Path, activation: ActivationId) -> (u64, String) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let (recorder, reader, running) = uses::start(path, &Metrics::default()).unwrap();
-    for number in 0..3 {
-        let used = Use {
-            activation,
-            principal: person("person-1"),
-            at: month(1),
-            request_id: number.to_string().into(),
-            method: "GET".into(),
-            host: "shop.example".into(),
-            path: format!("/vault/{number}").into(),
-            route: "vault".into(),
-        };
-        runtime.block_on(recorder.record(&used)).unwrap();
-    }
-    drop(recorder);
-    running.join();
-    let (_, stretch) = reader.unsealed().unwrap().remove(0);
+/// Three uses in a block of their own behind those that are there, sealed.
+fn seal_uses(path: &Path, number: u8) -> (u64, String) {
+    let reader = three_uses(path, case(number), "person-1", month(number));
+    let (activation, stretch) = reader.unsealed().unwrap().remove(0);
+    assert_eq!(activation, case(number));
     reader.sealed(activation, &stretch).unwrap();
     (stretch.count, stretch.digest)
 }

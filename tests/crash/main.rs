@@ -25,6 +25,7 @@ mod damage;
 mod history;
 mod power;
 mod tape;
+mod uses;
 mod volume;
 mod wrong_clock;
 

@@ -17,11 +17,11 @@ const WORKER: Person = Person { subject: "worker-1", ..ADA };
 const OTHER: Person = Person { subject: "worker-2", ..ADA };
 
 /// A small volume of its own, mounted for as long as it lives.
-struct Volume(PathBuf);
+pub struct Volume(PathBuf);
 
 impl Volume {
     /// None where mounting is not allowed; the test then says what it leaves out.
-    fn mount(folder: &Path, megabytes: u32, left_out: &str) -> Option<Self> {
+    pub fn mount(folder: &Path, megabytes: u32, left_out: &str) -> Option<Self> {
         let place = folder.join("volume");
         std::fs::create_dir(&place).expect("a folder");
         let size = format!("size={megabytes}m");
@@ -39,13 +39,17 @@ impl Volume {
         std::os::unix::fs::symlink(self.0.join("log"), program.folder().join("log")).expect("a link");
     }
 
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     fn read_only(&self) {
         let status = Command::new("mount").args(["-o", "remount,ro"]).arg(&self.0).status();
         assert!(status.expect("mount").success(), "mounted for reading only");
     }
 
     /// Takes all room there is.
-    fn fill(&self) -> PathBuf {
+    pub fn fill(&self) -> PathBuf {
         let path = (0..).map(|number| self.0.join(format!("filler-{number}"))).find(|path| !path.exists());
         let path = path.expect("a free name");
         let mut file = std::fs::File::create(&path).expect("a file");

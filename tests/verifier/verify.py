@@ -3,14 +3,16 @@
 
     verify.py EXPORT... --key HEX [--expect-head SEQUENCE:HASH] [--anchor FILE]
 
-Several exports must join: archives, oldest first, and then what remained. Exit code 0 and the head when all is as it was
-written; 1 and the first bad record when it is not.
+Several exports must join: archives, oldest first, and then what remained. What lies beside an archive as EXPORT.uses is held
+against what its records seal. Exit code 0 and the head when all is as it was written; 1 and the first bad record, or the
+uses that are not those that were sealed, when it is not.
 """
 
 import argparse
 import base64
 import hashlib
 import json
+import os
 import re
 import sys
 from datetime import datetime, timedelta, timezone
@@ -83,6 +85,74 @@ class Cut:
     @property
     def last(self):
         return self.runs[-1][1]
+
+
+class Blocks:
+    """The uses of one activation, block by block."""
+
+    def __init__(self, activation):
+        self.activation = activation
+        self.count, self.digest = 0, bytes(32)
+
+    def take(self, number, value):
+        after = "the uses of %s were changed after number %d" % (self.activation, self.count)
+        digest, body = value[:32], value[32:]
+        check(digest == hashlib.sha256(self.digest + body).digest(), after)
+        check(self.count + entries(body, after) == number, after)
+        self.count, self.digest = number, digest
+
+
+def entries(body, wrong):
+    """How many uses a block holds."""
+    check(body[:1] == b"\x01", wrong)
+    at, count = 1, 0
+
+    def text():
+        nonlocal at
+        check(at + 2 <= len(body), wrong)
+        at += 2 + int.from_bytes(body[at : at + 2], "big")
+        check(at <= len(body), wrong)
+
+    text(), text()
+    while at < len(body):
+        at += 8
+        for _ in range(5):
+            text()
+        count += 1
+    return count
+
+
+def named(activation):
+    """An activation's id as it is written."""
+    number, digits = int.from_bytes(activation, "big"), ""
+    for _ in range(26):
+        number, digits = number >> 5, "0123456789abcdefghjkmnpqrstvwxyz"[number & 31] + digits
+    return "act_" + digits
+
+
+def held_uses(path, sealed):
+    """Holds the blocks in a file beside an archive against what the archive's records seal; how many uses it holds."""
+    blocks, last = {}, b""
+    with open(path, encoding="utf-8", newline="\n") as lines:
+        for line in lines:
+            try:
+                row = json.loads(line)["row"]
+                table, key, value = row["table"], bytes.fromhex(row["key"]), bytes.fromhex(row["value"])
+            except (KeyError, TypeError, ValueError):
+                raise Bad("a line of %s is none of uses" % path)
+            again = {"row": {"table": table, "key": key.hex(), "value": value.hex()}}
+            check(json.dumps(again, separators=(",", ":")) + "\n" == line, "a line of %s has another spelling" % path)
+            check(table == "use_blocks" and len(key) == 24, "a line of %s is none of uses" % path)
+            activation = named(key[:16])
+            check(key > last, "uses of %s stand out of their place" % activation)
+            last = key
+            blocks.setdefault(activation, Blocks(activation)).take(int.from_bytes(key[16:], "big"), value)
+    for activation, (count, digest) in sealed.items():
+        found = blocks.pop(activation, Blocks(activation))
+        wrong = "the uses of %s are not the %d that were sealed" % (activation, count)
+        check(found.count == count and (count == 0 or found.digest.hex() == digest), wrong)
+    check(not blocks, "there are uses which no record of the archive seals: %s" % ", ".join(blocks))
+    return sum(count for count, _ in sealed.values())
 
 
 class Chain:
@@ -170,6 +240,7 @@ class Journal:
         self.last, self.before = (0, None), (0, None)
         self.aside, self.first_aside = None, None
         self.ends = []
+        self.sealed = {}  # by the records of this file
 
     @property
     def keys(self):
@@ -183,6 +254,7 @@ class Journal:
         self.aside_is_whole()
         self.chain.cuts += self.aside.cuts if self.aside else []
         self.aside = None
+        self.sealed = {}
         self.before = self.last
 
     def file_ended(self, digest):
@@ -228,12 +300,15 @@ class Journal:
 
     def placed(self, record):
         header = self.chain.take(record)
-        if header["event"]["type"] == "anchor_confirmed":
+        event = header["event"]
+        if event["type"] == "uses_sealed":
+            self.sealed[event["activation"]] = (event["count"], event["digest"])
+        if event["type"] == "anchor_confirmed":
             self.confirmed_at = header["time"]
         if header["event"]["type"] == "journal_succeeded":
             self.predecessors.append(ORIGIN + header["event"]["predecessor"]["realm"])
         self.hashes[self.sequence] = self.chain.previous
-        if header["event"]["type"] in OF_JOURNAL:
+        if event["type"] in OF_JOURNAL:
             self.known[self.sequence] = {name: record[name] for name in MEMBERS if name != "time"}
         else:
             self.may_lack = False
@@ -308,6 +383,7 @@ def main():
     parser.add_argument("--anchor")
     given = parser.parse_args()
     journal = Journal(bytes.fromhex(given.key))
+    beside = []
     try:
         for export in given.export:
             journal.next_file()
@@ -317,6 +393,7 @@ def main():
                 for line in lines:
                     journal.take(line)
             journal.file_ended(digest)
+            beside.append((export + ".uses", journal.sealed))
         journal.ended()
         newest = 0
         if given.expect_head:
@@ -335,6 +412,16 @@ def main():
         print("record %d: %s" % (sequence, why))
         return 1
     print("verified %d records, head %d:%s" % (len(journal.hashes), journal.sequence, journal.chain.previous.hex()))
+    try:
+        for path, sealed in beside:
+            count = sum(count for count, _ in sealed.values())
+            if os.path.exists(path):
+                print("%d uses in %s, each where it was and sealed" % (held_uses(path, sealed), path))
+            elif count > 0:
+                print("%d uses are sealed that should lie in %s, which is not there" % (count, path))
+    except (Bad, OSError, ValueError) as bad:
+        print("uses: %s" % bad)
+        return 1
     print("%d notes erased, each as a record orders" % journal.chain.erased)
     for since, key in journal.keys:
         print("key %s from record %d" % (key.hex(), since))

@@ -85,7 +85,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<()
 }
 
 /// Where what was done under the cases in `archive` is kept.
-fn uses_of(archive: &Path) -> PathBuf {
+pub(super) fn uses_of(archive: &Path) -> PathBuf {
     let mut name = archive.as_os_str().to_owned();
     name.push(".uses");
     PathBuf::from(name)

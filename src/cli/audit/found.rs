@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use crate::backup::{Findings, Unproven};
 use crate::cli::audit::elsewhere::{Elsewhere, Excused, Held, Named};
@@ -54,6 +55,22 @@ pub(super) struct Tally {
     pub(super) events: BTreeMap<&'static str, u64>,
     /// What the journal says about anchors that it need not hold.
     pub(super) excused: Excused,
+    /// How many uses beside archives are those that were sealed, when some lie there.
+    pub(super) uses: Option<u64>,
+    /// Files of uses that are not there, and how many uses their archives seal.
+    pub(super) lacking: Vec<(String, u64)>,
+}
+
+/// What came of the uses beside an archive.
+pub(super) enum Beside {
+    /// They are those that were sealed: so many.
+    Whole(u64),
+    /// Some are not.
+    Unproven(Vec<Unproven>),
+    /// They cannot be read to their end.
+    Unreadable(String),
+    /// There is no file of them, though so many were sealed.
+    Missing(u64),
 }
 
 /// Takes records in their order.
@@ -68,7 +85,7 @@ pub(super) struct Judge {
     files: Vec<(Tip, Digest)>,
     /// The uses that the records of this file seal.
     sealed: Vec<SealedUses>,
-    uses: Vec<Unproven>,
+    findings: Findings,
     fault: Option<Fault>,
 }
 
@@ -100,7 +117,7 @@ impl Judge {
             tally: Tally::default(),
             files: Vec::new(),
             sealed: Vec::new(),
-            uses: Vec::new(),
+            findings: Findings::default(),
             fault: None,
         }
     }
@@ -201,7 +218,18 @@ impl Judge {
 
     /// Takes what was found of them.
     pub(super) fn found(&mut self, uses: Vec<Unproven>) {
-        self.uses.extend(uses);
+        self.findings.uses.extend(uses);
+    }
+
+    /// Takes what came of the uses beside an archive.
+    pub(super) fn beside(&mut self, path: &Path, beside: Beside) {
+        let path = path.display();
+        match beside {
+            Beside::Whole(count) => self.tally.uses = Some(self.tally.uses.unwrap_or(0).saturating_add(count)),
+            Beside::Unproven(found) => self.found(found),
+            Beside::Unreadable(why) => self.findings.files.push(format!("`{path}` is not as it was written: {why}")),
+            Beside::Missing(count) => self.tally.lacking.push((path.to_string(), count)),
+        }
     }
 
     /// Names the file that was taken last: a cut that ends where it ends must name the same digest.
@@ -218,7 +246,7 @@ impl Judge {
         let of_portal = self.elsewhere.of_portal.is_some();
         let joined = self.verifier.as_ref().map_or(0, |verifier| self.joined(verifier));
         let notes = self.verifier.as_ref().map(|verifier| verifier.absent().missing()).unwrap_or_default();
-        let findings = Findings { notes, uses: self.uses };
+        let findings = Findings { notes, ..self.findings };
         Found { root: self.root, tally: self.tally, held, of_portal, end: self.end, joined, result, findings }
     }
 

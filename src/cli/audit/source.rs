@@ -7,15 +7,16 @@ use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use crate::backup::Proof;
+use crate::backup::{Proof, Unproven};
+use crate::cli::audit::cut::uses_of;
 use crate::cli::audit::export::{PATH, copy};
-use crate::cli::audit::found::Judge;
+use crate::cli::audit::found::{Beside, Judge};
 use crate::cli::client::Client;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
-use crate::journal::Digest;
 use crate::journal::backup::{self, BackupError, Part};
 use crate::journal::export::read_json_lines;
+use crate::journal::{Digest, SealedUses};
 use crate::store::{StoreError, stopped};
 
 /// Hands the records in the file at `path` to `judge`: those of a store, a backup or an export, as the file begins.
@@ -50,6 +51,39 @@ pub(super) fn digest_of_export(path: &Path) -> Result<Option<Digest>, Failure> {
         is_first = false;
         context.update(read);
     }
+}
+
+/// Holds the uses beside the archive at `archive` against what its records seal, and tells `judge`.
+pub(super) fn beside(archive: &Path, judge: &mut Judge) -> Result<(), Failure> {
+    let sealed = judge.sealed();
+    let count = sealed.iter().map(|sealed| sealed.count).sum();
+    let path = uses_of(archive);
+    let cannot = |error: io::Error| Failure::Usage(format!("cannot read `{}`: {error}", path.display()));
+    let found = match File::open(&path) {
+        Ok(file) => match proven(BufReader::with_capacity(READ_BYTES, file), sealed) {
+            Ok(found) if found.is_empty() => Beside::Whole(count),
+            Ok(found) => Beside::Unproven(found),
+            Err(why) => Beside::Unreadable(why),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound && count == 0 => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Beside::Missing(count),
+        Err(error) => return Err(cannot(error)),
+    };
+    judge.beside(&path, found);
+    Ok(())
+}
+
+/// What of the uses in `source` is not what was sealed.
+fn proven(source: impl BufRead, sealed: Vec<SealedUses>) -> Result<Vec<Unproven>, String> {
+    let mut proof = Proof::of_archive(sealed);
+    for (row, number) in backup::read_rows(source).zip(1_u64..) {
+        let row = row.map_err(|error| format!("line {number}: {error}"))?;
+        proof.take(&row).map_err(|error| match error {
+            StoreError::Damaged(why) => format!("line {number}: {why}"),
+            other => format!("line {number}: {other}"),
+        })?;
+    }
+    Ok(proof.finish())
 }
 
 /// Hands the records of an export on standard input to `judge`.

@@ -29,8 +29,9 @@ use crate::journal::{PublicKey, SignedCheckpoint};
 /// What to verify, and against what
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// An export, an archive, a backup, or the store of a hallpass that was stopped; `-` reads an export from standard input.
-    /// Several must join: archives, oldest first, and then what remained. The portal's journal otherwise
+    /// An export, an archive (and `FILE.uses` beside it), a backup, or the store of a hallpass that was stopped; `-` reads an
+    /// export from standard input. Several must join: archives, oldest first, and then what remained. The portal's journal
+    /// otherwise
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The store's file, while no hallpass runs on it
@@ -89,7 +90,10 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
             for path in &arguments.files {
                 judge.next_file();
                 source::file(path, &mut judge)?;
-                source::digest_of_export(path)?.into_iter().for_each(|digest| judge.names(digest));
+                if let Some(digest) = source::digest_of_export(path)? {
+                    judge.names(digest);
+                    source::beside(path, &mut judge)?;
+                }
             }
             judge
         }
@@ -173,6 +177,12 @@ fn tell(found: &Found, nothing_elsewhere: bool, json: bool, streams: &mut Stream
             time, or give --anchor";
         writeln!(streams.err, "note: {told}")?;
     }
+    for (path, count) in &found.tally.lacking {
+        let told = format!(
+            "{count} uses are sealed whose file is not there, and were not verified: an archive has them in `{path}`, a backup in itself"
+        );
+        writeln!(streams.err, "note: {}", safe(&told))?;
+    }
     if !found.findings.notes.is_empty() {
         let told = "an archive lacks what was erased after its records were written: give what follows it as well, which holds \
             the order";
@@ -221,6 +231,9 @@ fn describe(found: &Found, verified: &Verified, streams: &mut Streams<'_>) -> io
     if let Some((sequence, at)) = tally.excused.confirmed {
         let told = format!("by record {sequence} of {}: older anchors need not be met", format_rfc3339(at));
         line("confirmed", &told)?;
+    }
+    if let Some(count) = tally.uses {
+        line("uses", &format!("{count} beside the archives, each where it was and sealed"))?;
     }
     line("erased", &format!("{} notes, each as a record orders", verified.erased))?;
     let missing: u64 = verified.missing.iter().map(|RecordRun { first, last }| last - first + 1).sum();
@@ -278,6 +291,8 @@ fn as_json(found: &Found) -> Value {
                 "at": format_rfc3339(cut.at),
                 "archive": cut.archive,
             })),
+            "uses": tally.uses,
+            "uses_not_there": tally.lacking.iter().map(|(path, count)| json!({ "file": path, "sealed": count })).collect::<Vec<_>>(),
             "erased": verified.erased,
             "missing": verified.missing,
             "findings": found.findings.told(),

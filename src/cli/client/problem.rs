@@ -25,9 +25,20 @@ pub struct Problem {
     /// Each broken rule.
     #[serde(default)]
     pub errors: Vec<Broken>,
+    /// When old cases and assignments were cut out of the journal, and something is unknown.
+    #[serde(default)]
+    pub cut: Option<Cut>,
     /// Seconds after which to try again, from `Retry-After`.
     #[serde(skip)]
     pub retry_after: Option<u64>,
+}
+
+/// What was cut out of the journal.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Cut {
+    /// What was over by this instant may be gone.
+    #[serde(default)]
+    pub until: String,
 }
 
 /// One broken rule.
@@ -104,6 +115,13 @@ impl Problem {
         }
         for line in advice {
             writeln!(err, "what to do: {line}")?;
+        }
+        if let Some(cut) = &self.cut {
+            let until = safe(&cut.until);
+            writeln!(
+                err,
+                "what to do: if it was over by {until}, look in the archive: older ones were cut from the journal"
+            )?;
         }
         if let Some(seconds) = self.retry_after {
             writeln!(err, "what to do: try again in {seconds} s")?;
@@ -214,6 +232,18 @@ mod tests {
         what to do: choose another length with --for
         what to do: say why with --because "..."
         "#);
+    }
+
+    #[test]
+    fn an_old_id_leads_to_the_archive_when_the_journal_was_cut() {
+        let body = r#"{"type":"https://hallpass.dev/problems/unknown","title":"Not found","status":404,
+            "detail":"there is no such object","errors":[{"code":"unknown","detail":"there is no such object"}],
+            "cut":{"until":"2020-08-01T00:00:07.000Z","at":"2026-11-23T03:30:00.000Z","record":44}}"#;
+        insta::assert_snapshot!(told(404, body), @r"
+        refused: there is no such object
+        what to do: check the id or name; things you may not see look the same as things that are not there
+        what to do: if it was over by 2020-08-01T00:00:07.000Z, look in the archive: older ones were cut from the journal
+        ");
     }
 
     #[test]

@@ -212,7 +212,12 @@ pub(in crate::portal) fn page(desk: &Desk, query: &ListQuery) -> Result<Page<Act
         let shown = desk.activation(&case)?;
         Ok(Some(shown).filter(|shown| is_in(query.state, shown.state)))
     };
-    listing.fill(after, fetch, show)
+    let page = listing.fill(after, fetch, show)?;
+    // what waits or is held is never cut
+    let may_be_over = query.waiting_for.is_none() && filter.phase.is_none_or(|phase| phase == PhaseName::Ended);
+    let is_old_end = page.next.is_none() && may_be_over;
+    let cut = if is_old_end { desk.cut_since(filter.from)? } else { None };
+    Ok(Page { cut, ..page })
 }
 
 /// Whether a case that time has brought to `state` is in the state asked for.

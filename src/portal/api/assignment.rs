@@ -156,8 +156,8 @@ async fn list(
 }
 
 fn page(desk: &Desk, kind: AssignmentKind, query: &ListQuery) -> Result<Page<Assignment>, Problem> {
-    let Page { items, next } = found(desk, kind, query)?;
-    Ok(Page { items: items.iter().map(|item| Assignment::of(item, &desk.names)).collect(), next })
+    let Page { items, next, cut } = found(desk, kind, query)?;
+    Ok(Page { items: items.iter().map(|item| Assignment::of(item, &desk.names)).collect(), next, cut })
 }
 
 /// The page of assignments that `query` asks for, as far as the caller may see them.

@@ -73,8 +73,9 @@ pub(super) async fn list(
 }
 
 fn page(desk: &Desk, query: ListQuery) -> Result<Page<Record>, Problem> {
-    let Page { items, next } = entries(desk, query)?;
-    Ok(Page { items: items.iter().map(|entry| Record::of(entry, &desk.viewer, &desk.names)).collect(), next })
+    let Page { items, next, cut } = entries(desk, query)?;
+    let items = items.iter().map(|entry| Record::of(entry, &desk.viewer, &desk.names)).collect();
+    Ok(Page { items, next, cut })
 }
 
 /// The page of records that `query` asks for, as far as the caller may see them.
@@ -88,7 +89,10 @@ pub(in crate::portal) fn entries(desk: &Desk, query: ListQuery) -> Result<Page<E
         let entries = desk.reader().records(&filter, after.unwrap_or_default(), count)?;
         Ok(Batch::of(entries.into_iter().map(|entry| (entry.position, entry)).collect(), count))
     };
-    listing.fill(after, fetch, |entry| Ok(Some(entry)))
+    let page = listing.fill(after, fetch, |entry| Ok(Some(entry)))?;
+    // the old end is where the first page begins
+    let cut = if after.is_none() { desk.cut_since(filter.from)? } else { None };
+    Ok(Page { cut, ..page })
 }
 
 /// The filter as asked for.

@@ -62,7 +62,7 @@ impl<'p> Listing<'p> {
 
     /// The page that goes on after `next`.
     pub(in crate::portal) fn page<T>(&self, items: Vec<T>, next: Option<String>) -> Page<T> {
-        Page { items, next: next.map(|place| self.portal.shared.cursors.seal(&self.scope, &place)) }
+        Page { items, next: next.map(|place| self.portal.shared.cursors.seal(&self.scope, &place)), cut: None }
     }
 
     /// Looks at rows, batch by batch, until the page is full, nothing is left or enough was looked at.

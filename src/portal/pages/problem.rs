@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use crate::portal::caller::Known;
 use crate::portal::pages::fault::sentence;
 use crate::portal::pages::layout::{Frame, Page};
+use crate::portal::pages::parts::cut;
 use crate::portal::problem::{Code, Problem};
 use crate::portal::{Portal, SignIn};
 
@@ -35,6 +36,7 @@ fn page(problem: &Problem, portal: &Portal, frame: &Frame) -> Response {
     let body = html! {
         @if problem.status() != StatusCode::NOT_FOUND { p .lead { (sentence(problem.detail())) } }
         p { (remedy(problem)) }
+        @if let Some(cut) = problem.cut() { (cut::unknown(cut)) }
         @if problem.status() == StatusCode::UNAUTHORIZED && portal.sign_in() == SignIn::Offered {
             p { a .button.main href="/sign-in?return_to=%2F" { "Sign in" } }
         } @else {

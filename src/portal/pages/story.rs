@@ -6,9 +6,10 @@ use crate::domain::activation::{Choice, Ending, Requested};
 use crate::domain::event::{Actor, Detail, Event};
 use crate::domain::time::Timestamp;
 use crate::identity::names::IssuerNames;
+use crate::portal::desk::Desk;
 use crate::portal::pages::parts::badge::{Tone, ending_word};
-use crate::portal::pages::parts::{party, text, time};
-use crate::store::Entry;
+use crate::portal::pages::parts::{cut, party, text, time};
+use crate::store::{Entry, StoreError};
 
 /// Everything `entries`, the records of one case from oldest to newest, have to tell; beside what was asked for, whose words are
 /// not repeated.
@@ -33,6 +34,13 @@ pub(in crate::portal) fn story(entries: &[Entry], names: &IssuerNames, now: Time
             }
         }
     }
+}
+
+/// Says that `entries`, the records of one case, lack its beginning, when that was cut out of the journal.
+pub(in crate::portal) fn lost_beginning(desk: &Desk, entries: &[Entry]) -> Result<Markup, StoreError> {
+    let begins = |first: &Entry| matches!(first.event, Event::ActivationRequested { .. });
+    let cut = if entries.first().is_none_or(begins) { None } else { desk.cut_since(None)? };
+    Ok(cut.as_ref().map(cut::above_case).unwrap_or_default())
 }
 
 /// What an event of a case says; nothing for others.

@@ -13,6 +13,7 @@ use crate::clock::format_rfc3339;
 use crate::domain::refusal::{Refusal, Refusals};
 use crate::identity::AuthnError;
 use crate::portal::wire::common::Ending;
+use crate::portal::wire::cut::Cut;
 use crate::store::StoreError;
 use crate::writer::SubmitError;
 
@@ -33,6 +34,7 @@ struct Told {
     challenge: Option<HeaderValue>,
     retry_after_seconds: Option<u32>,
     refusals: Option<Refusals>,
+    cut: Option<Cut>,
 }
 
 /// A problem as JSON, `application/problem+json`.
@@ -48,6 +50,10 @@ pub(super) struct ProblemBody {
     /// Every rule that was broken; the first names the problem as a whole.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ErrorItem>,
+    /// When cases and assignments were cut out of the journal: what is unknown may be one of them. It is the same whatever was
+    /// asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cut: Option<Cut>,
 }
 
 /// One broken rule.
@@ -115,6 +121,12 @@ impl Problem {
         self
     }
 
+    /// The same, where old cases and assignments were cut out of the journal.
+    pub(super) fn after(mut self, cut: Cut) -> Self {
+        self.told.cut = Some(cut);
+        self
+    }
+
     fn challenge(mut self, challenge: HeaderValue) -> Self {
         self.told.challenge = Some(challenge);
         self
@@ -152,6 +164,11 @@ impl Problem {
             .map(|item| (item.pointer.as_deref().map(|pointer| pointer.trim_start_matches('/')), item.detail.as_str()))
     }
 
+    /// The newest cut of the journal, with which what is unknown may have gone.
+    pub(super) fn cut(&self) -> Option<&Cut> {
+        self.told.cut.as_ref()
+    }
+
     /// The rules of the domain that were broken, when it was the domain that said no.
     pub(super) fn refusals(&self) -> Option<&Refusals> {
         self.told.refusals.as_ref()
@@ -164,6 +181,7 @@ impl Problem {
             status: self.kind.status.as_u16(),
             detail: self.told.detail.clone(),
             errors: self.told.errors.clone(),
+            cut: self.told.cut.clone(),
         }
     }
 }
@@ -220,6 +238,7 @@ impl From<Refusals> for Problem {
             },
             retry_after_seconds: matches!(first, Refusal::TooManyPending { .. }).then_some(PENDING_PAUSE_SECONDS),
             refusals: Some(refusals),
+            cut: None,
         };
         Self { kind, told: Box::new(told) }
     }

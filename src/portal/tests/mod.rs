@@ -1,6 +1,7 @@
 //! Stories of the portal: real store, real writer, real tokens, a clock that stands still, no socket.
 
 mod assignments;
+mod cut;
 mod decisions;
 mod desk;
 mod document;

@@ -109,6 +109,10 @@ async fn the_same_key_gives_the_same_answer_and_another_body_none() {
         let request = world.json(&ADA, Method::POST, "/activations", &body, &[("idempotency-key", wrong)]);
         assert_eq!(world.ask(request).await.problem(400), "invalid_header", "{wrong:?}");
     }
+    // what was typed is gone, and with it whatever could tell that this is the same
+    world.post(&ROOT, "/principals/demo%3Aada/erase", &json!({"justification": "a letter"})).await.expect(200);
+    assert_eq!(ask(&body, &ADA).await.problem(422), "idempotency_mismatch");
+    assert_eq!(ask(&body, &BEN).await.header("idempotent-replayed"), "true", "nobody else is concerned");
 }
 
 #[tokio::test]

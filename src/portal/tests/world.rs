@@ -93,13 +93,14 @@ impl World {
     }
 
     /// Over a store in which `begin` has written before anybody came.
-    pub(super) async fn over(limits: Limits, policies: Policies, begin: impl FnOnce(&mut store::Appender)) -> Self {
+    pub(super) async fn over(limits: Limits, policies: Policies, begin: impl FnOnce(&mut store::Opened)) -> Self {
         let folder = TempDir::new().unwrap();
         let (clock, manual) = Clock::manual(Timestamp::from_seconds(NOW));
         let metrics = Arc::new(Metrics::default());
         let disk = Disk::new();
         let mut opened = open_backend(disk.clone(), SigningKey::generate().unwrap().0, clock.now()).unwrap();
-        begin(&mut opened.appender);
+        begin(&mut opened);
+        manual.set(clock.now().max(opened.reader.head().unwrap().time));
         let standings = Standings::new(opened.reader.clone(), 1000).unwrap();
         let policies = Arc::new(ArcSwap::from_pointee(policies));
         let writer_settings = writer::Settings {

@@ -18,7 +18,6 @@ use crate::domain::activation::Requested;
 use crate::domain::assignment::{Assignment, AssignmentEnding, AssignmentKind, Origin};
 use crate::domain::event::{Actor, Detail, Event};
 use crate::domain::id::{ActivationId, AssignmentId, CommandId};
-use crate::domain::policy::{ActivationLimits, AssuranceRule, ExtensionRule, OwnRequest, PolicyRevision, Terms};
 use crate::domain::principal::{Group, Party, Principal};
 use crate::domain::rule::{Demand, Enforcement, Rule};
 use crate::domain::time::{Span, Timestamp, Window};
@@ -29,6 +28,7 @@ use crate::proxy::route::{RouteOptions, RouteSettings};
 use crate::proxy::{ListenerSettings, RunningGate, Services, Settings, UpstreamSettings};
 use crate::server::Limits;
 use crate::standings::Standings;
+use crate::store::tests::terms;
 use crate::store::{self, Appender, Header, Opened};
 use crate::telemetry::Metrics;
 use crate::telemetry::lines::Lines;
@@ -195,21 +195,6 @@ impl House {
     pub(super) fn activate(&self, number: u8, ends_at: Timestamp) -> ActivationId {
         let activation = ActivationId::from_random([number; 16]);
         let requested = Requested { starts_at: None, duration: Span::hours(1) };
-        let terms = Terms {
-            policy: PolicyRevision::new("p1"),
-            activation: ActivationLimits {
-                min: Span::seconds(1),
-                max: Span::hours(8),
-                default: Span::hours(1),
-                total_max: Span::hours(24),
-                start_ahead_max: Span::days(7),
-            },
-            stages: Vec::new(),
-            approver_assurance: AssuranceRule::default(),
-            own_request: OwnRequest::Forbidden,
-            extension: ExtensionRule::SameApproval,
-            assurance: AssuranceRule::default(),
-        };
         self.commit(&[
             Event::ActivationRequested {
                 activation,
@@ -219,7 +204,7 @@ impl House {
                 via: None,
                 requested,
                 lapses_at: at(3600),
-                terms: Box::new(terms),
+                terms: Box::new(terms(Vec::new())),
             },
             Event::ActivationStarted { activation, window: Window::new(at(0), ends_at) },
         ]);

@@ -1,5 +1,7 @@
 //! TLS at a listener.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsConnector;
 
 use super::{Served, locally, soon, until_closed};
+use crate::private_file::{self, PrivateFileError};
 use crate::server::Limits;
 use crate::server::tls::{Certificate, CertificateError, Settings};
 
@@ -19,7 +22,7 @@ fn write(folder: &Path, name: &str) -> (Settings, CertifiedKey<KeyPair>) {
     let settings =
         Settings { certificate_file: folder.join(format!("{name}.crt")), key_file: folder.join(format!("{name}.key")) };
     std::fs::write(&settings.certificate_file, made.cert.pem()).unwrap();
-    std::fs::write(&settings.key_file, made.signing_key.serialize_pem()).unwrap();
+    private_file::make(&settings.key_file, made.signing_key.serialize_pem().as_bytes()).unwrap();
     (settings, made)
 }
 
@@ -61,7 +64,7 @@ fn a_certificate_tells_when_it_ends() {
     let key = KeyPair::generate().unwrap();
     let settings = Settings { certificate_file: folder.path().join("a.crt"), key_file: folder.path().join("a.key") };
     std::fs::write(&settings.certificate_file, parameters.self_signed(&key).unwrap().pem()).unwrap();
-    std::fs::write(&settings.key_file, key.serialize_pem()).unwrap();
+    private_file::make(&settings.key_file, key.serialize_pem().as_bytes()).unwrap();
     let (file, ends_at) = Certificate::load(&settings).unwrap().validity();
     assert_eq!(file, settings.certificate_file);
     assert_eq!(ends_at, crate::clock::parse_rfc3339("2031-02-03T00:00:00Z").ok());
@@ -74,11 +77,30 @@ async fn what_does_not_belong_together_is_refused() {
     let mixed = Settings { certificate_file: one.certificate_file.clone(), key_file: two.key_file.clone() };
     assert!(matches!(Certificate::load(&mixed), Err(CertificateError::Unusable(_))));
     let missing = Settings { key_file: folder.path().join("none"), ..one.clone() };
-    assert!(matches!(Certificate::load(&missing), Err(CertificateError::Unreadable { .. })));
+    assert!(matches!(Certificate::load(&missing), Err(CertificateError::Missing(_))));
     let empty = folder.path().join("empty");
     std::fs::write(&empty, "").unwrap();
     let nothing = Settings { certificate_file: empty, ..one };
     assert!(matches!(Certificate::load(&nothing), Err(CertificateError::Empty(_))));
+}
+
+#[test]
+fn a_key_that_others_may_read_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (settings, _) = write(folder.path(), "one.test");
+    let mode = |mode| std::fs::set_permissions(&settings.key_file, Permissions::from_mode(mode)).unwrap();
+    for open in [0o640, 0o644, 0o604, 0o660] {
+        mode(open);
+        let refused = Certificate::load(&settings).unwrap_err();
+        assert!(matches!(refused, CertificateError::Key(PrivateFileError::Permissions { .. })), "{open:o}: {refused}");
+        let told = refused.to_string();
+        assert!(told.contains("one.test.key") && told.contains("chmod 600"), "{told}");
+    }
+    mode(0o400);
+    assert!(Certificate::load(&settings).is_ok());
+    mode(0o600);
+    std::fs::write(&settings.key_file, "no key").unwrap();
+    assert!(matches!(Certificate::load(&settings), Err(CertificateError::Unreadable { .. })));
 }
 
 #[tokio::test]

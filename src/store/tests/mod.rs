@@ -118,7 +118,8 @@ fn stage(approvers: &[Party], quorum: u32) -> Stage {
     Stage { approvers: approvers.to_vec(), quorum, deny_threshold: 1 }
 }
 
-fn terms(stages: Vec<Stage>) -> Terms {
+/// The terms that most cases written by hand have.
+pub(crate) fn terms(stages: Vec<Stage>) -> Terms {
     Terms {
         policy: PolicyRevision::new("p1"),
         activation: ActivationLimits {

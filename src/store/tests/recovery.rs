@@ -6,7 +6,8 @@ use redb::{Database, TableDefinition};
 
 use super::disk::{Disk, Trouble};
 use super::*;
-use crate::journal::SigningKey;
+use crate::domain::event::RecordRun;
+use crate::journal::{SigningKey, upcast};
 
 fn on(disk: &Disk) -> (Opened, Vec<u8>) {
     let (key, kept) = SigningKey::generate().unwrap();
@@ -156,8 +157,9 @@ fn an_idempotency_key_is_remembered_for_a_day_for_its_own_principal() {
     let day = 86_400;
     let transaction = house.appender.begin().unwrap();
     let remembered = |who: &str, key: &str, now| transaction.remembered(&person(who), key, at(now)).unwrap();
-    let expected = Remembered { digest: [7; 32], records: (Position(2), Position(3)) };
-    assert_eq!(remembered("ada", "k", 11), Some(expected.clone()));
+    let expected = remembered("ada", "k", 11).unwrap();
+    assert_eq!(expected.records, (Position(2), Position(3)));
+    assert!(expected.is_of(&[7; 32]) && !expected.is_of(&[8; 32]));
     assert_eq!(transaction.events(expected.records).unwrap(), events);
     assert_eq!(remembered("bob", "k", 11), None);
     assert_eq!(remembered("ada", "other", 11), None);
@@ -171,7 +173,8 @@ fn an_idempotency_key_is_remembered_for_a_day_for_its_own_principal() {
     let again = Header { idempotency: used("k", 8), ..header(by("ada"), at(10 + day)) };
     transaction.append(&again, &[ended(1, Ending::Expired, 400)], &Detail::default()).unwrap();
     let remembered = transaction.remembered(&person("ada"), "k", at(20 + day)).unwrap().unwrap();
-    assert_eq!(remembered, Remembered { digest: [8; 32], records: (Position(4), Position(4)) });
+    assert_eq!(remembered.records, (Position(4), Position(4)));
+    assert!(remembered.is_of(&[8; 32]) && !remembered.is_of(&[7; 32]));
     transaction.commit().unwrap();
     house.rows_equal_fold();
 
@@ -184,6 +187,59 @@ fn an_idempotency_key_is_remembered_for_a_day_for_its_own_principal() {
         assert_eq!(of(&digests), of(&fresh), "{table} is empty again");
     }
     house.rows_equal_fold();
+}
+
+#[test]
+fn what_was_asked_under_a_key_can_be_compared_until_its_note_is_erased_and_never_guessed() {
+    let mut house = House::new();
+    let asked = [7; 32];
+    let typed = Detail { justification: Some("ill".into()), ..Detail::default() };
+    for (number, key) in [(1, "one"), (2, "two")] {
+        let idempotency = Some(Idempotency { key: key.into(), digest: asked });
+        let header = Header { idempotency, ..header(by("ada"), at(number.into())) };
+        let mut transaction = house.appender.begin().unwrap();
+        transaction.append(&header, &[requested(number, "ada", "shop/vault", vec![], at(500))], &typed).unwrap();
+        transaction.commit().unwrap();
+    }
+    let written = |reader: &Reader| {
+        let all = reader.records(&RecordFilter::default(), Position(1), 10).unwrap();
+        let asked = |entry: &Entry| upcast::read(&entry.sealed.core).unwrap().idempotency.unwrap().asked;
+        [asked(&all[0]), asked(&all[1])]
+    };
+    let [one, two] = written(&house.reader);
+    assert!(one != two && one != Digest(asked) && two != Digest(asked), "the same was asked, and nothing tells");
+    let is_same = |appender: &mut Appender, key: &str, asked: [u8; 32]| {
+        let transaction = appender.begin().unwrap();
+        transaction.remembered(&person("ada"), key, at(20)).unwrap().unwrap().is_of(&asked)
+    };
+    assert!(is_same(&mut house.appender, "one", asked) && !is_same(&mut house.appender, "one", [8; 32]));
+
+    // through a new key and a restart
+    let House { folder, appender, reader } = house;
+    drop((appender, reader));
+    rotate_key(&settings(&folder), at(3), &Detail::default()).unwrap();
+    let Opened { reader, mut appender } = open(&settings(&folder), at(4)).unwrap();
+    assert!(is_same(&mut appender, "one", asked) && is_same(&mut appender, "two", asked));
+
+    let erased =
+        Event::NotesErased { principal: person("ada"), records: vec![RecordRun { first: 2, last: 2 }], count: 1 };
+    let mut transaction = appender.begin().unwrap();
+    transaction.append(&header(by("root"), at(5)), &[erased], &Detail::default()).unwrap();
+    transaction.commit().unwrap();
+    assert_eq!(written(&reader), [one, two], "records stay as they are");
+    assert!(!is_same(&mut appender, "one", asked), "its salt is gone, and with it all that could tell");
+    assert!(is_same(&mut appender, "two", asked));
+    reader.check_rows().unwrap();
+}
+
+#[test]
+fn keys_remembered_by_a_version_without_salt_are_still_known() {
+    let records = (Position(1), Position(1));
+    let note = Note::from_parts([1; 32], b"{}".to_vec());
+    for note in [None, Some(note)] {
+        let remembered = Remembered { asked: Digest([7; 32]), note, records };
+        assert!(remembered.is_of(&[7; 32]) && !remembered.is_of(&[8; 32]));
+    }
 }
 
 /// A store with something of everything.

@@ -7,6 +7,7 @@ use hallpass::clock::Clock;
 use hallpass::config::{self, Source, Sources};
 use hallpass::demo::issuer::{Client, Issuer, Person, TokenOptions};
 use hallpass::demo::upstream::Upstream;
+use hallpass::store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -38,8 +39,18 @@ impl House {
         Self::start(Provider::Demo, more).await.expect("the demo's provider needs nothing")
     }
 
+    /// On a store in which `past` has written, as the people of this issuer.
+    pub async fn with_past(past: impl FnOnce(&store::Settings, &str)) -> Self {
+        let house = Self::begin(Provider::Demo, "", past).await;
+        house.expect("the demo's provider needs nothing")
+    }
+
     /// With people who sign in at `provider`, where that is installed. Bearer tokens always come from the demo's.
     pub async fn start(provider: Provider, more: &str) -> Option<Self> {
+        Self::begin(provider, more, |_, _| {}).await
+    }
+
+    async fn begin(provider: Provider, more: &str, past: impl FnOnce(&store::Settings, &str)) -> Option<Self> {
         let clock = Clock::system();
         let issuer = Issuer::start(clock.clone()).await.expect("an issuer");
         let upstream = Upstream::start().await.expect("an application");
@@ -67,6 +78,7 @@ impl House {
         std::fs::write(&file, text).expect("written");
         let loaded = config::load(&Sources { sources: vec![Source::Path(file)], environment: Vec::new() });
         let config = loaded.unwrap_or_else(|problems| panic!("{problems:#}"));
+        past(&config.store, issuer.url());
         let app = App::start(config, clock).await.expect("hallpass starts");
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
         let http = http.expect("a client");

@@ -6,7 +6,6 @@ use http::Uri;
 use maud::{Markup, html};
 
 use crate::domain::activation::{Activation, Phase};
-use crate::domain::event::Event;
 use crate::domain::id::ActivationId;
 use crate::domain::standing::Position;
 use crate::portal::Portal;
@@ -22,7 +21,7 @@ use crate::portal::pages::parts::button::{Weight, link};
 use crate::portal::pages::parts::{badge, list, party, table, text, time};
 use crate::portal::pages::story;
 use crate::portal::problem::Problem;
-use crate::store::{Entry, RecordFilter};
+use crate::store::RecordFilter;
 
 /// The page.
 pub(super) async fn page(
@@ -58,9 +57,7 @@ pub(super) async fn page(
                     @if desk.viewer.sees_all() { (downloads(id)) }
                 }
                 h2 { "Every record" }
-                @if lacks_its_beginning(&entries) {
-                    p .dim { "The records of its beginning are old and were cut from the journal: see the archive." }
-                }
+                (story::lost_beginning(desk, &entries)?)
                 (records::all(desk, &entries))
                 h2 #uses { "Requests made under it" }
                 (uses(desk, &case, &query(uri.query()))?)
@@ -113,11 +110,6 @@ fn uses(desk: &Desk, case: &Activation, asked: &Fields) -> Result<Markup, Proble
             next.as_deref().map(|next| url(&path, &[("cursor", next)])).as_deref(),
         ))
     })
-}
-
-/// Whether its first record is not the one that began it.
-fn lacks_its_beginning(entries: &[Entry]) -> bool {
-    entries.first().is_some_and(|first| !matches!(first.event, Event::ActivationRequested { .. }))
 }
 
 const RECORDS_MAX: usize = 1000;

@@ -26,8 +26,9 @@ use crate::portal::pages::layout::{Frame, Page, Place};
 use crate::portal::pages::parts::badge::{self, ending_word};
 use crate::portal::pages::parts::button::{self, Weight};
 use crate::portal::pages::parts::field::{Choice, Field};
-use crate::portal::pages::parts::{list as pages, notice, party, table, text, time};
+use crate::portal::pages::parts::{cut, list as pages, notice, party, table, text, time};
 use crate::portal::problem::{Kind, Problem};
+use crate::portal::wire::Page as List;
 use crate::portal::wire::activation::{Activation, State as Stage};
 use crate::portal::wire::common::Ending;
 use crate::portal::wire::text::{Instant, RoleName};
@@ -171,7 +172,8 @@ async fn page(State(portal): State<Portal>, visitor: Visitor, uri: Uri) -> Resul
                 @if !desk.viewer.sees_all() { p .dim { "Your own activations. Name a role to see those you decide on." } }
                 (filters(&sought, &faults))
                 @if let Some(found) = found {
-                    (rows(desk, &sought, &found.items, found.next.is_some()))
+                    (rows(desk, &sought, &found))
+                    @if let Some(cut) = &found.cut { (cut::below_activations(cut)) }
                     (pages::pagination(
                         sought.cursor.as_ref().map(|_| sought.url("")).as_deref(),
                         found.next.as_deref().map(|next| sought.url(next)).as_deref(),
@@ -240,10 +242,13 @@ fn filters(sought: &Sought, faults: &Faults) -> Markup {
     }
 }
 
-fn rows(desk: &Desk, sought: &Sought, cases: &[Activation], more: bool) -> Markup {
+fn rows(desk: &Desk, sought: &Sought, found: &List<Activation>) -> Markup {
+    let cases = &found.items;
     html! {
-        @if cases.is_empty() && more {
+        @if cases.is_empty() && found.next.is_some() {
             (notice::empty("Nothing found so far.", &html! { "There is more to look through: go on to the next page." }))
+        } @else if cases.is_empty() && sought.is_empty() && found.cut.is_some() {
+            (notice::empty("No activation is left.", &html! { "All that ended was cut from the journal." }))
         } @else if cases.is_empty() && sought.is_empty() {
             (notice::empty("Nobody has activated anything yet.", &html! { "Every request, decision and end will be found here." }))
         } @else if cases.is_empty() {

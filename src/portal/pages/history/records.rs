@@ -20,7 +20,7 @@ use crate::portal::pages::history::{Tab, tabs};
 use crate::portal::pages::layout::{Frame, Page, Place};
 use crate::portal::pages::parts::button::{self, Weight};
 use crate::portal::pages::parts::field::{Choice, Field};
-use crate::portal::pages::parts::{list, notice, party, text, time};
+use crate::portal::pages::parts::{cut, list, notice, party, text, time};
 use crate::portal::pages::story;
 use crate::portal::problem::{Kind, Problem};
 use crate::portal::wire::text::RoleName;
@@ -87,6 +87,7 @@ pub(super) async fn page(State(portal): State<Portal>, visitor: Visitor, uri: Ur
                     (button::submit(Weight::Main, "Filter"))
                 } }))
                 @if let Some(found) = found {
+                    @if let Some(cut) = &found.cut { (cut::above_records(cut)) }
                     @if found.items.is_empty() {
                         (notice::empty("No record matches.", &html! { a href="/history/records" { "Show all" } }))
                     } @else {

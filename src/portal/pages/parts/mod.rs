@@ -2,6 +2,7 @@
 
 pub(in crate::portal) mod badge;
 pub(in crate::portal) mod button;
+pub(in crate::portal) mod cut;
 pub(in crate::portal) mod decision;
 pub(in crate::portal) mod field;
 pub(in crate::portal) mod list;

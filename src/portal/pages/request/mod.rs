@@ -117,6 +117,7 @@ fn show(
             }
             section #story .sheet data-live="" aria-labelledby="so-far" {
                 h2 #so-far { "So far" }
+                (story::lost_beginning(desk, &entries)?)
                 (story::story(&entries, &desk.names, desk.viewer.now()))
             }
         }

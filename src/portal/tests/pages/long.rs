@@ -10,7 +10,7 @@ use crate::portal::Limits;
 async fn lists_and_searches_take_no_longer_for_all_that_was() {
     let past = past();
     let roles = (0..ROLES).map(|number| policy(&name(number), ApprovalRule::default()));
-    let world = World::over(Limits::default(), policies(roles), |appender| write(appender, past)).await;
+    let world = World::over(Limits::default(), policies(roles), |opened| write(&mut opened.appender, past)).await;
     for who in [&ADA, &BEN] {
         world.requested(who, VAULT).await;
     }

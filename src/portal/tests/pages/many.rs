@@ -10,7 +10,7 @@ use crate::domain::activation::{Ending, Requested};
 use crate::domain::assignment::{Assignment, AssignmentKind, Origin};
 use crate::domain::event::{Actor, Detail, Event};
 use crate::domain::id::{ActivationId, AssignmentId, CommandId};
-use crate::domain::policy::ApprovalRule;
+use crate::domain::policy::{ApprovalRule, Terms};
 use crate::domain::principal::{Group, Principal};
 use crate::domain::time::{Span, Timestamp, Window};
 use crate::portal::Limits;
@@ -25,7 +25,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 async fn home_shows_a_page_of_many_roles_and_of_a_long_past_at_once() {
     let past = past();
     let roles = (0..ROLES).map(|number| policy(&name(number), ApprovalRule::default()));
-    let world = World::over(Limits::default(), policies(roles), |appender| write(appender, past)).await;
+    let world = World::over(Limits::default(), policies(roles), |opened| write(&mut opened.appender, past)).await;
     let rows = |text: &str| Regex::new("role=\"rowheader\"").unwrap().find_iter(text).count();
     // the first look loads what later ones find
     world.page(&ADA, "/").await;
@@ -95,19 +95,24 @@ pub(super) fn write(appender: &mut Appender, past: u32) {
     }
     for _ in 0..past {
         let activation = ActivationId::from_random(draw());
-        let requested = Event::ActivationRequested {
-            activation,
-            principal: Principal::new(ISSUER, "ada"),
-            role: role(TILL),
-            eligibility: AssignmentId::from_random([4; 16]),
-            via: None,
-            requested: Requested { starts_at: None, duration: Span::hours(1) },
-            lapses_at: at.plus(Span::days(1)),
-            terms: Box::new(terms.clone()),
-        };
+        let requested = ada_asks(activation, at.plus(Span::days(1)), terms.clone());
         let ended = Event::ActivationEnded { activation, ending: Ending::Cancelled, at };
         let detail = Detail { justification: Some(WHY.to_owned()), ..Detail::default() };
         transaction.append(&header(draw()), &[requested, ended], &detail).unwrap();
     }
     transaction.commit().unwrap();
+}
+
+/// Ada asks for the till.
+pub(in crate::portal::tests) fn ada_asks(activation: ActivationId, lapses_at: Timestamp, terms: Terms) -> Event {
+    Event::ActivationRequested {
+        activation,
+        principal: Principal::new(ISSUER, "ada"),
+        role: role(TILL),
+        eligibility: AssignmentId::from_random([4; 16]),
+        via: None,
+        requested: Requested { starts_at: None, duration: Span::hours(1) },
+        lapses_at,
+        terms: Box::new(terms),
+    }
 }

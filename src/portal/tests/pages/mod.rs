@@ -3,7 +3,7 @@
 mod activate;
 mod home;
 mod long;
-mod many;
+pub(super) mod many;
 mod outside;
 mod problem;
 mod request;
