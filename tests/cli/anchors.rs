@@ -55,7 +55,7 @@ fn every_anchor_is_held_or_it_is_said_why_not() {
     let against = |file: &str, more: &[&str]| years.verify(&[&[file, "--anchor", "anchors"], more].concat());
     let whole = against("rest", &[]);
     assert!(whole.code == 0 && whole.out.contains("held        3 heads kept elsewhere\n"), "{whole:?}");
-    assert_eq!(whole.err, "");
+    assert!(!whole.err.contains("warning") && !whole.err.contains("vouches"), "{whole:?}");
 
     // an older copy is not the whole, and can be held against those that are as old
     fs::write(years.path("old"), all[..25].concat()).unwrap();
