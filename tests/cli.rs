@@ -18,6 +18,8 @@ mod explain;
 mod findings;
 #[path = "cli/hallpass.rs"]
 mod hallpass;
+#[path = "cli/interrupted.rs"]
+mod interrupted;
 #[path = "cli/keeping.rs"]
 mod keeping;
 #[path = "cli/offline.rs"]

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::anchor::{self, AnchorFile, Anchors, Compared, Publisher};
 use crate::app::pace::Pacing;
+use crate::app::retention::{self, Retaining};
 use crate::app::serving::RunningListener;
 use crate::app::{STANDINGS_MAX, Swapped, Threads, chores, settings};
 use crate::clock::Clock;
@@ -19,7 +21,7 @@ use crate::domain::pace::Paces;
 use crate::identity::{Authenticator, SignIns};
 use crate::portal::{self, Portal};
 use crate::standings::Standings;
-use crate::store::{self, Reader};
+use crate::store::{self, Reader, Retention};
 use crate::telemetry::Metrics;
 use crate::uses::{self, UseReader, UseRecorder};
 use crate::writer::{self, Writer, sweep};
@@ -63,6 +65,7 @@ impl Ground {
             policies: Arc::new(ArcSwap::from_pointee(config.policies.clone())),
             names: Arc::new(ArcSwap::from_pointee(config.names.clone())),
             routes: Arc::new(ArcSwap::from_pointee(settings::routes_by_role(config))),
+            retention: watch::Sender::new(config.retention.clone()),
         };
         let (writer, writer_thread) = writer::start(
             opened.appender,
@@ -113,6 +116,28 @@ impl Ground {
             metrics.certificates().ends(&file, ends_at);
         }
         Ok(running)
+    }
+
+    /// Cuts what is older than `settings` say, as long as they say something.
+    pub(super) fn retaining(
+        &self,
+        config: &Config,
+        settings: watch::Receiver<Option<Retention>>,
+        uses_health: uses::Health,
+        metrics: &Metrics,
+    ) -> Retaining {
+        let anchors = config.anchor.file.as_deref().map(|file| AnchorFile::new(file, &config.store.path));
+        let Self { clock, reader, standings, writer, uses, .. } = self;
+        let parts = retention::Parts {
+            clock: clock.clone(),
+            reader: reader.clone(),
+            standings: standings.clone(),
+            writer: writer.clone(),
+            uses: uses.clone(),
+            uses_health,
+            anchors,
+        };
+        Retaining { settings, parts, told: retention::Told::new(metrics) }
     }
 
     pub(super) fn start_chores(&mut self, tasks: &TaskTracker, stop: &CancellationToken) {

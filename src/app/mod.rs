@@ -6,6 +6,7 @@
 mod chores;
 mod ground;
 mod pace;
+mod retention;
 mod serving;
 mod settings;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +30,7 @@ use crate::identity::{self, Authenticator, SignIns};
 use crate::portal::RoutesByRole;
 use crate::proxy::{RunningGate, Services};
 use crate::server::Address;
+use crate::store::Retention;
 use crate::telemetry::Metrics;
 use crate::telemetry::lines::{Lines, LinesThread};
 use crate::uses;
@@ -70,6 +73,7 @@ struct Swapped {
     policies: Arc<ArcSwap<Policies>>,
     names: Arc<ArcSwap<IssuerNames>>,
     routes: Arc<ArcSwap<RoutesByRole>>,
+    retention: watch::Sender<Option<Retention>>,
 }
 
 /// Threads that end when all who feed them are gone.
@@ -136,6 +140,9 @@ impl App {
                 format!("{reason}; no role opens anything until the journal is restored or confirmed"),
             );
         }
+        let retention = ground.swapped.retention.subscribe();
+        let retaining = ground.retaining(&config, retention, watched.uses.clone(), &metrics);
+        tasks.spawn(retaining.run(stop.clone()));
         tasks.spawn(chores::watch_health(watched, readiness.clone(), stop.clone()));
         chores::count_activations(ground.reader.clone(), &metrics);
         readiness.started();
@@ -228,6 +235,10 @@ impl App {
         self.gate.take(prepared);
         self.swapped.names.store(Arc::new(config.names.clone()));
         self.swapped.routes.store(Arc::new(settings::routes_by_role(&config)));
+        self.swapped.retention.send_if_modified(|settings| {
+            let former = std::mem::replace(settings, config.retention.clone());
+            *settings != former
+        });
         *identity = config.identity;
         Ok(())
     }

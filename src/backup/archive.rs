@@ -1,11 +1,11 @@
 //! The archive of records that are to be cut: written, synced, read again and verified, before anything is cut.
 
-use std::fs::File;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Seek as _, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
-use tempfile::NamedTempFile;
 
 use crate::backup::{CarryError, is_free, uses_beside};
 use crate::domain::id::ActivationId;
@@ -13,42 +13,108 @@ use crate::journal::backup::row_line;
 use crate::journal::export::read_json_lines;
 use crate::journal::verify::Verifier;
 use crate::journal::{Digest, PublicKey};
-use crate::store::{Plan, Snapshot, StoreError};
-use crate::uses::{self, UseSnapshot};
+use crate::store::{Plan, Reader, Snapshot, StoreError};
+use crate::uses::{self, ArchivedUses, UseReader, UseSnapshot};
 
-/// Writes what `plan` takes out of the journal in `snapshot` to a file at `path`, where none may be; its digest. The file has
-/// its name when every record in it was verified as an auditor would, and all of it is durable.
-///
-/// # Errors
-/// [`CarryError`]; then there is no file at `path`.
-pub fn write_archive(
-    snapshot: &Snapshot,
-    plan: &Plan,
-    path: &Path,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<Digest, CarryError> {
-    written_whole(
-        path,
-        |out| snapshot.write_archive(plan, out, progress),
-        |file| prove(file, &snapshot.public_key(), plan),
-    )
+/// The archives of a cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Archived {
+    /// SHA-256 over that of records.
+    pub records: Digest,
+    /// SHA-256 over that of uses, when there were any.
+    pub uses: Option<Digest>,
 }
 
-/// Writes what was done under the cases that `plan` takes out of the store at `store`, on which no hallpass runs, to a file at
-/// `path`, where none may be: lines as in a backup. The records that seal them are in the archive. No file is written when
-/// nothing was done.
+/// Writes what `plan` takes out of the journal in `snapshot` to a file at `path`, and what was done under its cases to
+/// [another beside it](uses_of_archive), as lines of a backup; the records that seal those are in the first. Where no uses are,
+/// there is no second file. Each has its name when it was read again, all records as an auditor would, and all of it is
+/// durable. `uses` then note that they are archived, so that they can be [forgotten](forget_archived) once the cut is made.
 ///
 /// # Errors
-/// [`CarryError`]; then there is no file at `path`.
-pub fn write_archive_of_uses(store: &Path, plan: &Plan, path: &Path) -> Result<Option<Digest>, CarryError> {
-    let Some(uses) = uses_of(store)? else { return Ok(None) };
-    let mut any = false;
-    uses.each_row_of(&plan.cases, |_| {
-        any = true;
+/// [`CarryError`]; [`CarryError::Taken`] when something lies there.
+pub fn archive(
+    snapshot: &Snapshot,
+    plan: &Plan,
+    uses: Option<&UseReader>,
+    path: &Path,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Archived, CarryError> {
+    let write = |out: &mut dyn Write| snapshot.write_archive(plan, out, progress);
+    let records = written_whole(path, write, |file| prove(file, &snapshot.public_key(), plan))?;
+    let mut archived = Archived { records, uses: None };
+    let Some(uses) = uses else { return Ok(archived) };
+    let mut go_on = || {
+        let (digest, last) = archive_uses(&uses.snapshot()?, plan, &uses_of_archive(path))?;
+        archived.uses = digest;
+        let noted = |(activation, last)| ArchivedUses { activation, last, archive: records };
+        Ok(uses.note_archived(&last.into_iter().map(noted).collect::<Vec<_>>())?)
+    };
+    match go_on() {
+        Ok(()) => Ok(archived),
+        Err(error) => {
+            discard(path, &archived)?;
+            Err(error)
+        }
+    }
+}
+
+/// Where what was done under the cases in the archive at `path` is kept.
+#[must_use]
+pub fn uses_of_archive(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".uses");
+    PathBuf::from(name)
+}
+
+/// Removes the archives that were written to `path` and beside it, because their cut will not be made.
+///
+/// # Errors
+/// What the file system says.
+pub fn discard(path: &Path, archived: &Archived) -> io::Result<()> {
+    // never uses without their records: nobody could tell whose they are
+    if archived.uses.is_some() {
+        fs::remove_file(uses_of_archive(path))?;
+    }
+    fs::remove_file(path)?;
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// Takes out of `uses` what was archived for a cut that `journal` tells of. What was archived for one that never came to be
+/// stays, and so does whatever belongs to a case that is known.
+///
+/// # Errors
+/// [`CarryError::Store`]; what is left then is forgotten the next time.
+pub fn forget_archived(uses: &UseReader, journal: &Reader) -> Result<usize, CarryError> {
+    let noted = uses.archived()?;
+    if noted.is_empty() {
+        return Ok(0);
+    }
+    let made = journal.archives()?;
+    let mut gone = Vec::new();
+    for archived in noted {
+        if made.contains(&archived.archive) && journal.activation(archived.activation)?.is_none() {
+            gone.push(archived);
+        }
+    }
+    uses.forget(&gone)?;
+    Ok(gone.len())
+}
+
+/// Writes the uses of the cases in `plan` to a file at `path`, unless there are none; its digest, and of each case the number
+/// of the last use in it.
+fn archive_uses(
+    uses: &UseSnapshot,
+    plan: &Plan,
+    path: &Path,
+) -> Result<(Option<Digest>, BTreeMap<ActivationId, u64>), CarryError> {
+    let mut last = BTreeMap::new();
+    uses.each_row_of(&plan.cases, |row| {
+        let (id, number) = uses::block_key(&row.key).ok_or_else(|| CarryError::from(uses::damaged()))?;
+        last.insert(ActivationId::from_random(id), number);
         Ok::<_, CarryError>(())
     })?;
-    if !any {
-        return Ok(None);
+    if last.is_empty() {
+        return Ok((None, last));
     }
     let write = |out: &mut dyn Write| {
         let each = uses.each_row_of(&plan.cases, |row| Ok::<_, CarryError>(out.write_all(&row_line(&row)?)?));
@@ -59,15 +125,7 @@ pub fn write_archive_of_uses(store: &Path, plan: &Plan, path: &Path) -> Result<O
         io::copy(&mut source, &mut io::sink())?;
         Ok(source.digest())
     };
-    written_whole(path, write, read).map(Some)
-}
-
-/// Takes what was done under the cases that `plan` took out of the store at `store` out of its uses.
-///
-/// # Errors
-/// [`CarryError::Store`].
-pub fn forget_uses(store: &Path, plan: &Plan) -> Result<(), CarryError> {
-    Ok(uses::forget(&uses_beside(store), &plan.cases)?)
+    Ok((Some(written_whole(path, write, read)?), last))
 }
 
 /// The cases of the store at `store` whose uses are not sealed yet.
@@ -75,12 +133,13 @@ pub fn forget_uses(store: &Path, plan: &Plan) -> Result<(), CarryError> {
 /// # Errors
 /// [`CarryError::Store`]; also while a hallpass runs on it.
 pub fn unsealed(store: &Path) -> Result<Vec<ActivationId>, CarryError> {
-    Ok(uses_of(store)?.map(|uses| uses.unsealed()).transpose()?.unwrap_or_default())
+    let path = uses_beside(store);
+    Ok(if path.try_exists()? { UseSnapshot::of_file(&path)?.unsealed()? } else { Vec::new() })
 }
 
-fn uses_of(store: &Path) -> Result<Option<UseSnapshot>, CarryError> {
-    let path = uses_beside(store);
-    Ok(if path.try_exists()? { Some(UseSnapshot::of_file(&path)?) } else { None })
+/// The folder that the file at `path` lies in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A file that has its name when it is durable and was read again as it was written; its digest.
@@ -90,8 +149,8 @@ fn written_whole(
     read: impl FnOnce(&File) -> Result<Digest, CarryError>,
 ) -> Result<Digest, CarryError> {
     is_free(path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = NamedTempFile::new_in(folder)?;
+    let folder = folder_of(path);
+    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
     let mut out = BufWriter::new(Digested::new(file.as_file()));
     write(&mut out)?;
     let written = out.into_inner().map_err(io::IntoInnerError::into_error)?.digest();
@@ -130,17 +189,17 @@ fn prove(file: &File, root: &PublicKey, plan: &Plan) -> Result<Digest, CarryErro
 }
 
 /// A file, with SHA-256 over all that goes through.
-struct Digested<'f> {
+pub(super) struct Digested<'f> {
     file: &'f File,
     context: Context,
 }
 
 impl<'f> Digested<'f> {
-    fn new(file: &'f File) -> Self {
+    pub(super) fn new(file: &'f File) -> Self {
         Self { file, context: Context::new(&SHA256) }
     }
 
-    fn digest(self) -> Digest {
+    pub(super) fn digest(self) -> Digest {
         Digest(self.context.finish().as_ref().first_chunk().copied().unwrap_or_default())
     }
 }
@@ -164,3 +223,6 @@ impl Write for Digested<'_> {
         self.file.flush()
     }
 }
+
+/// How the name of a file begins that does not have its own yet.
+pub(super) const UNFINISHED: &str = ".hallpass-archive";

@@ -5,6 +5,7 @@
 
 mod archive;
 mod findings;
+mod left_over;
 mod restore;
 mod verify;
 
@@ -21,9 +22,10 @@ use crate::store::stopped::{Checked, Remade};
 use crate::store::{Reader, Snapshot, StoreError, stopped};
 use crate::uses::{self, UseSnapshot};
 
-pub use crate::uses::{Proof, Unproven};
-pub use archive::{forget_uses, unsealed, write_archive, write_archive_of_uses};
+pub use crate::uses::{Proof, Unproven, UseReader};
+pub use archive::{Archived, archive, discard, forget_archived, unsealed, uses_of_archive};
 pub use findings::Findings;
+pub use left_over::{make_way, path_of_archive};
 pub use restore::{free, restore};
 pub use verify::{Proven, verify};
 
@@ -48,6 +50,12 @@ pub enum CarryError {
     /// A file stands where one was to be made.
     #[error("`{}` is there already: nothing is ever overwritten", .0.display())]
     Taken(PathBuf),
+    /// An archive lies where retention keeps its own, and is not of this journal.
+    #[error(
+        "`{}` is named like an archive of this journal, but holds what the journal does not, and no cut names it: keep it elsewhere",
+        .0.display()
+    )]
+    Stray(PathBuf),
     /// Reading or writing failed.
     #[error("a file failed")]
     Io(#[from] io::Error),

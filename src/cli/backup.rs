@@ -256,6 +256,7 @@ pub(super) fn refused(error: CarryError, path: &Path) -> Failure {
         | CarryError::Store(StoreError::Damaged(_)) => {
             Failure::False(format!("`{shown}` is not to be relied on: {:#}", anyhow::Error::new(error)))
         }
+        CarryError::Stray(_) => Failure::Usage(error.to_string()),
         CarryError::Io(error) => Failure::Usage(format!("`{shown}`: {error}")),
         CarryError::Store(error) => Failure::Usage(format!("`{shown}`: {:#}", anyhow::Error::new(error))),
     }

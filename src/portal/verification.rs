@@ -60,6 +60,12 @@ impl Verification {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// While this is held it does not go on.
+    #[cfg(test)]
+    pub(super) fn hold(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Begins one, unless one is under way; how it stands then.
     pub(super) fn begin(&self, reader: Reader, clock: Clock, stop: CancellationToken) -> Result<State, StoreError> {
         let head = reader.head()?;
@@ -75,9 +81,31 @@ impl Verification {
         self.tasks.spawn_blocking(move || {
             // also when it panics: nobody could begin another one otherwise
             let mut ending = Ending { verification: own, outcome: State::Unfinished { ended_at: clock.now() } };
-            ending.outcome = ending.verification.run(&reader, head, &clock, &stop);
+            ending.outcome = ending.verification.run_unless_cut(&reader, head, &clock, &stop);
         });
         Ok(began)
+    }
+
+    /// Begins anew when records were cut meanwhile: what is gone then is no damage.
+    fn run_unless_cut(&self, reader: &Reader, mut head: Head, clock: &Clock, stop: &CancellationToken) -> State {
+        loop {
+            let before = reader.cut();
+            let ended = self.run(reader, head, clock, stop);
+            if matches!(ended, State::Whole { .. }) {
+                return ended;
+            }
+            if let (Ok(before), Ok(now), Ok(newest)) = (before, reader.cut(), reader.head())
+                && before != now
+                && !stop.is_cancelled()
+            {
+                head = newest;
+                continue;
+            }
+            if let State::Broken { sequence, wrong, .. } = &ended {
+                tracing::error!(sequence, wrong, "the journal is not whole");
+            }
+            return ended;
+        }
     }
 
     fn run(&self, reader: &Reader, mut head: Head, clock: &Clock, stop: &CancellationToken) -> State {
@@ -123,13 +151,12 @@ impl Verification {
                     return Err(State::Unfinished { ended_at: clock.now() });
                 }
             };
-            let before = verifier.tip().sequence;
             for entry in entries.iter().take_while(|entry| entry.position <= head.position) {
                 let checked = verifier.check(entry.position.0, &entry.sealed, entry.note.as_ref());
                 checked.map_err(|fault| broken(&fault, clock))?;
             }
-            // cut meanwhile, up to its head and beyond: nothing that is left could lead there
-            if verifier.tip().sequence == before {
+            // none, or none up to this head: they were cut
+            if verifier.tip().sequence == after.0 {
                 return Err(State::Unfinished { ended_at: clock.now() });
             }
             self.went_on(verifier.tip().sequence);
@@ -151,7 +178,6 @@ impl Verification {
 }
 
 fn broken(fault: &Fault, clock: &Clock) -> State {
-    tracing::error!(sequence = fault.sequence, wrong = %fault.wrong, "the journal is not whole");
     State::Broken { ended_at: clock.now(), sequence: fault.sequence, wrong: fault.wrong.to_string() }
 }
 

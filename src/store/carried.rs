@@ -4,6 +4,8 @@
 //! version looks up otherwise, it makes anew from these. Rejected: to write an event for each of them into the journal again,
 //! because a record says what somebody did, and nobody did it then.
 
+use std::collections::BTreeMap;
+
 use redb::{ReadableTable, WriteTransaction};
 
 use crate::domain::activation::Activation;
@@ -61,6 +63,41 @@ pub(super) fn digest(carried: &[Row]) -> Digest {
         }
     }
     Digest::of(&[&bytes])
+}
+
+/// How what is carried changes by a cut: no more is written than that.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    gone: Vec<(String, Vec<u8>)>,
+    come: Vec<Row>,
+}
+
+impl Change {
+    pub(super) fn between(before: &[Row], after: &[Row]) -> Self {
+        let (former, latter): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            (before.iter().map(place).collect(), after.iter().map(place).collect());
+        // one that comes with another value takes the place of the former
+        let gone = former.keys().filter(|place| !latter.contains_key(*place));
+        let gone = gone.map(|(table, key)| ((*table).to_owned(), key.to_vec())).collect();
+        let come =
+            after.iter().filter(|row| former.get(&place(row).0) != Some(&row.value.as_slice())).cloned().collect();
+        Self { gone, come }
+    }
+
+    pub(super) fn apply(&self, transaction: &WriteTransaction) -> Result<(), StoreError> {
+        let mut table = transaction.open_table(CARRIED)?;
+        for (name, key) in &self.gone {
+            table.remove((name.as_str(), key.as_slice()))?;
+        }
+        for Row { table: name, key, value } in &self.come {
+            table.insert((name.as_str(), key.as_slice()), value.as_slice())?;
+        }
+        Ok(())
+    }
+}
+
+fn place(row: &Row) -> ((&str, &[u8]), &[u8]) {
+    ((row.table.as_str(), row.key.as_slice()), row.value.as_slice())
 }
 
 /// Carries these rows and no others.

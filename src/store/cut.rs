@@ -15,7 +15,6 @@ use crate::domain::event::{Actor, Detail, Event, RecordRun};
 use crate::domain::id::{ActivationId, CommandId};
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
-use crate::journal::backup::Row;
 use crate::journal::{Cut, Digest, upcast};
 use crate::store::bounds::{Bound, Wanted, bounded};
 use crate::store::fold::Folded;
@@ -54,11 +53,16 @@ pub struct Plan {
     pub assignments: usize,
     /// What keeps more from going.
     pub bound: Bound,
+    /// The newest record when it was planned.
+    head: u64,
     former: Option<Cut>,
     runs: Vec<RecordRun>,
     hash: [u8; 32],
     ended: Vec<Ended>,
-    carried: Vec<Row>,
+    /// SHA-256 over what is carried on.
+    carried: Digest,
+    /// What of it is new, and what no longer carried.
+    change: carried::Change,
     /// Keys by which records that are to go are found.
     found_by: Vec<Vec<u8>>,
 }
@@ -82,7 +86,12 @@ impl Snapshot {
         let source = &self.source;
         let former = rows::cut(source)?;
         let first = former.as_ref().map_or(2, |cut| cut.last().saturating_add(1));
-        let (bound, mut last) = bounded(source, wanted)?;
+        let mut begin = first;
+        let head = rows::head(source)?.sequence;
+        while begin < head && is_of_journal(source, begin)? {
+            begin = begin.saturating_add(1);
+        }
+        let (bound, mut last) = bounded(source, wanted, begin)?;
         // the record behind the last one to go must lack something before it
         while last >= first && is_of_journal(source, last)? {
             last = last.saturating_sub(1);
@@ -100,13 +109,14 @@ impl Snapshot {
             bound,
             runs: former.as_ref().map(|cut| cut.records.clone()).unwrap_or_default(),
             former,
+            head,
             hash: [0; 32],
             ended: Vec::new(),
-            carried: Vec::new(),
+            carried: Digest::of(&[]),
+            change: carried::Change::default(),
             found_by: Vec::new(),
         };
         self.fold_gone(&mut plan, progress)?;
-        plan.find_again(source)?;
         Ok(Planned::Cut(Box::new(plan)))
     }
 
@@ -115,7 +125,8 @@ impl Snapshot {
         let scratch = scratch()?;
         let transaction = scratch.begin_write()?;
         super::open::make_tables(&transaction)?;
-        carried::replace(&transaction, &self.carried()?)?;
+        let carried = self.carried()?;
+        carried::replace(&transaction, &carried)?;
         let folded = Folded::new(std::sync::Arc::new(Seals::passing()?));
         let mut refold = Refold::begin(&transaction, self.public_key, folded);
         for entry in self.source.open_table(JOURNAL)?.range(..=plan.last)? {
@@ -140,6 +151,7 @@ impl Snapshot {
         refold.is_carried(plan.former.as_ref())?;
         (plan.hash, plan.until) = (refold.tip().hash, refold.tip().time);
         let mut folded = refold.into_folded();
+        plan.find_again(&self.source, &transaction)?;
         plan.ended = over_for_good(&self.source, &transaction, plan.last)?;
         for ended in &plan.ended {
             ended.forget(&transaction, &mut folded)?;
@@ -148,7 +160,9 @@ impl Snapshot {
                 Ended::Assignment(_) => plan.assignments = plan.assignments.saturating_add(1),
             }
         }
-        plan.carried = carried::carried_of(&transaction)?;
+        let carried_on = carried::carried_of(&transaction)?;
+        plan.carried = carried::digest(&carried_on);
+        plan.change = carried::Change::between(&carried, &carried_on);
         Ok(transaction.abort()?)
     }
 
@@ -181,20 +195,36 @@ impl Snapshot {
 }
 
 impl Plan {
-    /// Collects the keys by which what is to go can be found.
-    fn find_again(&mut self, source: &ReadTransaction) -> Result<(), StoreError> {
-        for entry in source.open_table(Rows::Records.definition())?.iter()? {
+    /// Collects the keys by which what is to go can be found: those that `folded` has of it, and those by which records of a
+    /// case that ended later are found by how it ended.
+    fn find_again(&mut self, source: &ReadTransaction, folded: &WriteTransaction) -> Result<(), StoreError> {
+        for entry in folded.open_table(Rows::Records.definition())?.iter()? {
             let (key, _) = entry?;
-            let Position(position) = position_in(key.value())?;
-            if position >= self.first && self.is_to_go(position) {
+            if self.is_to_go(position_in(key.value())?.0) {
                 self.found_by.push(key.value().to_vec());
+            }
+        }
+        let records = source.open_table(Rows::Records.definition())?;
+        for entry in folded.open_table(Rows::Activations.definition())?.iter()? {
+            let then: Placed<Activation> = from_row(entry?.1.value())?;
+            let now: Option<Placed<Activation>> = rows::activation(source, then.item.id.to_bytes())?;
+            let (Phase::Pending(_) | Phase::Active { .. }, Some(Phase::Ended { ending, .. })) =
+                (&then.item.phase, now.map(|now| now.item.phase))
+            else {
+                continue;
+            };
+            let scope = Scope::of_activation(then.item.id);
+            let (from, until) = (scope.at(self.first), scope.at(self.last));
+            for entry in records.range::<&[u8]>(from.as_slice()..=until.as_slice())? {
+                let Position(position) = position_in(entry?.0.value())?;
+                self.found_by.push(Scope::of_ending(ending).at(position).to_vec());
             }
         }
         Ok(())
     }
 
     fn is_to_go(&self, sequence: u64) -> bool {
-        self.runs.iter().any(|run| (run.first..=run.last).contains(&sequence))
+        sequence >= self.first && self.runs.iter().any(|run| (run.first..=run.last).contains(&sequence))
     }
 
     /// The event that states it.
@@ -204,7 +234,7 @@ impl Plan {
             hash: HEXLOWER.encode(&self.hash),
             until: self.until,
             archive: archive.to_string(),
-            carried: carried::digest(&self.carried).to_string(),
+            carried: self.carried.to_string(),
         }
     }
 }
@@ -226,8 +256,8 @@ impl Ended {
 }
 
 impl Appender {
-    /// Cuts what was planned, when `archive`, the SHA-256 of a file, holds it. One transaction: the record that states it is
-    /// there and all that it states is gone, or nothing has changed.
+    /// Cuts what was planned, when `archive`, the SHA-256 of a file, holds it. One transaction: the record that states it, by
+    /// `actor`, is there and all that it states is gone, or nothing has changed.
     ///
     /// # Errors
     /// [`StoreError::Overtaken`] when the plan is no longer so; [`StoreError`] otherwise, and then nothing has changed.
@@ -236,11 +266,12 @@ impl Appender {
         plan: &Plan,
         archive: Digest,
         now: Timestamp,
-        detail: &Detail,
+        (actor, detail): (Actor, &Detail),
     ) -> Result<Committed, StoreError> {
         let mut transaction = self.begin()?;
         let database = &transaction.transaction;
-        let overtaken = rows::cut(database)? != plan.former || any_goes_on(database, plan)?;
+        let overtaken =
+            rows::cut(database)? != plan.former || any_goes_on(database, plan)? || any_is_erased(database, plan)?;
         if overtaken {
             return Err(StoreError::Overtaken);
         }
@@ -258,11 +289,11 @@ impl Appender {
         }
         transaction.change_rows(|database, folded| {
             plan.ended.iter().try_for_each(|ended| ended.forget(database, folded))?;
-            carried::replace(database, &plan.carried)
+            plan.change.apply(database)
         })?;
         let time = now.max(transaction.head().time);
         let command = CommandId::from_random(random()?);
-        let header = Header { command, time, actor: Actor::Operator, idempotency: None };
+        let header = Header { command, time, actor, idempotency: None };
         transaction.append(&header, &[plan.event(archive)], detail)?;
         transaction.commit()
     }
@@ -277,6 +308,14 @@ fn any_goes_on(source: &WriteTransaction, plan: &Plan) -> Result<bool, StoreErro
         }
     }
     Ok(false)
+}
+
+/// Whether words were erased since: the archive may hold them.
+fn any_is_erased(source: &WriteTransaction, plan: &Plan) -> Result<bool, StoreError> {
+    let scope = Scope::of_event("notes_erased");
+    let (from, until) = (scope.at(plan.head.saturating_add(1)), scope.at(u64::MAX));
+    let records = source.open_table(Rows::Records.definition())?;
+    Ok(records.range::<&[u8]>(from.as_slice()..=until.as_slice())?.next().is_some())
 }
 
 fn has_later(

@@ -65,7 +65,7 @@ use crate::store::seal::Seals;
 
 pub use append::{Appender, Transaction};
 pub use aside::Aside;
-pub use bounds::{Bound, KEPT, Wanted};
+pub use bounds::{Bound, KEPT, Retention, Wanted};
 pub use build::{Ended, Fresh, Piece};
 pub use cut::{Plan, Planned};
 pub use error::StoreError;

@@ -1,10 +1,12 @@
 //! Records by what they concern.
 
+use std::collections::BTreeSet;
+
 use redb::ReadTransaction;
 
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
-use crate::journal::{Cut, Note, upcast};
+use crate::journal::{Cut, Digest, Note, upcast};
 use crate::store::rows::{self, existing, position_in};
 use crate::store::tables::{JOURNAL, Rows, Scope};
 use crate::store::{Entry, PAGE_MAX, Reader, RecordFilter, StoreError};
@@ -45,6 +47,25 @@ impl Reader {
     /// [`StoreError`] when the store fails.
     pub fn cut(&self) -> Result<Option<Cut>, StoreError> {
         self.read(rows::cut)
+    }
+
+    /// SHA-256 over the archive of each cut of this journal.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn archives(&self) -> Result<BTreeSet<Digest>, StoreError> {
+        self.read(|source| {
+            let mut archives = BTreeSet::new();
+            let (scope, table) = (Scope::of_event("journal_cut"), source.open_table(Rows::Records.definition())?);
+            let (first, last) = (scope.at(0), scope.at(u64::MAX));
+            for found in table.range::<&[u8]>(first.as_slice()..=last.as_slice())? {
+                let position = position_in(found?.0.value())?;
+                let record = upcast::read(&existing(rows::sealed(source, position)?)?.core)?;
+                let damaged = |_| StoreError::Damaged(format!("record {} states no cut", position.0));
+                archives.extend(Cut::stated_by(position.0, &record).map_err(damaged)?.map(|cut| cut.archive));
+            }
+            Ok(archives)
+        })
     }
 
     /// One record; none when it was cut.

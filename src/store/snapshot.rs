@@ -8,7 +8,7 @@ use redb::{Database, ReadTransaction, ReadableTable};
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
 use crate::journal::backup::Row;
-use crate::journal::{Checkpoint, Exported, PublicKey, SignedCheckpoint, SigningKey, upcast};
+use crate::journal::{Checkpoint, Exported, PublicKey, Sealed, SignedCheckpoint, SigningKey, upcast};
 use crate::store::handle::guarded;
 use crate::store::tables::{CARRIED, CURSORS, JOURNAL};
 use crate::store::{Head, Reader, StoreError, carried, key, rows};
@@ -114,6 +114,17 @@ impl Snapshot {
             // of an older format, which did not have it
             Err(redb::TableError::TableDoesNotExist(_)) => Ok(Vec::new()),
             Err(error) => Err(error.into()),
+        })
+    }
+
+    /// Whether this record is here, as it was sealed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn holds(&self, sequence: u64, sealed: &Sealed) -> Result<bool, StoreError> {
+        guarded(|| {
+            let row = self.source.open_table(JOURNAL)?.get(sequence)?;
+            row.map_or(Ok(false), |row| Ok(rows::sealed_from(row.value())? == *sealed))
         })
     }
 

@@ -7,7 +7,6 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable, Tabl
 use crate::domain::id::ActivationId;
 use crate::journal::backup::Row;
 use crate::store::{Fresh, StoreError, stopped};
-use crate::uses::file::{Place, UseFile};
 use crate::uses::{BLOCKS, UNSEALED, UseReader};
 
 /// All uses at one moment. While it lives the pages it needs are not used again: it should not live for long.
@@ -135,25 +134,6 @@ pub fn bring_back<E: From<StoreError>>(
     Ok(fresh)
 }
 
-/// Takes the uses of these activations out of the file at `path`, on which no process runs.
-///
-/// # Errors
-/// [`StoreError`]; then they are all still there.
-pub fn forget(path: &Path, activations: &[ActivationId]) -> Result<(), StoreError> {
-    let file = UseFile::open(Place::File(path.to_owned()))?;
-    let mut transaction = file.handle.write()?;
-    transaction.set_two_phase_commit(true);
-    transaction.set_quick_repair(true);
-    {
-        let mut blocks = transaction.open_table(BLOCKS)?;
-        for activation in activations {
-            let id = activation.to_bytes();
-            blocks.retain_in((id, 0)..=(id, u64::MAX), |_, _| false)?;
-        }
-    }
-    Ok(transaction.commit()?)
-}
-
 /// Copies what the file at `path` holds, and nothing else, into a fresh file, which then takes its place.
 ///
 /// # Errors
@@ -165,7 +145,7 @@ pub fn compact(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Activation and number of the last use in a block, as a row's key spells them.
-pub(super) fn block_key(key: &[u8]) -> Option<([u8; 16], u64)> {
+pub(crate) fn block_key(key: &[u8]) -> Option<([u8; 16], u64)> {
     let (id, number) = key.split_first_chunk::<16>()?;
     Some((*id, u64::from_be_bytes(number.try_into().ok()?)))
 }

@@ -6,6 +6,7 @@
 //! the machine dies is lost: at most one batch. While the file cannot be written what was taken is kept, requests under an
 //! elevation are refused rather than passed unrecorded, and it is tried again until it can.
 
+mod archived;
 mod batches;
 mod block;
 mod carry;
@@ -31,8 +32,10 @@ use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::telemetry::Metrics;
+pub use archived::ArchivedUses;
 use batches::Writing;
-pub use carry::{UseSnapshot, bring_back, compact, forget};
+pub(crate) use carry::block_key;
+pub use carry::{UseSnapshot, bring_back, compact};
 use file::{Place, UseFile};
 pub use health::{Health, Keeping};
 pub use proof::{Proof, Unproven, WrongUses};
@@ -214,7 +217,7 @@ impl Drop for Wake {
     }
 }
 
-fn damaged() -> StoreError {
+pub(crate) fn damaged() -> StoreError {
     StoreError::Damaged("a block of recorded uses is not readable".to_owned())
 }
 

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use prometheus_client::metrics::gauge::Gauge;
@@ -19,11 +19,11 @@ use crate::domain::policy::Policies;
 use crate::domain::refusal::{Refusal, Refusals};
 use crate::domain::time::Timestamp;
 use crate::standings::Standings;
-use crate::store::{Appender, Aside, Header, StoreError, Transaction};
+use crate::store::{Appender, Aside, Committed, Header, StoreError, Transaction};
 use crate::telemetry::Metrics;
 use crate::writer::health::Health;
 use crate::writer::outage::{Outage, Room};
-use crate::writer::{LostEnd, Outcome, Purpose, Queued, Replayed, Settings, Submission, SubmitError};
+use crate::writer::{LostEnd, Outcome, Purpose, Queued, Replayed, Settings, Submission, SubmitError, Work};
 
 pub(super) struct Batches {
     pub(super) appender: Appender,
@@ -94,7 +94,7 @@ impl Batches {
 
     /// Works until everybody is gone; what is lost then. A panic ends the batch it fell into, never the writer: that is an
     /// outage, and the store is verified before anything else.
-    pub(super) fn run_to_the_end(&mut self, mut queue: mpsc::Receiver<Queued>) -> Vec<LostEnd> {
+    pub(super) fn run_to_the_end(&mut self, mut queue: mpsc::Receiver<Work>) -> Vec<LostEnd> {
         loop {
             match catch_unwind(AssertUnwindSafe(|| self.run(&mut queue))) {
                 Ok(lost) => return lost,
@@ -107,25 +107,33 @@ impl Batches {
         }
     }
 
-    fn run(&mut self, queue: &mut mpsc::Receiver<Queued>) -> Vec<LostEnd> {
+    fn run(&mut self, queue: &mut mpsc::Receiver<Work>) -> Vec<LostEnd> {
         while let Some(first) = self.next(queue) {
-            let mut batch = vec![first];
-            while batch.len() < BATCH_LENGTH
-                && let Ok(next) = queue.try_recv()
-            {
-                batch.push(next);
+            let (mut batch, mut next) = (Vec::new(), Some(first));
+            let cut = loop {
+                match next {
+                    Some(Work::Command(queued)) => batch.push(queued),
+                    Some(Work::Cut(cut)) => break Some(cut),
+                    None => break None,
+                }
+                next = if batch.len() < BATCH_LENGTH { queue.try_recv().ok() } else { None };
+            };
+            if !batch.is_empty() {
+                self.work_off(batch);
             }
-            self.work_off(batch);
+            if let Some(cut) = cut {
+                self.cut(cut);
+            }
         }
         self.lose_what_is_owed()
     }
 
-    /// Waits for a command; during an outage also tries to end it, and looks for room when there is none. Nothing when
-    /// everybody is gone.
-    fn next(&mut self, queue: &mut mpsc::Receiver<Queued>) -> Option<Queued> {
+    /// Waits for work; during an outage also tries to end it, and looks for room when there is none. Nothing when everybody
+    /// is gone.
+    fn next(&mut self, queue: &mut mpsc::Receiver<Work>) -> Option<Work> {
         while !self.recovered() || !self.has_room() {
             match queue.try_recv() {
-                Ok(queued) => return Some(queued),
+                Ok(work) => return Some(work),
                 Err(mpsc::error::TryRecvError::Disconnected) => return None,
                 Err(mpsc::error::TryRecvError::Empty) => std::thread::park_timeout(OUTAGE_POLL),
             }
@@ -181,7 +189,7 @@ impl Batches {
         submissions: impl IntoIterator<Item = (&'s Submission, DecidedAt)>,
     ) -> Result<Vec<Result<Outcome, SubmitError>>, BatchError> {
         let began = awake();
-        let clock_is_behind = self.clock.behind() > self.settings.clock_behind_max;
+        let clock_is_behind = self.clock_is_behind();
         let policies = self.policies();
         let mut transaction = self.appender.begin()?;
         let before = transaction.head();
@@ -202,10 +210,22 @@ impl Batches {
             return Ok(results);
         }
         let committed = transaction.commit()?;
-        self.commit_seconds.observe(awake().duration_since(began).as_secs_f64());
+        self.committed(&committed, began);
+        Ok(results)
+    }
+
+    /// Makes visible what is durable, and tells how long that took.
+    pub(super) fn committed(&self, committed: &Committed, began: Instant) -> Duration {
+        let took = awake().duration_since(began);
+        self.commit_seconds.observe(took.as_secs_f64());
         self.head.set(i64::try_from(committed.head.position.0).unwrap_or(i64::MAX));
         self.standings.publish(&committed.touched, committed.head.position);
-        Ok(results)
+        took
+    }
+
+    /// Whether the clock lies further behind the journal than it may when something new is granted.
+    pub(super) fn clock_is_behind(&self) -> bool {
+        self.clock.behind() > self.settings.clock_behind_max
     }
 }
 

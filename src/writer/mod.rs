@@ -4,6 +4,7 @@
 //! answer leaves after the commit is durable and the standings it touched are published, never before.
 
 mod batch;
+mod cut;
 mod health;
 mod lost;
 mod outage;
@@ -32,13 +33,14 @@ use crate::standings::Standings;
 use crate::store::{Appender, Idempotency, StoreError};
 use crate::telemetry::Metrics;
 
+pub use cut::{CutError, CutMade};
 pub use health::{Health, StoreState};
 pub use lost::LostEnd;
 
 /// Submits commands. Cheap to clone; the writer stops when all are dropped.
 #[derive(Clone)]
 pub struct Writer {
-    queue: mpsc::Sender<Queued>,
+    queue: mpsc::Sender<Work>,
     health: Health,
 }
 
@@ -127,6 +129,14 @@ pub struct Settings {
     pub aside: Vec<PathBuf>,
 }
 
+/// What the writer is asked for.
+enum Work {
+    /// To carry a command out.
+    Command(Queued),
+    /// To take old records out.
+    Cut(cut::Wanted),
+}
+
 struct Queued {
     submission: Submission,
     reply: oneshot::Sender<Result<Outcome, SubmitError>>,
@@ -178,7 +188,7 @@ impl Writer {
     /// nobody can tell yet: asking again with the same idempotency key is safe.
     pub async fn submit(&self, submission: Submission) -> Result<Outcome, SubmitError> {
         let (reply, answer) = oneshot::channel();
-        self.queue.try_send(Queued { submission, reply }).map_err(|error| match error {
+        self.queue.try_send(Work::Command(Queued { submission, reply })).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => SubmitError::Busy,
             mpsc::error::TrySendError::Closed(_) => SubmitError::Unavailable,
         })?;

@@ -48,13 +48,13 @@ fn past(settings: &Settings, issuer: &str) {
         let ended = if number == 4 { day(20) } else { begun.plus(Span::hours(1)) };
         append(number + 10, ended, Event::ActivationEnded { activation, ending: Ending::Cancelled, at: ended });
     }
-    let wanted = Wanted { before: day(10), now: day(30), anchored: None, unsealed: &[] };
+    let wanted = Wanted::before(day(10), day(30));
     let snapshot = reader.snapshot().expect("a snapshot");
     let Planned::Cut(plan) = snapshot.plan_cut(&wanted, &mut |_, _| {}).expect("planned") else { panic!("nothing") };
     let mut archive = Vec::new();
     snapshot.write_archive(&plan, &mut archive, &mut |_, _| {}).expect("written");
     drop(snapshot);
-    appender.cut(&plan, Digest::of(&[&archive]), day(30), &Detail::default()).expect("cut");
+    appender.cut(&plan, Digest::of(&[&archive]), day(30), (Actor::Operator, &Detail::default())).expect("cut");
 }
 
 #[tokio::test]

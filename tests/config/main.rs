@@ -4,6 +4,7 @@
 
 mod problems;
 mod reference;
+mod retention;
 mod sign_in;
 
 use std::collections::BTreeSet;

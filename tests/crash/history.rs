@@ -125,7 +125,7 @@ impl History {
     /// Cuts all that may go.
     fn cut(&mut self, reader: &Reader, appender: &mut Appender, now: Timestamp) {
         let snapshot = reader.snapshot().expect("a snapshot");
-        let wanted = Wanted { before: now, now, anchored: None, unsealed: &[] };
+        let wanted = Wanted::before(now, now);
         let Planned::Cut(plan) = snapshot.plan_cut(&wanted, &mut |_, _| {}).expect("planned") else {
             panic!("nothing can be cut");
         };
@@ -133,7 +133,7 @@ impl History {
         let mut archive = Vec::new();
         snapshot.write_archive(&plan, &mut archive, &mut |_, _| {}).expect("written");
         drop(snapshot);
-        appender.cut(&plan, Digest::of(&[&archive]), now, &Detail::default()).expect("cut");
+        appender.cut(&plan, Digest::of(&[&archive]), now, (Actor::Operator, &Detail::default())).expect("cut");
         self.gone.extend(&plan.cases);
     }
 

@@ -20,6 +20,7 @@ mod pace;
 mod portal;
 mod publishing;
 mod reload;
+mod retention;
 mod revocation;
 mod sender;
 mod sign_in;

@@ -1,7 +1,7 @@
 //! Histories whose old records are cut every now and then: nothing that holds is lost by it, tables stay the fold, each archive
 //! verifies alone, and all of them join with what remains.
 
-use hallpass::domain::event::Detail;
+use hallpass::domain::event::{Actor, Detail};
 use hallpass::domain::standing::Position;
 use hallpass::domain::time::{Span, Timestamp};
 use hallpass::journal::Digest;
@@ -24,14 +24,14 @@ impl Archives {
     pub fn cut(&mut self, reader: &Reader, appender: &mut Appender, draw: &mut Draw, now: Timestamp) {
         let before = now.minus(Span::seconds(draw.chance.below(8 * 86_400)));
         let snapshot = reader.snapshot().expect("a snapshot");
-        let wanted = Wanted { before, now, anchored: None, unsealed: &[] };
+        let wanted = Wanted::before(before, now);
         let planned = snapshot.plan_cut(&wanted, &mut |_, _| {}).expect("planned");
         let Planned::Cut(plan) = planned else { return };
         assert!(plan.until <= now.minus(KEPT), "what is young stays");
         let mut archive = Vec::new();
         snapshot.write_archive(&plan, &mut archive, &mut |_, _| {}).expect("written");
         drop(snapshot);
-        appender.cut(&plan, Digest::of(&[&archive]), now, &Detail::default()).expect("cut");
+        appender.cut(&plan, Digest::of(&[&archive]), now, (Actor::Operator, &Detail::default())).expect("cut");
         reader.check_rows().expect("rows equal the fold");
         self.records += plan.records;
         self.cases += plan.cases.len();

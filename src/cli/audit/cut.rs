@@ -1,11 +1,11 @@
 //! `hallpass audit cut`: old records taken out of the journal of a stopped hallpass, once an archive holds them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::anchor::{AnchorFileError, Newest, newest};
-use crate::backup;
+use crate::backup::{self, UseReader};
 use crate::cli::backup::refused;
 use crate::cli::failure::Failure;
 use crate::cli::files::Files;
@@ -14,8 +14,10 @@ use crate::cli::progress::Bar;
 use crate::cli::terminal::{Streams, safe};
 use crate::clock::{Clock, format_rfc3339, parse_rfc3339};
 use crate::config::Config;
+use crate::domain::event::Actor;
+use crate::domain::id::ActivationId;
 use crate::domain::time::Timestamp;
-use crate::store::{self, Bound, KEPT, Opened, Plan, Planned, Snapshot, Wanted, stopped};
+use crate::store::{self, Opened, Plan, Planned, Snapshot, Wanted, stopped};
 
 /// What to cut, and where to keep it
 #[derive(Debug, Args)]
@@ -48,59 +50,57 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<()
     let failed = |error| failed(path, error);
     let (Some(archive), Some(because), false) = (archive, because, dry_run) else {
         let snapshot = stopped::snapshot(path).map_err(failed)?;
-        if let Some(plan) = planned(&snapshot, &config, *before, now, streams)? {
+        let unsealed = backup::unsealed(path).map_err(|error| refused(error, path))?;
+        if let Some(plan) = planned(&snapshot, (&config, &unsealed), *before, now, streams)? {
             describe(&plan, streams)?;
             writeln!(streams.err, "note: this was a dry run, and nothing was changed")?;
         }
         return Ok(());
     };
-    let archive_of_uses = uses_of(archive);
+    let archive_of_uses = backup::uses_of_archive(archive);
     for file in [archive, &archive_of_uses] {
         backup::is_free(file).map_err(|error| refused(error, file))?;
     }
     let Opened { reader, mut appender } = store::open_existing(&config.store, now).map_err(failed)?;
     is_beyond_doubt(&config, &reader, "nothing is cut from")?;
     anchors_can_be_written(&config)?;
+    let beside = backup::uses_beside(path);
+    let uses = beside.try_exists()?.then(|| UseReader::of_file(&beside)).transpose().map_err(failed)?;
+    let forget = || uses.as_ref().map_or(Ok(0), |uses| backup::forget_archived(uses, &reader));
+    // what an earlier cut was interrupted before
+    forget().map_err(|error| refused(error, &beside))?;
     let snapshot = reader.snapshot().map_err(failed)?;
-    let Some(plan) = planned(&snapshot, &config, *before, now, streams)? else { return Ok(()) };
+    let unsealed = uses.as_ref().map_or(Ok(Vec::new()), |uses| uses.snapshot()?.unsealed()).map_err(failed)?;
+    let Some(plan) = planned(&snapshot, (&config, &unsealed), *before, now, streams)? else { return Ok(()) };
     describe(&plan, streams)?;
     agreed("take these out of the store, so that only the archive has them?", *yes, streams)?;
     let mut bar = Bar::new("archiving");
-    let digest = backup::write_archive(&snapshot, &plan, archive, &mut |done, all| bar.show(done, all));
+    let archived = backup::archive(&snapshot, &plan, uses.as_ref(), archive, &mut |done, all| bar.show(done, all));
     drop((bar, snapshot));
-    let digest = digest.map_err(|error| refused(error, archive))?;
-    let done = backup::write_archive_of_uses(path, &plan, &archive_of_uses);
-    let done = done.map_err(|error| refused(error, &archive_of_uses))?;
-    let committed = appender.cut(&plan, digest, now, &reason(because)).map_err(failed)?;
+    let archived = archived.map_err(|error| refused(error, archive))?;
+    let by = (Actor::Operator, &reason(because));
+    let committed = appender.cut(&plan, archived.records, now, by).map_err(failed)?;
     writeln!(streams.out, "cut       by record {}", committed.head.position)?;
-    writeln!(streams.out, "archive   {digest}  {}", safe(&archive.display().to_string()))?;
-    if let Some(digest) = done {
-        backup::forget_uses(path, &plan).map_err(|error| refused(error, path))?;
+    writeln!(streams.out, "archive   {}  {}", archived.records, safe(&archive.display().to_string()))?;
+    if let Some(digest) = archived.uses {
         writeln!(streams.out, "uses      {digest}  {}", safe(&archive_of_uses.display().to_string()))?;
     }
+    forget().map_err(|error| refused(error, &beside))?;
     anchor(&config, &reader.checkpoint(now).map_err(failed)?, streams)?;
     let told =
         "keep the archive: the store holds none of it any more. Its file gets smaller with `hallpass store compact`";
     Ok(writeln!(streams.err, "note: {told}")?)
 }
 
-/// Where what was done under the cases in `archive` is kept.
-pub(super) fn uses_of(archive: &Path) -> PathBuf {
-    let mut name = archive.as_os_str().to_owned();
-    name.push(".uses");
-    PathBuf::from(name)
-}
-
 /// What can be cut; nothing, after it was said why, when nothing can.
 fn planned(
     snapshot: &Snapshot,
-    config: &Config,
+    (config, unsealed): (&Config, &[ActivationId]),
     before: Timestamp,
     now: Timestamp,
     streams: &mut Streams<'_>,
 ) -> Result<Option<Plan>, Failure> {
     let path = &config.store.path;
-    let unsealed = backup::unsealed(path).map_err(|error| refused(error, path))?;
     let newest = |file: &PathBuf| {
         let cannot = |source| AnchorFileError::File { path: file.clone(), source };
         newest(file).map_err(|error| Failure::Internal(cannot(error).into()))
@@ -109,14 +109,14 @@ fn planned(
         Some(Newest::Note(note)) => Some(note.checkpoint.sequence),
         Some(Newest::Nothing | Newest::Unreadable) | None => None,
     };
-    let wanted = Wanted { before, now, anchored, unsealed: &unsealed };
+    let wanted = Wanted { anchored, unsealed, ..Wanted::before(before, now) };
     let mut bar = Bar::new("planning");
     let planned = snapshot.plan_cut(&wanted, &mut |done, all| bar.show(done, all));
     drop(bar);
     match planned.map_err(|error| failed(path, error))? {
         Planned::Cut(plan) => Ok(Some(*plan)),
         Planned::Nothing(bound) => {
-            writeln!(streams.out, "nothing to cut: {}", safe(&why(&bound)))?;
+            writeln!(streams.out, "nothing to cut: {}", safe(&bound.to_string()))?;
             Ok(None)
         }
     }
@@ -127,18 +127,7 @@ fn describe(plan: &Plan, streams: &mut Streams<'_>) -> Result<(), Failure> {
     line("records", &format!("{}, from {} to {}", plan.records, plan.first, plan.last))?;
     line("until", &format_rfc3339(plan.until))?;
     line("with them", &format!("{} cases and {} assignments that are over", plan.cases.len(), plan.assignments))?;
-    Ok(line("behind", &safe(&why(&plan.bound)))?)
-}
-
-/// Why what lies behind stays.
-fn why(bound: &Bound) -> String {
-    match bound {
-        Bound::Asked => "what lies behind is not older than was asked for".to_owned(),
-        Bound::Young => format!("what lies behind is less than {KEPT} old"),
-        Bound::Case(id) => format!("{id} began there, and is open, or what was done under it is not sealed yet"),
-        Bound::Follower(name) => format!("`{name}`, who follows the journal, has not come further"),
-        Bound::Anchored => "the newest anchor stands there".to_owned(),
-    }
+    Ok(line("behind", &safe(&plan.bound.to_string()))?)
 }
 
 /// An instant, or the beginning of a day in UTC.

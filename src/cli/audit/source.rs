@@ -7,8 +7,7 @@ use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use crate::backup::{Proof, Unproven};
-use crate::cli::audit::cut::uses_of;
+use crate::backup::{Proof, Unproven, uses_of_archive};
 use crate::cli::audit::export::{PATH, copy};
 use crate::cli::audit::found::{Beside, Judge};
 use crate::cli::client::Client;
@@ -57,7 +56,7 @@ pub(super) fn digest_of_export(path: &Path) -> Result<Option<Digest>, Failure> {
 pub(super) fn beside(archive: &Path, judge: &mut Judge) -> Result<(), Failure> {
     let sealed = judge.sealed();
     let count = sealed.iter().map(|sealed| sealed.count).sum();
-    let path = uses_of(archive);
+    let path = uses_of_archive(archive);
     let cannot = |error: io::Error| Failure::Usage(format!("cannot read `{}`: {error}", path.display()));
     let found = match File::open(&path) {
         Ok(file) => match proven(BufReader::with_capacity(READ_BYTES, file), sealed) {

@@ -6,6 +6,7 @@
 mod anchor;
 mod gate;
 mod identity;
+mod retention;
 mod role;
 
 use schemars::JsonSchema;
@@ -22,6 +23,7 @@ pub(crate) use gate::{
     Upstream,
 };
 pub(crate) use identity::{Algorithm, Issuer};
+pub(crate) use retention::Retention;
 pub(crate) use role::{Activation, App, Assignment, Extend, Justification, OwnRequest, Role, RoleSettings, Stage};
 
 /// hallpass: who may pass, what a role demands, where everything listens.
@@ -37,6 +39,9 @@ pub(crate) struct Configuration {
     /// Where the journal's head is published, so that nobody can change the journal unnoticed.
     #[serde(default)]
     pub(crate) anchor: Anchor,
+    /// How long records are kept.
+    #[serde(default)]
+    pub(crate) retention: Retention,
     /// Where people request, approve and review.
     pub(crate) portal: Portal,
     /// Health and metrics.

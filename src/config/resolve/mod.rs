@@ -6,6 +6,7 @@ mod gate;
 mod identity;
 mod lint;
 mod policy;
+mod retention;
 mod roles;
 mod route;
 mod secret;
@@ -44,6 +45,7 @@ pub(crate) fn resolve(raw: Configuration, context: &mut Context<'_>) -> Option<C
     let store = store(&raw, context);
     let gate = gate::gate(&raw.gate, &store, context);
     let anchor = anchor::anchor(&raw, context);
+    let retention = retention::retention(&raw, context);
     lint::lint(&raw, &roles, context);
 
     let trusted_proxies = raw.trusted_proxies.iter().map(|network| network.0).collect();
@@ -51,6 +53,7 @@ pub(crate) fn resolve(raw: Configuration, context: &mut Context<'_>) -> Option<C
         trusted_proxies: raw.trusted_proxies,
         store: raw.store,
         anchor: raw.anchor,
+        retention: raw.retention,
         portal: raw.portal,
         admin: raw.admin,
         log: raw.log,
@@ -71,6 +74,7 @@ pub(crate) fn resolve(raw: Configuration, context: &mut Context<'_>) -> Option<C
     Some(Config {
         store,
         anchor,
+        retention,
         identity: identity_settings,
         names,
         policies: Policies::new(roles.policies, pending),

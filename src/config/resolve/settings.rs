@@ -33,6 +33,8 @@ pub struct Config {
     pub store: store::Settings,
     /// Where heads are published.
     pub anchor: anchor::Settings,
+    /// How long records are kept; for good when it does not say.
+    pub retention: Option<store::Retention>,
     /// Who vouches for people.
     pub identity: identity::Settings,
     /// Short names of issuers.
@@ -186,6 +188,7 @@ pub(crate) struct Effective {
     pub(crate) trusted_proxies: Vec<crate::config::forms::Text<IpNet>>,
     pub(crate) store: raw::Store,
     pub(crate) anchor: raw::Anchor,
+    pub(crate) retention: raw::Retention,
     pub(crate) portal: raw::Portal,
     pub(crate) admin: raw::Admin,
     pub(crate) log: raw::Log,

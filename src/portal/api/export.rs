@@ -89,9 +89,10 @@ pub(super) async fn export(
     let place = portal.shared.usage.stream(&caller.identity.principal)?;
     let ExportQuery { format, activation, principal, role, app, ending, event, from, until } = query;
     let query = ListQuery { activation, principal, role, app, ending, event, from, until, ..ListQuery::default() };
-    let begun =
-        portal.read(&caller.identity, move |desk| Ok((filter_of_all(desk, &query)?, desk.reader().head()?.position)));
-    let (filter, head) = begun.await?;
+    let begun = portal.read(&caller.identity, move |desk| {
+        Ok((filter_of_all(desk, &query)?, desk.reader().head()?.position, last_cut(desk)?))
+    });
+    let (filter, head, gone) = begun.await?;
     let exporter = Exporter {
         _open: portal.shared.metrics.stream(),
         caller: Lasting::new(&portal, caller),
@@ -99,6 +100,7 @@ pub(super) async fn export(
         format,
         filter: Arc::new(filter),
         after: Position(0),
+        gone,
         head,
         next: Next::First,
         _place: place,
@@ -121,6 +123,8 @@ struct Exporter {
     format: Format,
     filter: Arc<RecordFilter>,
     after: Position,
+    /// The last record that was cut when the export began.
+    gone: Position,
     /// The newest record when the export began; it ends there, or with the newest erasure of a note that it lacks.
     head: Position,
     next: Next,
@@ -151,7 +155,7 @@ fn chunks(exporter: Exporter) -> impl Stream<Item = io::Result<Bytes>> + Send {
 impl Exporter {
     /// The next bytes. The caller must still be there, and one who sees all: a right that ends while a file runs ends the file.
     async fn chunk(&mut self) -> io::Result<Bytes> {
-        let (format, after, head, next) = (self.format, self.after, self.head, self.next);
+        let (format, after, head, next) = (self.format, (self.after, self.gone), self.head, self.next);
         let filter = Arc::clone(&self.filter);
         let stop = self.portal.shared.parts.stop.clone();
         if stop.is_cancelled() {
@@ -174,12 +178,18 @@ fn batch(
     desk: &Desk,
     format: Format,
     filter: &RecordFilter,
-    after: Position,
+    (after, gone): (Position, Position),
     head: Position,
     next: Next,
 ) -> Result<(Bytes, Position, Position, Next), Problem> {
     all_or_nothing(desk)?;
     let entries = desk.reader().records(filter, after, BATCH)?;
+    // looked at behind the records: a gap in the middle of a file would look like damage
+    let cut = last_cut(desk)?;
+    if cut != gone && after < cut {
+        let why = "records were cut while they were exported; export them again";
+        return Err(Problem::new(Kind::UNAVAILABLE, why));
+    }
     let (full, is_end) = (entries.len() == BATCH, entries.is_empty());
     let after = entries.last().map_or(after, |entry| entry.position);
     let is_whole = *filter == RecordFilter::default();
@@ -195,6 +205,11 @@ fn batch(
     })?;
     let next = if (full || is_whole && !is_end) && after < head { Next::Further } else { Next::Nothing };
     Ok((Bytes::from(bytes), after, head, next))
+}
+
+/// The last record that was cut.
+fn last_cut(desk: &Desk) -> Result<Position, Problem> {
+    Ok(Position(desk.reader().cut()?.map_or(0, |cut| cut.last())))
 }
 
 /// The newest record to export, when notes were erased since the export began: without the record that orders it, they would

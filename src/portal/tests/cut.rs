@@ -50,12 +50,12 @@ fn past(Opened { reader, appender }: &mut Opened) {
     }
     append(day(1), Event::ActivationEnded { activation: gone(), ending: Ending::Cancelled, at: day(1) });
     append(day(20), Event::ActivationEnded { activation: halved(), ending: Ending::Cancelled, at: day(20) });
-    let wanted = Wanted { before: day(10), now: day(30), anchored: None, unsealed: &[] };
+    let wanted = Wanted::before(day(10), day(30));
     let snapshot = reader.snapshot().unwrap();
     let Planned::Cut(plan) = snapshot.plan_cut(&wanted, &mut |_, _| {}).unwrap() else { panic!("nothing to cut") };
     let mut archive = Vec::new();
     snapshot.write_archive(&plan, &mut archive, &mut |_, _| {}).unwrap();
-    appender.cut(&plan, Digest::of(&[&archive]), day(30), &Detail::default()).unwrap();
+    appender.cut(&plan, Digest::of(&[&archive]), day(30), (Actor::Operator, &Detail::default())).unwrap();
 }
 
 async fn world() -> World {

@@ -2,6 +2,7 @@
 
 mod assignments;
 mod cut;
+mod cutting;
 mod decisions;
 mod desk;
 mod document;

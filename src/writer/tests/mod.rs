@@ -1,5 +1,6 @@
 //! The writer when the disk fails, the clock is wrong or a decision panics: what is granted, what ends, what is owed.
 
+mod cutting;
 mod owed;
 mod world;
 
