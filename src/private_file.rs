@@ -188,7 +188,11 @@ fn sync_names(path: &Path) -> io::Result<()> {
     folder_of(path).and_then(File::open)?.sync_all()
 }
 
-fn folder_of(path: &Path) -> io::Result<&Path> {
+/// The folder that the file at `path` is in.
+///
+/// # Errors
+/// [`io::ErrorKind::IsADirectory`] when it can be no file's path.
+pub fn folder_of(path: &Path) -> io::Result<&Path> {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => Ok(folder),
         Some(_) => Ok(Path::new(".")),

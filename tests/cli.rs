@@ -4,6 +4,8 @@
 
 #[path = "cli/activation.rs"]
 mod activation;
+#[path = "cli/anchors.rs"]
+mod anchors;
 #[path = "cli/archived_uses.rs"]
 mod archived_uses;
 #[path = "cli/audit.rs"]

@@ -7,7 +7,7 @@ use data_encoding::HEXLOWER;
 use crate::backup::{CarryError, Findings};
 use crate::domain::event::Event;
 use crate::journal::backup::{BackupError, Header, Part, Reader, Row};
-use crate::journal::{Exported, PublicKey, upcast};
+use crate::journal::{Exported, PublicKey, SignedCheckpoint, upcast};
 use crate::store::{Ended, Head, Piece, Pin, StoreError, stopped};
 use crate::uses;
 
@@ -22,6 +22,8 @@ pub struct Proven {
     pub signs: PublicKey,
     /// Its newest record.
     pub head: Head,
+    /// What its taker signed about its end, which is so; none when nobody did.
+    pub checkpoint: Option<SignedCheckpoint>,
     /// How many records.
     pub records: u64,
     /// How many rows beside the journal.
@@ -79,8 +81,12 @@ pub fn verify(
     if head.position.0 != header.sequence || HEXLOWER.encode(&head.hash) != header.hash {
         return Err(CarryError::Header("its journal ends elsewhere"));
     }
+    let checkpoint = header.signed_end()?;
+    if checkpoint.as_ref().is_some_and(|note| !note.is_by(&signs)) {
+        return Err(CarryError::Header("another key than the one in force signed its end"));
+    }
     let findings = Findings { notes: missing, uses: proof.finish(), files: Vec::new() };
-    Ok(Proven { header, root, signs, head, records, rows, findings })
+    Ok(Proven { header, root, signs, head, checkpoint, records, rows, findings })
 }
 
 /// The key to hold it against.

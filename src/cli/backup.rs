@@ -30,6 +30,10 @@ pub struct Arguments {
     /// Back up the store in this file, on which no hallpass runs; the portal's otherwise
     #[arg(long, value_name = "FILE")]
     pub store: Option<PathBuf>,
+    /// With --store: the signing key, which signs where the backup ends, so that an end that is cut off shows. A portal does
+    /// so by itself
+    #[arg(long, value_name = "FILE", requires = "store")]
+    pub key: Option<PathBuf>,
     /// The root public key it must verify by, 64 hexadecimal digits; the one it names itself otherwise
     #[arg(long, value_name = "HEX")]
     pub public_key: Option<PublicKey>,
@@ -59,13 +63,13 @@ pub struct RestoreArguments {
 }
 
 pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let Arguments { to, store, public_key, portal } = arguments;
+    let Arguments { to, store, key, public_key, portal } = arguments;
     if to.try_exists()? {
         return Err(taken(to));
     }
     let file = beside(to)?;
     match store {
-        Some(store) => of_files(store, file.as_file())?,
+        Some(store) => of_files(store, key.as_deref(), file.as_file())?,
         None => of_portal(portal, file.as_file()).await?,
     }
     let proven = proven(file.as_file(), to, *public_key, None)?;
@@ -83,6 +87,11 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
     }
     let told = "the signing key is not in it: keep a copy of that file elsewhere; who has both can write history";
     writeln!(streams.err, "note: {told}")?;
+    if proven.checkpoint.is_none() {
+        let told =
+            "nobody signed where it ends, so an end that is cut off would not show: give --key, or ask the portal";
+        writeln!(streams.err, "note: {told}")?;
+    }
     if public_key.is_none() {
         writeln!(streams.err, "note: {ITS_OWN_ROOT}")?;
     }
@@ -146,18 +155,30 @@ fn warn(proven: &Proven, key_is_there: bool, err: &mut dyn Write) -> io::Result<
         "note: a head published since names records that are not here. hallpass then keeps the routes that demand a role \
          shut when it starts, says so, and waits until somebody confirms that this journal is to go on."
     )?;
+    if proven.checkpoint.is_none() {
+        writeln!(
+            err,
+            "warning: nobody signed where this backup ends, so whoever could write it may have cut its end, with revocations \
+             and locks. Hold it against anchors: `hallpass audit verify BACKUP --key HEX --anchor FILE --older-copy`."
+        )?;
+    }
     if !key_is_there {
         writeln!(err, "note: it goes on with the signing key whose public half is {}", proven.signs)?;
     }
     Ok(())
 }
 
-fn of_files(store: &Path, file: &File) -> Result<(), Failure> {
+fn of_files(store: &Path, key: Option<&Path>, file: &File) -> Result<(), Failure> {
+    let now = Clock::system().now();
     let failed = |error| refused(error, store);
     let moment = Moment::of_files(store).map_err(|error| failed(error.into()))?;
+    let moment = match key {
+        Some(key) => moment.signed_by_file(key, now).map_err(|error| refused(error.into(), key))?,
+        None => moment,
+    };
     let all = moment.length().map_err(|error| failed(error.into()))?;
     let mut bar = Bar::new("writing");
-    let written = moment.write(Clock::system().now(), BufWriter::new(file), &mut |done| bar.show(done, all));
+    let written = moment.write(now, BufWriter::new(file), &mut |done| bar.show(done, all));
     written.map(|_| ()).map_err(failed)
 }
 
@@ -187,22 +208,24 @@ fn rewound(mut file: &File) -> io::Result<BufReader<&File>> {
 }
 
 fn describe(done: &str, proven: &Proven, out: &mut dyn Write) -> io::Result<()> {
-    let Proven { header, root, head, records, rows, .. } = proven;
+    let Proven { header, root, head, checkpoint, records, rows, .. } = proven;
     let mut line = |label: &str, value: &str| writeln!(out, "{label:<12}{value}");
     line(done, &format!("{records} records and {rows} rows of uses, verified"))?;
     line("head", &format!("{}:{}", head.position, HEXLOWER.encode(&head.hash)))?;
-    line("taken at", &safe(&header.taken_at))?;
+    let signed = if checkpoint.is_some() { ", and signed then that it ends there" } else { "" };
+    line("taken at", &format!("{}{signed}", safe(&header.taken_at)))?;
     line("realm", &safe(&header.realm))?;
     line("root key", &root.to_string())
 }
 
 fn as_json(proven: &Proven) -> serde_json::Value {
-    let Proven { header, root, head, records, rows, signs, findings } = proven;
+    let Proven { header, root, head, checkpoint, records, rows, signs, findings } = proven;
     json!({
         "records": records,
         "rows": rows,
         "head": { "sequence": head.position.0, "hash": HEXLOWER.encode(&head.hash) },
         "taken_at": header.taken_at,
+        "signed": checkpoint.is_some(),
         "realm": header.realm,
         "public_key": root.to_string(),
         "signing_key": signs.to_string(),
