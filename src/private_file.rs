@@ -3,7 +3,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -79,6 +79,7 @@ pub fn make(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> {
     let folder = folder_of(path).map_err(failed)?;
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     let file = beside(path, bytes).map_err(failed)?;
+    own_as_folder(file.as_file(), path).map_err(failed)?;
     match file.persist_noclobber(path) {
         Ok(_) => sync_names(path).map_err(failed),
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -92,20 +93,74 @@ pub fn make(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> {
 /// # Errors
 /// What the file system says.
 pub fn append(path: &Path, text: &str) -> io::Result<()> {
+    let is_there = path.try_exists()?;
     let mut file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
+    if !is_there {
+        own_as_folder(&file, path)?;
+    }
     let is_torn = file.seek(SeekFrom::End(0))? > 0 && !ends_a_line(&mut file)?;
     file.write_all(format!("{}{text}", if is_torn { "\n" } else { "" }).as_bytes())?;
     file.sync_all()?;
     sync_names(path)
 }
 
-/// Puts a file with these bytes at `path`, in the place of the one that is there. Durable when this returns.
+/// Puts a file with these bytes at `path`, in the place of the one that is there, for the same owner and mode. Durable when
+/// this returns.
 ///
 /// # Errors
 /// What the file system says; then the other one is still there.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    beside(path, bytes)?.persist(path)?;
+    replace_like(path, bytes, path)
+}
+
+/// The same, for the owner and mode of the file at `like`.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_like(path: &Path, bytes: &[u8], like: &Path) -> io::Result<()> {
+    let file = beside(path, bytes)?;
+    own_as(file.as_file(), like)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
     sync_names(path)
+}
+
+/// Gives `file`, new and ours, to the owner and mode of the one at `like`, or to the owner of its folder when there is none:
+/// what root does for a service that is stopped must not shut that out. Whoever is not root keeps it, for themselves alone.
+///
+/// # Errors
+/// What the file system says, save that only root may give files away.
+pub fn own_as(file: &File, like: &Path) -> io::Result<()> {
+    let like = match fs::metadata(like) {
+        Ok(like) => like,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return own_as_folder(file, like),
+        Err(error) => return Err(error),
+    };
+    let own = file.metadata()?;
+    if (own.uid(), own.gid()) != (like.uid(), like.gid()) && !given(file, &like)? {
+        return Ok(());
+    }
+    file.set_permissions(fs::Permissions::from_mode(like.mode() & 0o7777))
+}
+
+/// Gives `file`, new and ours, to the owner of the folder that `path` lies in.
+///
+/// # Errors
+/// As [`own_as`].
+pub fn own_as_folder(file: &File, path: &Path) -> io::Result<()> {
+    let folder = fs::metadata(folder_of(path)?)?;
+    if file.metadata()?.uid() != folder.uid() {
+        given(file, &folder)?;
+    }
+    Ok(())
+}
+
+fn given(file: &File, like: &fs::Metadata) -> io::Result<bool> {
+    match fchown(file, Some(like.uid()), Some(like.gid())) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Removes the file at `path`, if there is one. Durable when this returns.
@@ -133,7 +188,11 @@ fn sync_names(path: &Path) -> io::Result<()> {
     folder_of(path).and_then(File::open)?.sync_all()
 }
 
-fn folder_of(path: &Path) -> io::Result<&Path> {
+/// The folder that the file at `path` is in.
+///
+/// # Errors
+/// [`io::ErrorKind::IsADirectory`] when it can be no file's path.
+pub fn folder_of(path: &Path) -> io::Result<&Path> {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => Ok(folder),
         Some(_) => Ok(Path::new(".")),

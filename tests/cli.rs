@@ -4,10 +4,14 @@
 
 #[path = "cli/activation.rs"]
 mod activation;
+#[path = "cli/anchors.rs"]
+mod anchors;
 #[path = "cli/archived_uses.rs"]
 mod archived_uses;
 #[path = "cli/audit.rs"]
 mod audit;
+#[path = "cli/bound.rs"]
+mod bound;
 #[path = "cli/cutting.rs"]
 mod cutting;
 #[path = "cli/explain.rs"]
@@ -24,6 +28,8 @@ mod keeping;
 mod killed;
 #[path = "cli/offline.rs"]
 mod offline;
+#[path = "cli/pins.rs"]
+mod pins;
 #[path = "cli/portal.rs"]
 mod portal;
 #[path = "cli/reading.rs"]

@@ -48,6 +48,13 @@ pub enum Mistake {
     Unsigned,
     /// The file of anchors holds something, but no anchor.
     Unreadable,
+    /// The file of anchors ends before the last one that was written to it: its end was cut or is damaged.
+    Behind {
+        /// The file.
+        file: PathBuf,
+        /// The record that its newest anchor names.
+        newest: u64,
+    },
     /// There is no file of anchors, or an empty one, although heads were written to one.
     Gone {
         /// Where it was looked for.
@@ -75,6 +82,11 @@ impl fmt::Display for Mismatch {
             Mistake::Forked => f.write_str("another record stands there in this journal"),
             Mistake::Unsigned => f.write_str("but no key of this journal signed it"),
             Mistake::Unreadable => f.write_str("the file of anchors holds no whole anchor"),
+            Mistake::Behind { file, newest } => write!(
+                f,
+                "the newest one in `{}` names record {newest}: the file's end was cut or is damaged, so restore it",
+                file.display()
+            ),
             Mistake::Gone { file, written } => {
                 write!(f, "the file of anchors `{}` is not there, or empty", file.display())?;
                 if written == file {
@@ -118,13 +130,29 @@ pub fn compare(file: &AnchorFile, reader: &Reader) -> Result<Compared, AnchorFil
             let expected = last.map(|note| note.checkpoint);
             Ok(Compared::Mismatch(Box::new(Mismatch { expected, found: head(reader)?, mistake })))
         }
-        Newest::Note(note) => compare_with(&note, reader),
+        Newest::Note(note) => {
+            let last = file.mark().map_err(source)?.and_then(|mark| mark.last);
+            match (compare_with(&note, reader)?, last) {
+                (Compared::Holds(newest), Some(last)) if is_lost(&newest, &last.checkpoint) => {
+                    let mistake = Mistake::Behind { file: file.path().to_owned(), newest: newest.sequence };
+                    let (expected, found) = (Some(last.checkpoint), head(reader)?);
+                    Ok(Compared::Mismatch(Box::new(Mismatch { expected, found, mistake })))
+                }
+                (compared, _) => Ok(compared),
+            }
+        }
         Newest::Unreadable => {
             let found = head(reader)?;
             let mismatch = Mismatch { expected: None, found, mistake: Mistake::Unreadable };
             Ok(Compared::Mismatch(Box::new(mismatch)))
         }
     }
+}
+
+/// Whether the file lost its end: the mark, which is only written after it, names a `last` anchor that is newer than its
+/// `newest`. Newer in time as well, because after a confirmation a journal may be shorter than before.
+fn is_lost(newest: &Checkpoint, last: &Checkpoint) -> bool {
+    newest.realm == last.realm && newest.sequence < last.sequence && newest.time < last.time
 }
 
 /// Holds the journal behind `reader` against `note`.

@@ -4,7 +4,7 @@
 //! Beside the store a mark says that there is such a file, and what it was told last. A volume that is not mounted and a file
 //! that was deleted would otherwise look like a first start.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -59,6 +59,38 @@ impl AnchorFile {
         append(&self.path, note)?;
         // for its owner alone, as the store is
         private_file::replace(&self.mark, format!("{}\n\n{note}\n", self.path.display()).as_bytes())
+    }
+
+    /// Makes sure that a note could be appended, before something is done that must be anchored.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn prepare(&self) -> io::Result<()> {
+        match OpenOptions::new().append(true).open(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                tempfile::tempfile_in(private_file::folder_of(&self.path)?).map(drop)
+            }
+            opened => opened.map(drop),
+        }
+    }
+
+    /// Puts the anchors of the journal of `realm` aside, which is over: those of the next one begin a file of their own.
+    /// Where they are then, when there are any.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn put_aside(&self, realm: &str) -> io::Result<Option<PathBuf>> {
+        let mut name = self.path.as_os_str().to_owned();
+        name.push(format!(".of-{realm}"));
+        let kept = PathBuf::from(name);
+        let mut any = false;
+        for (from, to) in [(aside(&self.path), aside(&kept)), (self.path.clone(), kept.clone())] {
+            if from.try_exists()? && !to.try_exists()? {
+                fs::rename(from, to)?;
+                any = true;
+            }
+        }
+        Ok(any.then_some(kept))
     }
 
     /// The mark that was left; none when no head was ever written.

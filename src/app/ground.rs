@@ -184,7 +184,7 @@ fn look_for_doubt(config: &Config, reader: &Reader, standings: &Standings, metri
     let doubted = Gauge::<i64>::default();
     let help = "whether the journal is not the one that was anchored, so that no role opens anything";
     metrics.register(|registry| registry.register("journal_doubted", help, doubted.clone()));
-    let Some(path) = &config.anchor.file else { return };
+    let Some(path) = &config.anchor.file else { return tell_of_former(config) };
     let reason = match anchor::compare(&AnchorFile::new(path, &config.store.path), reader) {
         Ok(Compared::Holds(anchor)) => {
             return tracing::info!(anchor.sequence = anchor.sequence, "the journal holds what its newest anchor names");
@@ -202,4 +202,15 @@ fn look_for_doubt(config: &Config, reader: &Reader, standings: &Standings, metri
         "the journal is not the one that was anchored: routes that demand a role are shut and nothing is granted; stop \
          hallpass, then restore the right store or the file of anchors, or go on with this one by `hallpass anchor confirm`"
     );
+}
+
+/// No file of anchors is configured, but heads were told to one before.
+fn tell_of_former(config: &Config) {
+    // the mark's name does not depend on where the file is
+    if let Ok(Some(mark)) = AnchorFile::new(Path::new(""), &config.store.path).mark() {
+        tracing::warn!(
+            file = %mark.path.display(),
+            "heads were written to a file until now, and `anchor.file` is not configured any more: the journal is compared with nothing"
+        );
+    }
 }

@@ -34,7 +34,7 @@ use crate::store::Retention;
 use crate::telemetry::Metrics;
 use crate::telemetry::lines::{Lines, LinesThread};
 use crate::uses;
-use crate::writer::{self, Purpose, Submission, Writer, sweep};
+use crate::writer::{self, Purpose, Submission, SubmitError, Writer, sweep};
 use ground::Ground;
 use serving::RunningListener;
 
@@ -292,8 +292,15 @@ fn admin_listener(config: &Config, readiness: Readiness, metrics: Arc<Metrics>) 
 async fn reconcile(writer: &Writer, config: &Config) -> anyhow::Result<()> {
     let command = Command::Reconcile { declared: config.declared.clone(), digest: config.digest.clone() };
     let submission = Submission { caller: Caller::Configuration, command, idempotency: None, purpose: Purpose::Commit };
-    writer.submit(submission).await.context("the configuration cannot be written into the journal")?;
-    Ok(())
+    match writer.submit(submission).await {
+        Ok(_) => Ok(()),
+        // whoever it declares gets nothing from this journal anyway
+        Err(error @ SubmitError::Doubted(_)) => {
+            tracing::warn!(%error, "what the configuration declares is not in force");
+            Ok(())
+        }
+        Err(error) => Err(error).context("the configuration cannot be written into the journal"),
+    }
 }
 
 /// Standings kept in memory; beyond them the store is read again.

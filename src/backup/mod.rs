@@ -16,10 +16,10 @@ use data_encoding::HEXLOWER;
 
 use crate::clock::format_rfc3339;
 use crate::domain::time::Timestamp;
-use crate::journal::PublicKey;
 use crate::journal::backup::{BackupError, Header, VERSION, Writer};
+use crate::journal::{PublicKey, SignedCheckpoint};
 use crate::store::stopped::{Checked, Remade};
-use crate::store::{Snapshot, StoreError, stopped};
+use crate::store::{Reader, Snapshot, StoreError, stopped};
 use crate::uses::{self, UseSnapshot};
 
 pub use crate::uses::{Proof, Unproven, UseReader};
@@ -65,13 +65,14 @@ pub enum CarryError {
 pub struct Moment {
     journal: Snapshot,
     uses: Option<UseSnapshot>,
+    checkpoint: Option<SignedCheckpoint>,
 }
 
 impl Moment {
     /// Of a running hallpass. The uses must have been looked at first: then every seal in the journal has its uses.
     #[must_use]
     pub const fn of(uses: UseSnapshot, journal: Snapshot) -> Self {
-        Self { journal, uses: Some(uses) }
+        Self { journal, uses: Some(uses), checkpoint: None }
     }
 
     /// Of the store at `path` and the uses beside it, on which no hallpass runs.
@@ -82,7 +83,25 @@ impl Moment {
         let beside = uses_beside(path);
         let there = beside.try_exists().map_err(|error| StoreError::file(&beside, error))?;
         let uses = if there { Some(UseSnapshot::of_file(&beside)?) } else { None };
-        Ok(Self { journal: stopped::snapshot(path)?, uses })
+        Ok(Self { journal: stopped::snapshot(path)?, uses, checkpoint: None })
+    }
+
+    /// The same, with its end signed by the key of a running hallpass, which must not be in doubt about its journal.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn signed(mut self, reader: &Reader, now: Timestamp) -> Result<Self, StoreError> {
+        self.checkpoint = Some(reader.checkpoint_of(&self.journal, now)?);
+        Ok(self)
+    }
+
+    /// The same, with its end signed by the key in the file at `key`.
+    ///
+    /// # Errors
+    /// [`StoreError::KeyMissing`], or what else is wrong with the file or the store.
+    pub fn signed_by_file(mut self, key: &Path, now: Timestamp) -> Result<Self, StoreError> {
+        self.checkpoint = Some(self.journal.checkpoint_by_file(key, now)?);
+        Ok(self)
     }
 
     /// How many records there are to carry.
@@ -98,16 +117,18 @@ impl Moment {
     /// # Errors
     /// [`CarryError`]; what was written until then is no backup.
     pub fn write<W: Write>(&self, now: Timestamp, out: W, written: &mut dyn FnMut(u64)) -> Result<W, CarryError> {
-        let Self { journal, uses } = self;
+        let Self { journal, uses, checkpoint } = self;
         let head = journal.head()?;
+        let taken_at = checkpoint.as_ref().map_or(now, |note| note.checkpoint.time);
         let header = Header {
             version: VERSION,
             realm: journal.realm().to_owned(),
             public_key: journal.public_key().to_string(),
-            taken_at: format_rfc3339(now),
+            taken_at: format_rfc3339(taken_at),
             sequence: head.position.0,
             hash: HEXLOWER.encode(&head.hash),
             cursors: journal.cursors()?,
+            checkpoint: checkpoint.as_ref().map(ToString::to_string),
         };
         let mut writer = Writer::begin(out, header)?;
         for row in journal.carried()? {

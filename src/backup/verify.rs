@@ -8,8 +8,8 @@ use data_encoding::HEXLOWER;
 use crate::backup::{CarryError, Findings};
 use crate::domain::event::Event;
 use crate::journal::backup::{BackupError, Header, Part, Reader, Row};
-use crate::journal::{Exported, PublicKey, upcast};
-use crate::store::{Ended, Head, Piece, StoreError, stopped};
+use crate::journal::{Exported, PublicKey, SignedCheckpoint, upcast};
+use crate::store::{Ended, Head, Piece, Pin, StoreError, stopped};
 use crate::uses;
 
 /// What a backup was proven to hold.
@@ -23,6 +23,8 @@ pub struct Proven {
     pub signs: PublicKey,
     /// Its newest record.
     pub head: Head,
+    /// What its taker signed about its end, which is so; none when nobody did.
+    pub checkpoint: Option<SignedCheckpoint>,
     /// How many records.
     pub records: u64,
     /// How many rows beside the journal.
@@ -33,7 +35,8 @@ pub struct Proven {
 
 /// Reads `source` to its end: every byte is what was written, every record in its place and signed, every note its own, and
 /// a store can be folded from them, which is done in the folder of `beside`. What is wrong beside that is in the findings.
-/// `root` is the key to hold it against; without it, the one that it names itself.
+/// `root` is the key to hold it against; without it, the one that it names itself. With `pin` it must be the journal that a
+/// signing key is bound to.
 ///
 /// # Errors
 /// [`CarryError`] says what is wrong first.
@@ -41,17 +44,23 @@ pub fn verify(
     source: impl BufRead,
     beside: &Path,
     root: Option<PublicKey>,
+    pin: Option<&Pin>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Proven, CarryError> {
     let mut reader = Reader::open(source)?;
     let header = reader.header().clone();
     let root = root_of(&header, root)?;
+    if let Some(pin) = pin {
+        pin.is_of(&header.realm, root)?;
+        pin.is_reached_by(header.sequence)?;
+    }
     let mut rest = None;
     let mut realm = None;
     let Ended { head, records, signs, missing, sealed } = stopped::rehearse(beside, root, |take| {
         rest = each_piece(&mut reader, |piece| {
             take(piece)?;
             if let Piece::Record(record) = piece {
+                pin.map_or(Ok(()), |pin| pin.knows(record.sequence, &record.sealed))?;
                 progress(record.sequence, header.sequence);
                 realm = realm.take().or_else(|| realm_of(record));
             }
@@ -71,8 +80,12 @@ pub fn verify(
     if head.position.0 != header.sequence || HEXLOWER.encode(&head.hash) != header.hash {
         return Err(CarryError::Header("its journal ends elsewhere"));
     }
+    let checkpoint = header.signed_end()?;
+    if checkpoint.as_ref().is_some_and(|note| !note.is_by(&signs)) {
+        return Err(CarryError::Header("another key than the one in force signed its end"));
+    }
     let findings = Findings { notes: missing, uses: proof.finish(), files: Vec::new() };
-    Ok(Proven { header, root, signs, head, records, rows, findings })
+    Ok(Proven { header, root, signs, head, checkpoint, records, rows, findings })
 }
 
 /// The key to hold it against.

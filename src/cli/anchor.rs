@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use crate::anchor::{AnchorFile, Compared, compare};
 use crate::cli::failure::Failure;
 use crate::cli::files::Files;
-use crate::cli::offline::{agreed, anchor, failed, reason};
+use crate::cli::offline::{agreed, anchor, anchors_can_be_written, failed, reason};
 use crate::cli::terminal::{Streams, safe};
 use crate::clock::Clock;
 use crate::store;
@@ -64,6 +64,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<()
         "what the journal does not hold any more did not happen for hallpass: rights given are gone, and rights taken\n\
          away, locks included, may be back"
     )?;
+    anchors_can_be_written(&config)?;
     agreed("go on with this journal?", *yes, streams)?;
     let expected = mismatch.expected.map(|expected| expected.point());
     let note = store::confirm_head(opened, expected, now, &reason(because));

@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::journal::PublicKey;
 use crate::journal::backup::BackupError;
 use crate::journal::export::ReadError;
-use crate::store::{self, StoreError};
+use crate::store::{self, Pin, StoreError};
 
 /// What to back up, and where to
 #[derive(Debug, Args)]
@@ -32,6 +32,10 @@ pub struct Arguments {
     /// Back up the store in this file, on which no hallpass runs; the portal's otherwise
     #[arg(long, value_name = "FILE")]
     pub store: Option<PathBuf>,
+    /// With --store: the signing key, which signs where the backup ends, so that an end that is cut off shows. A portal does
+    /// so by itself
+    #[arg(long, value_name = "FILE", requires = "store")]
+    pub key: Option<PathBuf>,
     /// The root public key it must verify by, 64 hexadecimal digits; the one it names itself otherwise
     #[arg(long, value_name = "HEX")]
     pub public_key: Option<PublicKey>,
@@ -52,7 +56,7 @@ pub struct RestoreArguments {
     /// Restore although texts or uses in it are not what was recorded; the chain of records must be whole in any case
     #[arg(long)]
     pub despite_findings: bool,
-    /// The signing key the store will run with: told now when it is not the one
+    /// The signing key the store will run with: it, and the journal that its pin binds it to, must be the ones
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
     /// The root public key it must verify by, 64 hexadecimal digits; the one it names itself otherwise
@@ -61,13 +65,13 @@ pub struct RestoreArguments {
 }
 
 pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let Arguments { to, store, public_key, portal } = arguments;
+    let Arguments { to, store, key, public_key, portal } = arguments;
     let file = output::beside(to)?;
     match store {
-        Some(store) => of_files(store, file.file())?,
+        Some(store) => of_files(store, key.as_deref(), file.file())?,
         None => of_portal(portal, file.file()).await?,
     }
-    let proven = proven(file.file(), to, to, *public_key)?;
+    let proven = proven(file.file(), (to, to), *public_key, None)?;
     output::place(file, to)?;
     if portal.json {
         print_json(streams, &as_json(&proven).to_string())?;
@@ -77,9 +81,13 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
     }
     let told = "the signing key is not in it: keep a copy of that file elsewhere; who has both can write history";
     writeln!(streams.err, "note: {told}")?;
-    if public_key.is_none() {
-        let told = "it verifies by the root key it names itself; with --public-key it would be proven whose it is";
+    if proven.checkpoint.is_none() {
+        let told =
+            "nobody signed where it ends, so an end that is cut off would not show: give --key, or ask the portal";
         writeln!(streams.err, "note: {told}")?;
+    }
+    if public_key.is_none() {
+        writeln!(streams.err, "note: {ITS_OWN_ROOT}")?;
     }
     // it is the best there is, and is kept: whoever takes it must know
     none_found(&proven.findings, streams.err)
@@ -89,7 +97,9 @@ pub(super) fn restore(arguments: &RestoreArguments, streams: &mut Streams<'_>) -
     let RestoreArguments { from, to, despite_findings, key, public_key } = arguments;
     backup::free(to).map_err(|error| refused(error, to))?;
     let file = read(from)?;
-    let proven = proven(&file, from, to, *public_key)?;
+    let bound = key.as_deref().map(bound).transpose()?;
+    let pin = bound.as_ref().and_then(|(_, pin)| pin.as_ref());
+    let proven = proven(&file, (from, to), *public_key, pin)?;
     match none_found(&proven.findings, streams.err) {
         Err(Failure::False(told)) if !*despite_findings => {
             let what_to_do =
@@ -99,22 +109,30 @@ pub(super) fn restore(arguments: &RestoreArguments, streams: &mut Streams<'_>) -
         Err(Failure::False(told)) => writeln!(streams.err, "warning: {told}")?,
         other => other?,
     }
-    if let Some(key) = key {
-        let own = store::public_key_in_file(key).map_err(|error| refused(error.into(), key))?;
-        if own != Some(proven.signs) {
-            let needed = proven.signs;
-            let told = format!("`{}` is not the key this journal goes on with: that is {needed}", key.display());
-            return Err(Failure::False(told));
-        }
+    if let (Some(key), Some((own, _))) = (key, &bound)
+        && *own != proven.signs
+    {
+        let needed = proven.signs;
+        let told = format!("`{}` is not the key this journal goes on with: that is {needed}", key.display());
+        return Err(Failure::False(told));
     }
     let mut bar = Bar::new("restoring");
-    let head = backup::restore(rewound(&file)?, to, *public_key, &mut |done, all| bar.show(done, all));
+    let head = backup::restore(rewound(&file)?, to, Some(proven.root), &mut |done, all| bar.show(done, all));
     drop(bar);
     head.map_err(|error| refused(error, to))?;
     describe("restored", &proven, streams.out)?;
     writeln!(streams.out, "{:<12}{}", "in", safe(&to.display().to_string()))?;
     warn(&proven, key.is_some(), streams.err)?;
+    if public_key.is_none() && pin.is_none() {
+        writeln!(streams.err, "note: {ITS_OWN_ROOT}")?;
+    }
     Ok(())
+}
+
+/// The key in the file at `path`, and its pin.
+pub(super) fn bound(path: &Path) -> Result<(PublicKey, Option<Pin>), Failure> {
+    let bound = store::bound_key_in_file(path).map_err(|error| refused(error.into(), path))?;
+    bound.ok_or_else(|| Failure::Usage(format!("there is no key file `{}`", path.display())))
 }
 
 /// What a backup cannot know, and what to do about it.
@@ -130,18 +148,30 @@ fn warn(proven: &Proven, key_is_there: bool, err: &mut dyn Write) -> io::Result<
         "note: a head published since names records that are not here. hallpass then keeps the routes that demand a role \
          shut when it starts, says so, and waits until somebody confirms that this journal is to go on."
     )?;
+    if proven.checkpoint.is_none() {
+        writeln!(
+            err,
+            "warning: nobody signed where this backup ends, so whoever could write it may have cut its end, with revocations \
+             and locks. Hold it against anchors: `hallpass audit verify BACKUP --key HEX --anchor FILE --older-copy`."
+        )?;
+    }
     if !key_is_there {
         writeln!(err, "note: it goes on with the signing key whose public half is {}", proven.signs)?;
     }
     Ok(())
 }
 
-fn of_files(store: &Path, file: &File) -> Result<(), Failure> {
+fn of_files(store: &Path, key: Option<&Path>, file: &File) -> Result<(), Failure> {
+    let now = Clock::system().now();
     let failed = |error| refused(error, store);
     let moment = Moment::of_files(store).map_err(|error| failed(error.into()))?;
+    let moment = match key {
+        Some(key) => moment.signed_by_file(key, now).map_err(|error| refused(error.into(), key))?,
+        None => moment,
+    };
     let all = moment.length().map_err(|error| failed(error.into()))?;
     let mut bar = Bar::new("writing");
-    let written = moment.write(Clock::system().now(), BufWriter::new(file), &mut |done| bar.show(done, all));
+    let written = moment.write(now, BufWriter::new(file), &mut |done| bar.show(done, all));
     written.map(|_| ()).map_err(failed)
 }
 
@@ -158,9 +188,15 @@ async fn of_portal(portal: &Options, file: &File) -> Result<(), Failure> {
     Ok(file.flush()?)
 }
 
-fn proven(file: &File, path: &Path, beside: &Path, root: Option<PublicKey>) -> Result<Proven, Failure> {
+/// Proves what is in `file`, which is called as the first path, and folds it beside the second.
+fn proven(
+    file: &File,
+    (path, beside): (&Path, &Path),
+    root: Option<PublicKey>,
+    pin: Option<&Pin>,
+) -> Result<Proven, Failure> {
     let mut bar = Bar::new("verifying");
-    let proven = backup::verify(rewound(file)?, beside, root, &mut |done, all| bar.show(done, all));
+    let proven = backup::verify(rewound(file)?, beside, root, pin, &mut |done, all| bar.show(done, all));
     drop(bar);
     proven.map_err(|error| refused(error, path))
 }
@@ -171,22 +207,24 @@ fn rewound(mut file: &File) -> io::Result<BufReader<&File>> {
 }
 
 fn describe(done: &str, proven: &Proven, out: &mut dyn Write) -> io::Result<()> {
-    let Proven { header, root, head, records, rows, .. } = proven;
+    let Proven { header, root, head, checkpoint, records, rows, .. } = proven;
     let mut line = |label: &str, value: &str| writeln!(out, "{label:<12}{value}");
     line(done, &format!("{records} records and {rows} rows of uses, verified"))?;
     line("head", &format!("{}:{}", head.position, HEXLOWER.encode(&head.hash)))?;
-    line("taken at", &safe(&header.taken_at))?;
+    let signed = if checkpoint.is_some() { ", and signed then that it ends there" } else { "" };
+    line("taken at", &format!("{}{signed}", safe(&header.taken_at)))?;
     line("realm", &safe(&header.realm))?;
     line("root key", &root.to_string())
 }
 
 fn as_json(proven: &Proven) -> serde_json::Value {
-    let Proven { header, root, head, records, rows, signs, findings } = proven;
+    let Proven { header, root, head, checkpoint, records, rows, signs, findings } = proven;
     json!({
         "records": records,
         "rows": rows,
         "head": { "sequence": head.position.0, "hash": HEXLOWER.encode(&head.hash) },
         "taken_at": header.taken_at,
+        "signed": checkpoint.is_some(),
         "realm": header.realm,
         "public_key": root.to_string(),
         "signing_key": signs.to_string(),
@@ -218,9 +256,9 @@ pub(super) fn refused(error: CarryError, path: &Path) -> Failure {
         CarryError::Backup(_)
         | CarryError::Header(_)
         | CarryError::Root { .. }
-        | CarryError::Store(StoreError::Damaged(_)) => {
-            Failure::False(format!("`{shown}` is not to be relied on: {:#}", anyhow::Error::new(error)))
-        }
+        | CarryError::Store(
+            StoreError::Damaged(_) | StoreError::AnotherJournal { .. } | StoreError::AnotherRoot { .. },
+        ) => Failure::False(format!("`{shown}` is not to be relied on: {:#}", anyhow::Error::new(error))),
         CarryError::Stray(_) => Failure::Unusable(error.to_string()),
         CarryError::Store(error) => {
             let told = if error.names_its_file() { String::new() } else { format!("`{shown}`: ") };
@@ -228,3 +266,7 @@ pub(super) fn refused(error: CarryError, path: &Path) -> Failure {
         }
     }
 }
+
+/// What it means that nobody said by which key it must verify.
+const ITS_OWN_ROOT: &str =
+    "it verifies by the root key it names itself; with --public-key it would be proven whose it is";

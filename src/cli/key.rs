@@ -6,10 +6,11 @@ use clap::{Args, Subcommand};
 use data_encoding::HEXLOWER;
 use serde_json::json;
 
+use crate::anchor::AnchorFile;
 use crate::cli::desk::print_json;
 use crate::cli::failure::Failure;
 use crate::cli::files::Files;
-use crate::cli::offline::{agreed, anchor, failed, reason};
+use crate::cli::offline::{agreed, anchor, anchors_can_be_written, failed, is_beyond_doubt, reason};
 use crate::cli::terminal::{Streams, safe};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -116,23 +117,37 @@ fn show(config: &Config, json: bool, streams: &mut Streams<'_>) -> Result<(), Fa
     Ok(writeln!(streams.out, "key file      {}", safe(&settings.key_path.display().to_string()))?)
 }
 
-/// While hallpass runs only the key's own file can be read.
+/// While hallpass runs only the key's own file and its pin can be read.
 fn show_of_running(config: &Config, json: bool, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let path = &config.store.key_path;
-    let key = store::public_key_in_file(path).map_err(|error| failed(&config.store.path, error))?;
-    let key = key.ok_or_else(|| Failure::False(format!("there is no key file `{}`", path.display())))?;
+    let bound = store::bound_key_in_file(path).map_err(|error| failed(&config.store.path, error))?;
+    let (key, pin) = bound.ok_or_else(|| Failure::False(format!("there is no key file `{}`", path.display())))?;
+    let root = pin.as_ref().map(|pin| pin.root.to_string());
     if json {
-        print_json(streams, &json!({ "signing_key": key.to_string() }).to_string())?;
+        let realm = pin.as_ref().map(|pin| &pin.since.realm);
+        let told = json!({ "realm": realm, "root_key": root, "signing_key": key.to_string() });
+        print_json(streams, &told.to_string())?;
     } else {
+        if let Some(root) = &root {
+            writeln!(streams.out, "root key      {root}")?;
+        }
         writeln!(streams.out, "signs now     {key}")?;
     }
-    let told =
-        "a hallpass runs on the store: its root key is told by GET /api/v1/audit/head, or here once it is stopped";
+    let told = if root.is_some() {
+        "a hallpass runs on the store: this is what stands beside the key; the journal itself is read once it is stopped"
+    } else {
+        "a hallpass runs on the store: its root key is told by GET /api/v1/audit/head, or here once it is stopped"
+    };
     Ok(writeln!(streams.err, "note: {told}")?)
 }
 
 fn rotate(config: &Config, because: &str, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let settings = &config.store;
+    let opened =
+        store::open_existing(settings, Clock::system().now()).map_err(|error| failed(&settings.path, error))?;
+    is_beyond_doubt(config, &opened.reader, "no key is rotated in")?;
+    anchors_can_be_written(config)?;
+    drop(opened);
     let rotated = store::rotate_key(settings, Clock::system().now(), &reason(because));
     let Rotated { former, current, since, kept, checkpoint } =
         rotated.map_err(|error| failed(&settings.path, error))?;
@@ -168,13 +183,31 @@ fn lost(arguments: &LostArguments, streams: &mut Streams<'_>) -> Result<(), Fail
         }
     }
     agreed("begin a new journal, with nothing but what the configuration gives?", *yes, streams)?;
-    let now = Clock::system().now();
+    anchors_can_be_written(&config)?;
+    let (now, realm) = (Clock::system().now(), end.realm.clone());
     let successor = store::begin_successor(&config.store, end, root, now, reason(because));
     let successor = successor.map_err(|error| failed(&config.store.path, error))?;
     writeln!(streams.out, "new root key  {}", successor.root)?;
+    put_anchors_aside(&config, &realm, streams)?;
     anchor(&config, &successor.checkpoint, streams)?;
     let told = "keep the old store and its root key: they are the proof of what was; the new journal names its end";
     Ok(writeln!(streams.err, "note: {told}")?)
+}
+
+/// Lets the anchors of the journal that is over stay together. Where that cannot be, both journals share the file.
+fn put_anchors_aside(config: &Config, realm: &str, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let Some(path) = &config.anchor.file else { return Ok(()) };
+    match AnchorFile::new(path, &config.store.path).put_aside(realm) {
+        Ok(None) => Ok(()),
+        Ok(Some(kept)) => {
+            let told = format!("those of the old journal are kept as {}", kept.display());
+            Ok(writeln!(streams.out, "anchors       {}", safe(&told))?)
+        }
+        Err(error) => {
+            let told = format!("the old journal's anchors stay in `{}`, beside the new one's: {error}", path.display());
+            Ok(writeln!(streams.err, "warning: {}", safe(&told))?)
+        }
+    }
 }
 
 /// Verifies the whole journal in the store at `path`, and returns its last record.

@@ -2,18 +2,18 @@
 
 use std::path::Path;
 
+use crate::anchor::{AnchorFile, Compared, compare};
 use crate::cli::failure::Failure;
 use crate::cli::terminal::{Streams, safe};
 use crate::config::Config;
 use crate::domain::event::Detail;
-use crate::store::StoreError;
+use crate::store::{Reader, StoreError};
 
 /// A store that cannot be worked on, and what to do about it.
 pub(super) fn failed(path: &Path, error: StoreError) -> Failure {
     let what_to_do = match &error {
         StoreError::Locked => "; stop that hallpass first",
         StoreError::KeyPermissions { .. } => "; chmod 600 it",
-        StoreError::KeyMissing(_) => "; if it is lost for good, see `hallpass key lost --help`",
         _ => "",
     };
     let place = if error.names_its_file() { String::new() } else { format!(" `{}`", path.display()) };
@@ -45,6 +45,29 @@ pub(super) fn reason(because: &str) -> Detail {
     Detail { justification: Some(because.to_owned()), ..Detail::default() }
 }
 
+/// Makes sure that [`anchor`] will be able to, before the record is written that is to be anchored.
+pub(super) fn anchors_can_be_written(config: &Config) -> Result<(), Failure> {
+    let Some(path) = &config.anchor.file else { return Ok(()) };
+    AnchorFile::new(path, &config.store.path).prepare().map_err(|error| {
+        let told = format!("nothing was done: the file of anchors `{}` cannot be written", path.display());
+        Failure::Internal(anyhow::Error::new(error).context(told))
+    })
+}
+
+/// A journal that is not the one its anchor names must not lose what could tell the two apart, nor become the anchored one
+/// by what is done to it. `what` is what is not done then.
+pub(super) fn is_beyond_doubt(config: &Config, reader: &Reader, what: &str) -> Result<(), Failure> {
+    let Some(path) = &config.anchor.file else { return Ok(()) };
+    match compare(&AnchorFile::new(path, &config.store.path), reader)
+        .map_err(|error| Failure::Internal(error.into()))?
+    {
+        Compared::Holds(_) | Compared::Nothing => Ok(()),
+        Compared::Mismatch(mismatch) => {
+            Err(Failure::False(format!("{what} a journal in doubt: {mismatch}; see `hallpass anchor confirm --help`")))
+        }
+    }
+}
+
 /// Appends `note` to the file of anchors, when there is one, so that the next start finds the head it tells.
 pub(super) fn anchor(
     config: &Config,
@@ -52,7 +75,7 @@ pub(super) fn anchor(
     streams: &mut Streams<'_>,
 ) -> Result<(), Failure> {
     let Some(path) = &config.anchor.file else { return Ok(()) };
-    crate::anchor::AnchorFile::new(path, &config.store.path)
+    AnchorFile::new(path, &config.store.path)
         .append(note)
         .map_err(|error| Failure::Internal(anyhow::Error::new(error).context(format!("`{}`", path.display()))))?;
     let (shown, sequence) = (path.display().to_string(), note.checkpoint.sequence);

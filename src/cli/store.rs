@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use data_encoding::HEXLOWER;
 
 use crate::backup::{self, CarryError, Findings, Looked};
-use crate::cli::backup::refused;
+use crate::cli::backup::{bound, refused};
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
 use crate::cli::terminal::{Streams, safe};
@@ -26,7 +26,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Verify every page, the whole journal, every row and the uses beside it against what it says; changes nothing
-    Check(Place),
+    Check(Whole),
     /// Write the store anew without what it no longer holds: what was erased is then in none of its bytes
     Compact(File),
     /// Verify the journal and make every row from it anew
@@ -41,6 +41,16 @@ struct File {
 }
 
 #[derive(Debug, Args)]
+struct Whole {
+    /// Which store.
+    #[command(flatten)]
+    place: Place,
+    /// The signing key it runs with: it, and the journal that its pin binds it to, must be the ones
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 struct Place {
     /// The store's file, while no hallpass runs on it
     #[arg(value_name = "STORE")]
@@ -52,7 +62,7 @@ struct Place {
 
 pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
     match &arguments.command {
-        Command::Check(place) => check(place, streams),
+        Command::Check(whole) => check(whole, streams),
         Command::Compact(file) => {
             let compact = |progress: stopped::Progress<'_>| backup::compact(&file.store, progress);
             tell("compacted", &with_bar("compacting", &file.store, compact)?, streams)?;
@@ -66,9 +76,20 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<()
     }
 }
 
-fn check(place: &Place, streams: &mut Streams<'_>) -> Result<(), Failure> {
+fn check(Whole { place, key }: &Whole, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let bound = key.as_deref().map(bound).transpose()?;
     let look = |progress: stopped::Progress<'_>| backup::check(&place.store, place.public_key, progress);
     let Looked { checked, findings, lost } = with_bar("checking", &place.store, look)?;
+    let pin = bound.as_ref().and_then(|(_, pin)| pin.as_ref());
+    if let Some(pin) = pin {
+        stopped::is_pinned(&place.store, pin).map_err(|error| refused(CarryError::Store(error), &place.store))?;
+    }
+    if let (Some(key), Some((own, _))) = (key, &bound)
+        && *own != checked.signs
+    {
+        let (key, needed) = (key.display(), checked.signs);
+        return Err(Failure::False(format!("`{key}` is not the key this journal goes on with: that is {needed}")));
+    }
     let mut line = |label: &str, value: &str| writeln!(streams.out, "{label:<12}{value}");
     line("sound", &format!("{} records, each in its place and signed; every row as they say", checked.records))?;
     line("head", &format!("{}:{}", checked.head.position, HEXLOWER.encode(&checked.head.hash)))?;
@@ -76,7 +97,7 @@ fn check(place: &Place, streams: &mut Streams<'_>) -> Result<(), Failure> {
     if checked.closing == Closing::Crash {
         line("left", "by a crash; the next start mends the file, and nothing that was answered is lost")?;
     }
-    if place.public_key.is_none() {
+    if place.public_key.is_none() && pin.is_none() {
         let told = "the root key is what the store itself names: with --public-key it would be proven whose it is";
         writeln!(streams.err, "note: {told}")?;
     }

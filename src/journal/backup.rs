@@ -1,9 +1,10 @@
 //! A journal carried away with all that is kept beside it, so that a store can be made from it again.
 //!
-//! # Format, version 1
+//! # Format, version 2
 //!
-//! JSON lines. The first is `{"backup":{…}}`: version, realm, root public key, when it was taken, the head, and how far
-//! those who follow the journal had come. Then, when records were cut from its beginning,
+//! JSON lines. The first is `{"backup":{…}}`: version, realm, root public key, when it was taken, the head, how far
+//! those who follow the journal had come, and, since version 2, the head as a [`checkpoint`](super::checkpoint) signed by
+//! whoever took it with the key of the journal: a digest shows damage, and only a signature that somebody cut the end. Then, when records were cut from its beginning,
 //! `{"carried":{"table":…,"key":…,"value":…}}`, hexadecimal: what they had come to, whose digest the record of the cut names,
 //! which is SHA-256 over all of them in order, each as table, key and value with its length before it as 8 bytes, big endian.
 //! Then the records, each line byte for byte as in an [`export`](super::export),
@@ -23,6 +24,8 @@ use aws_lc_rs::digest::{Context, SHA256};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::format_rfc3339;
+use crate::journal::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::journal::export::{Exported, LINE_BYTES_MAX, ReadError, read_json_lines};
 
 /// What a backup is of.
@@ -43,10 +46,30 @@ pub struct Header {
     pub hash: String,
     /// Where those who follow the journal had come to.
     pub cursors: BTreeMap<String, u64>,
+    /// The same head at the same time as a signed note; none when it was taken without the signing key, or by version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
 }
 
-/// The version that is written.
-pub const VERSION: u32 = 1;
+impl Header {
+    /// What was signed about the end, which must be what the rest of the header says. By whom, is for the caller to tell.
+    ///
+    /// # Errors
+    /// [`BackupError::Checkpoint`].
+    pub fn signed_end(&self) -> Result<Option<SignedCheckpoint>, BackupError> {
+        let Some(note) = &self.checkpoint else { return Ok(None) };
+        let note: SignedCheckpoint = note.parse().map_err(|_| BackupError::Checkpoint)?;
+        let Checkpoint { realm, sequence, hash, time } = &note.checkpoint;
+        let says_the_same = *realm == self.realm
+            && *sequence == self.sequence
+            && HEXLOWER.encode(hash) == self.hash
+            && format_rfc3339(*time) == self.taken_at;
+        if says_the_same { Ok(Some(note)) } else { Err(BackupError::Checkpoint) }
+    }
+}
+
+/// The version that is written; those before are read.
+pub const VERSION: u32 = 2;
 
 /// A row that lies beside the journal, as the one who keeps it wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,8 +199,11 @@ pub enum BackupError {
     #[error("this is no backup of hallpass: it does not begin with one's header")]
     Foreign,
     /// A version nobody here knows.
-    #[error("the backup has version {0}; this hallpass knows version {VERSION}")]
+    #[error("the backup has version {0}; this hallpass knows versions up to {VERSION}")]
     Version(u32),
+    /// What was signed when it was taken is not what its header says.
+    #[error("the backup was changed: its header does not say what was signed when it was taken")]
+    Checkpoint,
     /// The end is missing.
     #[error("the backup was cut short: its end is missing")]
     CutShort,
@@ -211,7 +237,7 @@ impl<R: BufRead> Reader<R> {
     pub fn open(mut source: R) -> Result<Self, BackupError> {
         let line = next_line(&mut source)?.ok_or(BackupError::Foreign)?;
         let Ok(Line::Backup(header)) = serde_json::from_slice(&line) else { return Err(BackupError::Foreign) };
-        if header.version != VERSION {
+        if !(1..=VERSION).contains(&header.version) {
             return Err(BackupError::Version(header.version));
         }
         let mut sum = Sum::new();
@@ -319,58 +345,4 @@ const RECORD: &[u8] = b"{\"sequence\":";
 pub const MARK: &[u8] = b"{\"backup\":";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn header() -> Header {
-        Header {
-            version: VERSION,
-            realm: "00".repeat(16),
-            public_key: "11".repeat(32),
-            taken_at: "2026-11-23T08:00:00.000Z".to_owned(),
-            sequence: 0,
-            hash: "00".repeat(32),
-            cursors: BTreeMap::from([("notices".to_owned(), 7)]),
-        }
-    }
-
-    fn rows() -> Vec<Row> {
-        (0..3_u8).map(|number| Row { table: "uses".to_owned(), key: vec![number], value: vec![7; 9] }).collect()
-    }
-
-    fn written() -> Vec<u8> {
-        let mut writer = Writer::begin(Vec::new(), header()).unwrap();
-        rows().iter().for_each(|row| writer.row(row).unwrap());
-        writer.finish().unwrap()
-    }
-
-    fn read(bytes: &[u8]) -> Result<Vec<Part>, BackupError> {
-        Reader::open(bytes)?.collect()
-    }
-
-    #[test]
-    fn what_was_written_comes_back() {
-        let bytes = written();
-        assert!(bytes.starts_with(MARK));
-        assert_eq!(Reader::open(bytes.as_slice()).unwrap().header(), &header());
-        assert_eq!(read(&bytes).unwrap(), rows().into_iter().map(Part::Row).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn every_cut_and_every_flipped_bit_is_noticed() {
-        let bytes = written();
-        for length in 0..bytes.len() {
-            let cut = bytes.get(..length).unwrap();
-            assert!(read(cut).is_err(), "cut after {length} bytes");
-        }
-        for offset in 0..bytes.len() {
-            for bit in 0..8 {
-                let mut flipped = bytes.clone();
-                *flipped.get_mut(offset).unwrap() ^= 1 << bit;
-                assert!(read(&flipped).is_err(), "bit {bit} of byte {offset}");
-            }
-        }
-        assert!(matches!(read(&[bytes.as_slice(), b"{}\n"].concat()), Err(BackupError::Longer)));
-        assert!(matches!(read(b"{\"sequence\":1}\n"), Err(BackupError::Foreign)));
-    }
-}
+mod tests;

@@ -143,23 +143,47 @@ fn read_text(text: &str) -> Option<Checkpoint> {
     })
 }
 
-/// All whole notes in a file of anchors, oldest first; what is none, such as a torn last one, is passed over.
+/// What a file of anchors holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// All whole notes, oldest first.
+    pub whole: Vec<SignedCheckpoint>,
+    /// How many pieces between them are none, such as a torn last one.
+    pub broken: usize,
+}
+
+/// All whole notes in a file of anchors, oldest first; what is none is passed over.
 #[must_use]
 pub fn read_all(file: &str) -> Vec<SignedCheckpoint> {
-    let mut notes = Vec::new();
+    read_file(file).whole
+}
+
+/// All whole notes in a file of anchors, and how much of it is none.
+#[must_use]
+pub fn read_file(file: &str) -> Notes {
+    let mut notes = Notes::default();
     let mut note = String::new();
     for line in file.split_inclusive('\n') {
         let after_signatures = note.lines().next_back().is_some_and(|last| last.starts_with(MARK));
         if (after_signatures && !line.starts_with(MARK)) || line.starts_with(ORIGIN) {
-            notes.extend(note.parse());
+            notes.take(&note);
             note.clear();
         }
         if !(note.is_empty() && line.trim().is_empty()) {
             note.push_str(line);
         }
     }
-    notes.extend(note.parse());
+    notes.take(&note);
     notes
+}
+
+impl Notes {
+    fn take(&mut self, piece: &str) {
+        match piece.parse() {
+            Ok(note) => self.whole.push(note),
+            Err(MalformedCheckpoint) => self.broken += usize::from(!piece.is_empty()),
+        }
+    }
 }
 
 /// The journal's name among signers.
@@ -247,7 +271,12 @@ mod tests {
         let file: String = notes.iter().map(|note| format!("{note}\n")).collect();
         assert_eq!(read_all(&file), notes);
         let torn = file.get(..file.len() - 9).unwrap();
-        assert_eq!(read_all(torn), notes[..2]);
+        assert_eq!(read_file(torn), Notes { whole: notes[..2].to_vec(), broken: 1 });
+        assert_eq!(read_file(&file).broken, 0);
+        // torn inside the em dash, read as far as it is text, and gone on with
+        let (begin, _) = file.as_bytes().split_at(file.rfind('\u{2014}').unwrap() + 1);
+        let went_on = format!("{}\n{}\n", String::from_utf8_lossy(begin), notes[0]);
+        assert_eq!(read_file(&went_on), Notes { whole: [&notes[..2], &notes[..1]].concat(), broken: 1 });
         assert_eq!(read_all(&format!("hallpass.dev/journal/00ff\n7\ntorn{}\n", notes[0])), []);
         assert_eq!(read_all(&format!("hallpass.dev/journal/00ff\n7\ntorn\n{}\n", notes[0])), notes[..1]);
         assert_eq!(read_all(""), []);

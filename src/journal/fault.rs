@@ -1,6 +1,8 @@
 //! What can be wrong with a journal.
 
+use crate::clock::format_rfc3339;
 use crate::domain::event::RecordRun;
+use crate::domain::time::Timestamp;
 
 /// The first record that is wrong, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +29,17 @@ pub enum Wrong {
     Missing {
         /// The sequence number found in its place.
         found: Option<u64>,
+    },
+    /// It is not there, although something kept elsewhere names it or a later one: the journal ends before.
+    #[error(
+        "it is missing: {} names record {named}, and this journal ends before: an older copy, or its end was cut",
+        .at.map_or_else(|| "a head kept elsewhere".to_owned(), |at| format!("an anchor of {}", format_rfc3339(at)))
+    )]
+    Behind {
+        /// The record that is named.
+        named: u64,
+        /// When an anchor named it; none for a head that tells no time.
+        at: Option<Timestamp>,
     },
     /// It does not follow the record before.
     #[error("it does not follow the record before")]
@@ -65,8 +78,8 @@ pub enum Wrong {
     #[error("the file that ends with it is not the archive that was written when it was cut")]
     Archive,
     /// An anchor was given that tells of another journal.
-    #[error("the anchor is one of another journal")]
-    ForeignAnchor,
+    #[error("the anchor is one of another journal, {0}")]
+    ForeignAnchor(String),
     /// An anchor was given that nobody signed who signed this journal.
     #[error("no key of this journal signed the anchor")]
     UnsignedAnchor,

@@ -151,8 +151,7 @@ impl Verification {
                     return Err(State::Unfinished { ended_at: clock.now() });
                 }
             };
-            let wanted = entries.iter().take_while(|entry| entry.position <= head.position);
-            for entry in wanted {
+            for entry in entries.iter().take_while(|entry| entry.position <= head.position) {
                 let checked = verifier.check(entry.position.0, &entry.sealed, entry.note.as_ref());
                 checked.map_err(|fault| broken(&fault, clock))?;
             }
@@ -197,3 +196,32 @@ impl Drop for Ending {
 
 /// Records read together.
 const BATCH: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::store::{self, Opened, Settings};
+
+    #[test]
+    fn when_all_up_to_its_head_was_cut_meanwhile_it_ends_unfinished() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings { path: folder.path().join("store"), key_path: folder.path().join("key") };
+        fs::copy("tests/golden/store-v3-cut.redb", &settings.path).unwrap();
+        let key = [&[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20], &[7; 32][..]].concat();
+        fs::write(&settings.key_path, key).unwrap();
+        fs::set_permissions(&settings.key_path, Permissions::from_mode(0o600)).unwrap();
+        let (clock, _) = Clock::manual(Timestamp::from_seconds(20_000_000));
+        let Opened { reader, .. } = store::open(&settings, clock.now()).unwrap();
+        // it began when record 10 was the newest, and had come to record 1
+        let head = Head { position: Position(10), hash: [7; 32], time: clock.now() };
+        let mut verifier = Verifier::new(reader.public_key());
+        let first = reader.record(Position(1)).unwrap().unwrap();
+        verifier.check(1, &first.sealed, first.note.as_ref()).unwrap();
+        let stop = CancellationToken::new();
+        let ended = Verification::new().verify_to(head, &mut verifier, &reader, &clock, &stop);
+        assert!(matches!(ended, Err(State::Unfinished { .. })), "{ended:?}");
+    }
+}

@@ -148,6 +148,7 @@ pub(super) fn judge(
     core.judge.judge(rule, identity).map_err(|not| {
         let refused = match not {
             NotPermitted::Denied(denial) => Refused::Denied(denial),
+            NotPermitted::Unknown if core.judge.standings().doubted().is_some() => Refused::Doubted,
             NotPermitted::Unknown => UNAVAILABLE,
         };
         denied(rule, refused, record)

@@ -122,8 +122,8 @@ impl Appender {
             // whatever else a broken store says when it is closed changes nothing: it is verified next
             Ok(()) | Err(_) => {}
         }
-        let Trust { key, chain } = &self.shared.trust;
-        let Checked { database, chain: found, sums } = self.place.open_checked(key)?;
+        let Trust { key, chain, pin } = &self.shared.trust;
+        let Checked { database, chain: found, sums } = self.place.open_checked(key, pin.as_ref())?;
         if found != *chain {
             return Err(StoreError::Foreign(format!("it was {} and is {}", chain.realm, found.realm)));
         }
@@ -212,7 +212,7 @@ impl Transaction {
         self.sound()?;
         // poisoned until it is through: neither an early return nor a panic may leave half a command to be committed
         self.state = State::Poisoned;
-        let Trust { key, chain } = &self.shared.trust;
+        let Trust { key, chain, .. } = &self.shared.trust;
         self.draft.append(&self.transaction, key, &chain.realm, header, events, detail)?;
         self.state = State::Sound;
         Ok(())

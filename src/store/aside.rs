@@ -94,7 +94,7 @@ impl Aside {
     }
 
     fn signed(&self, line: &str) -> String {
-        let Trust { key, chain } = &self.reader.shared.trust;
+        let Trust { key, chain, .. } = &self.reader.shared.trust;
         format!("{} {line}\n", LineSignature::new(key, &chain.realm, line))
     }
 }

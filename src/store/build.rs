@@ -14,6 +14,7 @@ use crate::domain::standing::Position;
 use crate::fresh_file::FreshFile;
 use crate::journal::backup::Row;
 use crate::journal::{Cut, Exported, Note, PublicKey, SealedUses, Tip};
+use crate::private_file;
 use crate::store::append::write_head;
 use crate::store::fold::Folded;
 use crate::store::handle::begin_write;
@@ -168,6 +169,7 @@ impl Fresh {
     /// [`StoreError::File`] when it is taken.
     pub fn place(self) -> Result<(), StoreError> {
         let Self { file, path } = self;
+        private_file::own_as_folder(file.file(), &path).map_err(|error| failed(&path, error))?;
         file.place().map_err(|error| failed(&path, error))
     }
 

@@ -1,7 +1,7 @@
 //! What can go wrong between hallpass and its disk.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::domain::activation::Unfoldable;
 use crate::domain::time::Timestamp;
@@ -40,6 +40,49 @@ pub enum StoreError {
     /// The store belongs to another signing key or another chain.
     #[error("the store belongs to another signing key: {0}")]
     Foreign(String),
+    /// The store holds another journal than the one that the signing key is bound to.
+    #[error(
+        "this is not the journal that the signing key is bound to: {why}. Put the right store there, or restore a backup of \
+         it; `{pin}` says which one it is"
+    )]
+    AnotherJournal {
+        /// The pin that says so.
+        pin: PathBuf,
+        /// What differs.
+        why: String,
+    },
+    /// The store was begun with another root key than the one that was given.
+    #[error("it is not the journal of the root key that was given, {given}: it was begun with {named}")]
+    AnotherRoot {
+        /// The key that was given.
+        given: String,
+        /// The key that its first record names.
+        named: String,
+    },
+    /// The signing key is bound to a journal, and no store is there.
+    #[error(
+        "the journal of realm {realm} is not at `{}`: mount its volume, or restore a backup to there. To begin anew without \
+         it, first move the signing key and `{}` aside; where a copy of the old store is left, `hallpass key lost` lets the \
+         new journal name its end",
+        .path.display(),
+        .pin.display()
+    )]
+    JournalGone {
+        /// The journal's name.
+        realm: Box<str>,
+        /// Where the store should be.
+        path: Box<Path>,
+        /// The pin that says so.
+        pin: Box<Path>,
+    },
+    /// The pin beside the signing key cannot be believed.
+    #[error("`{path}` does not say which journal the signing key is bound to: {why}")]
+    Pin {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// Others than the owner may read the signing key.
     #[error("the signing key `{path}` has mode {mode:o}; it must be 600, for its owner alone")]
     KeyPermissions {
@@ -49,7 +92,10 @@ pub enum StoreError {
         mode: u32,
     },
     /// The store is there, but not its key.
-    #[error("the signing key `{0}` is missing, and the store was signed with it")]
+    #[error(
+        "the signing key `{0}` is missing, and the store was signed with it: restore that file; if it is lost for good, see \
+         `hallpass key lost --help`"
+    )]
     KeyMissing(PathBuf),
     /// The key file holds no key.
     #[error("the signing key `{path}` cannot be used")]

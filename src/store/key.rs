@@ -1,11 +1,12 @@
 //! The signing key's file: made at first start for its owner alone, and refused when others may read it.
 //!
-//! A rotation writes the next key beside it first, then the record that names it, then takes it into use: whenever it is cut
-//! off, the key that the journal demands is in one of the two files. The former key stays beside under another name, for
-//! opening copies that were made before; nothing else needs it.
+//! A rotation writes the next key beside it first, then the record that names it, then its pin, then takes it into use: whenever
+//! it is cut off, the key that the journal demands is in one of the two files, and the pin is that of the former key or of the
+//! next, both of which the journal holds by then. The former key stays beside under another name, with its pin, for opening
+//! copies that were made before; nothing else needs it.
 
 use std::fs::{self, DirBuilder};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -15,13 +16,7 @@ use crate::store::StoreError;
 
 /// The key in the file at `path`; none when there is no file.
 pub(super) fn load(path: &Path) -> Result<Option<SigningKey>, StoreError> {
-    let read = private_file::read(path, KEY_BYTES_MAX).map_err(|error| match error {
-        PrivateFileError::Io { path, source } => StoreError::File { path, source },
-        PrivateFileError::Permissions { path, mode } => StoreError::KeyPermissions { path, mode },
-        PrivateFileError::TooLong { ref path, .. } => {
-            StoreError::file(path, io::Error::new(io::ErrorKind::InvalidData, error.to_string()))
-        }
-    })?;
+    let read = private_file::read(path, KEY_BYTES_MAX).map_err(of_file)?;
     let Some(bytes) = read else { return Ok(None) };
     let key = SigningKey::from_pkcs8(&bytes).map_err(|source| StoreError::Key { path: path.to_owned(), source })?;
     Ok(Some(key))
@@ -32,18 +27,9 @@ pub(super) fn load_or_make(path: &Path) -> Result<SigningKey, StoreError> {
     if let Some(key) = load(path)? {
         return Ok(key);
     }
-    let failed = |error| StoreError::file(path, error);
-    let folder = folder_of(path)?;
     let (_, bytes) = SigningKey::generate().map_err(|source| StoreError::Key { path: path.to_owned(), source })?;
-    let mut file = tempfile::Builder::new().prefix(".hallpass-key").tempfile_in(folder).map_err(failed)?;
-    file.write_all(&bytes).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
     // whoever came first wins: a key once made is never replaced
-    match file.persist_noclobber(path) {
-        Ok(_) => sync_folder(folder)?,
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(StoreError::file(path, error.error)),
-    }
+    private_file::make(path, &bytes).map_err(of_file)?;
     load(path)?.ok_or_else(|| StoreError::KeyMissing(path.to_owned()))
 }
 
@@ -60,14 +46,10 @@ pub(crate) fn tell_who_may_read(path: &Path) {
 
 /// Makes a key and keeps it beside the one at `path`, to be taken into use later. One that was never taken is replaced.
 pub(super) fn make_next(path: &Path) -> Result<SigningKey, StoreError> {
-    let (next, folder) = (next_path(path), folder_of(path)?);
-    let failed = |error| StoreError::file(&next, error);
+    let next = next_path(path);
     let (key, bytes) = SigningKey::generate().map_err(|source| StoreError::Key { path: next.clone(), source })?;
-    let mut file = tempfile::Builder::new().prefix(".hallpass-key").tempfile_in(folder).map_err(failed)?;
-    file.write_all(&bytes).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(&next).map_err(|error| failed(error.error))?;
-    sync_folder(folder)?;
+    // whoever may read the key now must be able to read the one that takes its place
+    private_file::replace_like(&next, &bytes, path).map_err(|error| StoreError::file(&next, error))?;
     Ok(key)
 }
 
@@ -78,23 +60,33 @@ pub(super) fn next_key(path: &Path) -> Result<Option<SigningKey>, StoreError> {
 
 /// Puts the next key in the place of the one at `path`, which is `former` and is kept under the name returned.
 pub(super) fn take_next(path: &Path, former: &PublicKey) -> Result<PathBuf, StoreError> {
-    let short: String = former.to_string().chars().take(16).collect();
-    let kept = beside(path, &format!(".retired-{short}"));
-    match fs::hard_link(path, &kept) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(StoreError::file(&kept, error)),
+    let kept = retired_path(path, former);
+    // a copy: not every file system has links
+    if let Some(bytes) = private_file::read(path, KEY_BYTES_MAX).map_err(of_file)? {
+        private_file::replace_like(&kept, &bytes, path).map_err(|error| StoreError::file(&kept, error))?;
     }
     fs::rename(next_path(path), path).map_err(|error| StoreError::file(path, error))?;
     sync_folder(folder_of(path)?)?;
     Ok(kept)
 }
 
+/// Where the key at `path` is kept when it was `former` and signs no longer.
+pub(super) fn retired_path(path: &Path, former: &PublicKey) -> PathBuf {
+    beside(path, &retired_suffix(former))
+}
+
+/// What is appended to the name of a key's file when the key is retired.
+pub(super) fn retired_suffix(former: &PublicKey) -> String {
+    let short: String = former.to_string().chars().take(16).collect();
+    format!(".retired-{short}")
+}
+
 fn next_path(path: &Path) -> PathBuf {
     beside(path, ".next")
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// The name of `path` with `suffix` behind it.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
@@ -113,6 +105,16 @@ pub(super) fn folder_of(path: &Path) -> Result<&Path, StoreError> {
 /// Makes a new name in `folder` durable.
 pub(super) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
     fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| StoreError::file(folder, error))
+}
+
+fn of_file(error: PrivateFileError) -> StoreError {
+    match error {
+        PrivateFileError::Io { path, source } => StoreError::file(&path, source),
+        PrivateFileError::Permissions { path, mode } => StoreError::KeyPermissions { path, mode },
+        PrivateFileError::TooLong { ref path, .. } => {
+            StoreError::file(path, io::Error::new(io::ErrorKind::InvalidData, error.to_string()))
+        }
+    }
 }
 
 const KEY_BYTES_MAX: usize = 4096;

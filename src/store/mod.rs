@@ -3,7 +3,7 @@
 //! [`open`] gives a [`Reader`], cloned freely, and the one [`Appender`]. Every change is one [`Transaction`]: records, notes
 //! and rows commit together or not at all. Rows are folded from events only, so they can be made again at any time.
 //!
-//! - `open`, `key`: first start, the checks of every start, the signing key's file
+//! - `open`, `begin`, `key`, `pin`: first start, the checks of every start, the signing key's file and the journal it is bound to
 //! - `reserve`: room for ending rights when the disk is full
 //! - `operator`: what is done to a store while no hallpass runs on it: another key, a confirmed head, a new beginning
 //! - `append`, `case`: one transaction, and what a decision in it may read
@@ -15,6 +15,7 @@
 
 mod append;
 mod aside;
+mod begin;
 mod bounds;
 mod build;
 mod carried;
@@ -30,6 +31,7 @@ mod open;
 mod operator;
 mod outside;
 mod overlay;
+mod pin;
 mod query;
 mod rebuild;
 mod records;
@@ -73,8 +75,11 @@ pub use cut::{Plan, Planned};
 pub use error::StoreError;
 pub(crate) use handle::{Handle, by_name_alone, guarded};
 pub(crate) use key::tell_who_may_read;
-pub use operator::{Rotated, Successor, begin_successor, confirm_head, open_existing, public_key_in_file, rotate_key};
+pub use operator::{
+    Rotated, Successor, begin_successor, bound_key_in_file, confirm_head, open_existing, public_key_in_file, rotate_key,
+};
 pub use outside::each_record;
+pub use pin::Pin;
 pub use query::Reader;
 pub use rebuild::TableDigest;
 pub use snapshot::Snapshot;

@@ -8,25 +8,23 @@ use std::sync::Arc;
 use redb::{Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 use redb::{StorageBackend, WriteTransaction};
 
-use crate::domain::event::{Actor, Detail, Event};
-use crate::domain::id::CommandId;
+use crate::domain::event::Event;
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
-
 use crate::journal::upcast::{self, Unreadable};
 use crate::journal::verify::{Fault, Verifier, Wrong};
 use crate::journal::{Cut, PublicKey, SigningKey, Tip};
-use crate::store::append::{Draft, write_head, write_seal};
-use crate::store::build::Fresh;
-use crate::store::fold::Folded;
+use crate::store::append::{write_head, write_seal};
+use crate::store::begin::{begin_journal, create_file};
 use crate::store::handle::{begin_write, by_name_alone, guarded};
-use crate::store::key::{folder_of, load, load_or_make, next_key, take_next, tell_who_may_read};
+use crate::store::key::{folder_of, load, load_or_make, next_key, retired_suffix, take_next, tell_who_may_read};
 use crate::store::lent::Lent;
+use crate::store::pin::{Pin, bind};
 use crate::store::rebuild::{compare, is_head, refold};
 use crate::store::scratch::Scratch;
 use crate::store::seal::{Seals, Sums};
 use crate::store::tables::{CARRIED, CURSORS, FORMAT, JOURNAL, META, NOTES, Rows, Source};
-use crate::store::{CACHE_BYTES, Header, Settings, StoreError, rows};
+use crate::store::{CACHE_BYTES, Settings, StoreError, rows};
 
 /// Where a database comes from, again and again.
 pub(super) enum Place {
@@ -52,6 +50,8 @@ pub(super) struct Trust {
     pub(super) key: SigningKey,
     /// What the chain hangs on.
     pub(super) chain: Chain,
+    /// What binds the key to the chain; storage that was handed in has none.
+    pub(super) pin: Option<Pin>,
 }
 
 /// What every record of one journal has in common.
@@ -63,33 +63,66 @@ pub(super) struct Chain {
     pub(super) root: PublicKey,
 }
 
-/// The key and the database of `settings`, both made at first start.
+/// The key and the database of `settings`, both made at first start, and bound to each other.
 pub(super) fn open_files(settings: &Settings, now: Timestamp) -> Result<(Place, Checked, Trust), StoreError> {
     let Settings { path, key_path } = settings;
     let place = Place::File(path.clone());
-    let key = if path.try_exists().map_err(|error| StoreError::file(path, error))? {
-        load(key_path)?.ok_or_else(|| StoreError::KeyMissing(key_path.clone()))?
-    } else {
-        folder_of(key_path)?;
-        let key = load_or_make(key_path)?;
-        create_file(path, &key, now, None)?;
-        key
+    let pin = Pin::beside(key_path)?;
+    let is_there = path.try_exists().map_err(|error| StoreError::file(path, error))?;
+    let key = match (is_there, &pin) {
+        (true, _) => load(key_path)?.ok_or_else(|| StoreError::KeyMissing(key_path.clone()))?,
+        (false, Some(pin)) => return Err(pin.gone(settings)),
+        (false, None) => {
+            folder_of(key_path)?;
+            let key = load_or_make(key_path)?;
+            create_file(path, &key, now, None)?;
+            key
+        }
     };
-    let (key, checked) = match place.open_checked(&key) {
-        Ok(checked) => (key, checked),
+    let (key, checked, pin) = match place.open_checked(&key, pin.as_ref()) {
+        Ok(checked) => (key, checked, pin),
         // a rotation that was cut off between its record and its file is finished now
         Err(StoreError::Foreign(why)) => match next_key(key_path)? {
             Some(next) => {
-                let checked = place.open_checked(&next).map_err(|_| StoreError::Foreign(why))?;
-                take_next(key_path, key.public_key())?;
-                (next, checked)
+                let checked = place.open_checked(&next, pin.as_ref()).map_err(|_| StoreError::Foreign(why))?;
+                let found = checked.pin(key_path)?;
+                take_into_use(key_path, key.public_key(), pin.as_ref(), &found)?;
+                (next, checked, Some(found))
             }
             None => return Err(StoreError::Foreign(why)),
         },
         Err(error) => return Err(error),
     };
     let chain = checked.chain.clone();
-    Ok((place, checked, Trust { key, chain }))
+    if !is_there {
+        let root_key = chain.root;
+        tracing::warn!(realm = chain.realm, %root_key, store = %path.display(), "a new journal was begun");
+    }
+    let pin = match pin {
+        Some(pin) => pin,
+        None => {
+            let found = checked.pin(key_path)?;
+            bind(&found, key_path)?;
+            found
+        }
+    };
+    pin.is_of_key(key.public_key(), key_path)?;
+    Ok((place, checked, Trust { key, chain, pin: Some(pin) }))
+}
+
+/// Makes the next key the one in use, when the record that names it is durable: `former` and its pin stay beside it.
+pub(super) fn take_into_use(
+    key_path: &Path,
+    former: &PublicKey,
+    pin: Option<&Pin>,
+    next: &Pin,
+) -> Result<PathBuf, StoreError> {
+    // cut off behind this, the pin is that of the next key already, and the former one's was kept
+    if let Some(pin) = pin.filter(|pin| pin.key == *former) {
+        pin.keep(key_path)?;
+    }
+    next.write(key_path)?;
+    take_next(key_path, former)
 }
 
 /// The database in `backend`, begun when it holds nothing at all.
@@ -108,15 +141,26 @@ pub(super) fn open_storage(
         check(database, &key, &place.scratch())
     })?;
     let chain = checked.chain.clone();
-    Ok((place, checked, Trust { key, chain }))
+    Ok((place, checked, Trust { key, chain, pin: None }))
+}
+
+impl Checked {
+    /// The pin of the key in force, for the key at `key_path`.
+    fn pin(&self, key_path: &Path) -> Result<Pin, StoreError> {
+        Pin::found_in(&self.database.begin_read()?, &self.chain, key_path)
+    }
 }
 
 impl Place {
     /// Opens what is there and checks it; returns what its chain hangs on with it.
-    pub(super) fn open_checked(&self, key: &SigningKey) -> Result<Checked, StoreError> {
+    pub(super) fn open_checked(&self, key: &SigningKey, pin: Option<&Pin>) -> Result<Checked, StoreError> {
         // the guard also covers closing what turns out to be damaged
         guarded(|| {
             let database = self.open()?;
+            // before anything is written: another's journal stays as it is
+            if let Some(pin) = pin {
+                is_pinned(&database.begin_read()?, pin)?;
+            }
             bring_up(&database, key)?;
             check(database, key, &self.scratch())
         })
@@ -156,54 +200,6 @@ impl Place {
             Self::Backend(backend) => Ok(builder.create_with_backend(Lent(Arc::clone(backend)))?),
         }
     }
-}
-
-/// A new store under its final name only when its first record is durable.
-pub(super) fn create_file(
-    path: &Path,
-    key: &SigningKey,
-    now: Timestamp,
-    succession: Option<Succession>,
-) -> Result<(), StoreError> {
-    let fresh = Fresh::beside(path)?;
-    let database = fresh.database()?;
-    begin_journal(&database, key, now, succession)?;
-    database.close()?;
-    match fresh.place() {
-        // another process was faster: its store counts, and its lock decides
-        Err(StoreError::File { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        placed => placed,
-    }
-}
-
-/// What a new journal says of the one before it, and in whose words.
-pub(super) struct Succession {
-    pub(super) event: Event,
-    pub(super) detail: Detail,
-}
-
-fn begin_journal(
-    database: &Database,
-    key: &SigningKey,
-    now: Timestamp,
-    succession: Option<Succession>,
-) -> Result<(), StoreError> {
-    let realm = data_encoding::HEXLOWER.encode(&random::<16>()?);
-    let public_key = key.public_key().to_string();
-    let transaction = begin_write(database)?;
-    make_tables(&transaction)?;
-    write_meta(&transaction, &realm, &public_key)?;
-    let header =
-        Header { command: CommandId::from_random(random()?), time: now, actor: Actor::Hallpass, idempotency: None };
-    let mut draft = Draft::new(Tip::START, Folded::new(Arc::new(Seals::new(key, &realm))));
-    let opened = Event::JournalOpened { realm: realm.clone(), public_key };
-    draft.append(&transaction, key, &realm, &header, &[opened], &Detail::default())?;
-    if let Some(Succession { event, detail }) = succession {
-        let header = Header { command: CommandId::from_random(random()?), actor: Actor::Operator, ..header };
-        draft.append(&transaction, key, &realm, &header, &[event], &detail)?;
-    }
-    draft.write_head(&transaction)?;
-    Ok(transaction.commit()?)
 }
 
 /// Makes every table, so that readers find them.
@@ -251,6 +247,12 @@ fn bring_up(database: &Database, key: &SigningKey) -> Result<(), StoreError> {
     Ok(transaction.commit()?)
 }
 
+/// The journal must be the one that the key is bound to.
+pub(super) fn is_pinned(source: &ReadTransaction, pin: &Pin) -> Result<(), StoreError> {
+    // a later version may keep it otherwise, and is refused for that
+    if format(source)? <= FORMAT { pin.holds(source, &about(source)?) } else { Ok(()) }
+}
+
 fn format(source: &ReadTransaction) -> Result<u32, StoreError> {
     Ok(u32::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "format")?)?))
 }
@@ -271,7 +273,11 @@ fn is_in_force(key: &SigningKey, source: &impl Source, root: PublicKey, last: u6
     if in_force == *key.public_key() {
         Ok(())
     } else {
-        Err(StoreError::Foreign(format!("it is signed with the public key {in_force}")))
+        let kept = retired_suffix(&in_force);
+        Err(StoreError::Foreign(format!(
+            "it is signed with the public key {in_force}; if that key was retired it is kept as `…{kept}` beside the one that \
+             took its place, and if it is lost for good, see `hallpass key lost --help`"
+        )))
     }
 }
 

@@ -6,9 +6,10 @@ use crate::domain::event::{Actor, ChainPoint, Detail, Event};
 use crate::domain::id::CommandId;
 use crate::domain::time::Timestamp;
 use crate::journal::{PublicKey, SignedCheckpoint};
-use crate::store::key::{self, load, load_or_make, make_next, take_next};
-use crate::store::open::{Succession, create_file, random};
-use crate::store::{Appender, Committed, Header, Opened, Settings, StoreError, open};
+use crate::store::begin::{Succession, create_file};
+use crate::store::key::{self, load, load_or_make, make_next};
+use crate::store::open::{Trust, random, take_into_use};
+use crate::store::{Appender, Committed, Header, Opened, Pin, Settings, StoreError, open};
 
 /// A key was rotated.
 #[derive(Debug, Clone)]
@@ -38,7 +39,9 @@ pub fn rotate_key(settings: &Settings, now: Timestamp, detail: &Detail) -> Resul
     let event = Event::KeyRotated { public_key: current.to_string() };
     let committed = append(&mut appender, event, now, detail)?;
     appender.seal_for(&next)?;
-    let kept = take_next(&settings.key_path, &former)?;
+    let Trust { chain, pin, .. } = &reader.shared.trust;
+    let found = reader.read(|source| Pin::found_in(source, chain, &settings.key_path))?;
+    let kept = take_into_use(&settings.key_path, &former, pin.as_ref(), &found)?;
     let checkpoint = reader.checkpoint_by(&next, now)?;
     Ok(Rotated { former, current, since: committed.head.position.next().0, kept, checkpoint })
 }
@@ -48,7 +51,11 @@ pub fn rotate_key(settings: &Settings, now: Timestamp, detail: &Detail) -> Resul
 /// # Errors
 /// As [`open`]; [`StoreError::Unreadable`] when there is none.
 pub fn open_existing(settings: &Settings, now: Timestamp) -> Result<Opened, StoreError> {
-    std::fs::metadata(&settings.path).map_err(|error| StoreError::reading(&settings.path, error))?;
+    if let Err(error) = std::fs::metadata(&settings.path) {
+        // whoever knows which journal should be there says so
+        let pin = Pin::beside(&settings.key_path)?;
+        return Err(pin.map_or_else(|| StoreError::reading(&settings.path, error), |pin| pin.gone(settings)));
+    }
     open(settings, now)
 }
 
@@ -79,10 +86,11 @@ pub struct Successor {
 }
 
 /// Begins a new journal with a new key, whose second record names where the one before, with root key `root`, was verified
-/// to end. Neither the store's file nor the key's may exist.
+/// to end. Neither the store's file nor the key's may exist, save a key that was made for this and not used yet. The lost
+/// key's pin, which must be of that journal, is kept as that of a retired key.
 ///
 /// # Errors
-/// [`StoreError`]; nothing that exists is replaced.
+/// [`StoreError`]; nothing that exists is replaced. Cut off on the way, the pin of the lost key keeps hallpass from starting.
 pub fn begin_successor(
     settings: &Settings,
     predecessor: ChainPoint,
@@ -91,15 +99,27 @@ pub fn begin_successor(
     detail: Detail,
 ) -> Result<Successor, StoreError> {
     let Settings { path, key_path } = settings;
-    for path in [path, key_path] {
-        if path.try_exists().map_err(|error| StoreError::file(path, error))? {
-            return Err(StoreError::file(path, std::io::ErrorKind::AlreadyExists.into()));
-        }
+    let taken = |path| Err(StoreError::file(path, std::io::ErrorKind::AlreadyExists.into()));
+    if path.try_exists().map_err(|error| StoreError::file(path, error))? {
+        return taken(path);
+    }
+    let pin = Pin::beside(key_path)?;
+    if let Some(key) = load(key_path)?
+        && pin.as_ref().is_none_or(|pin| pin.key == *key.public_key())
+    {
+        return taken(key_path);
+    }
+    if let Some(pin) = &pin {
+        pin.is_of(&predecessor.realm, *root)?;
+        pin.is_reached_by(predecessor.sequence)?;
     }
     key::folder_of(key_path)?;
     let key = load_or_make(key_path)?;
     let event = Event::JournalSucceeded { predecessor, public_key: root.to_string() };
     create_file(path, &key, now, Some(Succession { event, detail }))?;
+    if let Some(pin) = pin {
+        pin.retire(key_path)?;
+    }
     let Opened { reader, .. } = open(settings, now)?;
     Ok(Successor { root: reader.public_key(), checkpoint: reader.checkpoint(now)? })
 }
@@ -110,6 +130,17 @@ pub fn begin_successor(
 /// [`StoreError::KeyPermissions`], [`StoreError::Key`], [`StoreError::File`].
 pub fn public_key_in_file(path: &Path) -> Result<Option<PublicKey>, StoreError> {
     Ok(load(path)?.map(|key| *key.public_key()))
+}
+
+/// The public half of the key in the file at `path`, and the pin beside it.
+///
+/// # Errors
+/// As [`public_key_in_file`]; [`StoreError::Pin`] when the pin is that of another key.
+pub fn bound_key_in_file(path: &Path) -> Result<Option<(PublicKey, Option<Pin>)>, StoreError> {
+    let Some(key) = public_key_in_file(path)? else { return Ok(None) };
+    let pin = Pin::beside(path)?;
+    pin.as_ref().map_or(Ok(()), |pin| pin.is_of_key(&key, path))?;
+    Ok(Some((key, pin)))
 }
 
 fn append(appender: &mut Appender, event: Event, now: Timestamp, detail: &Detail) -> Result<Committed, StoreError> {

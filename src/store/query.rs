@@ -19,7 +19,7 @@ use crate::store::rows::{self, due_in, existing, inverted_position};
 use crate::store::seal::View;
 use crate::store::tables::{CURSORS, Rows, due_key, fixed, party_key};
 use crate::store::vouched::Vouched;
-use crate::store::{AssignmentFilter, Head, Listed, Order, PAGE_MAX, PhaseName, Shared, StoreError};
+use crate::store::{AssignmentFilter, Head, Listed, Order, PAGE_MAX, PhaseName, Shared, Snapshot, StoreError};
 
 /// Reads the store; every call sees one consistent state. Blocking, short.
 #[derive(Clone)]
@@ -73,6 +73,14 @@ impl Reader {
         let realm = self.shared.trust.chain.realm.clone();
         let checkpoint = Checkpoint { realm, sequence: head.position.0, hash: head.hash, time: now.max(head.time) };
         Ok(checkpoint.sign(key))
+    }
+
+    /// The head in `snapshot`, which is of this journal, signed at `now`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn checkpoint_of(&self, snapshot: &Snapshot, now: Timestamp) -> Result<SignedCheckpoint, StoreError> {
+        snapshot.checkpoint_by(&self.shared.trust.key, now)
     }
 
     /// The keys that signed this journal, oldest first.

@@ -39,7 +39,7 @@ impl Appender {
             transaction.delete_table(table.definition())?;
         }
         make_tables(&transaction)?;
-        let Trust { key, chain } = &reader.shared.trust;
+        let Trust { key, chain, .. } = &reader.shared.trust;
         let (tip, folded) = refold(&transaction, chain.root, Seals::new(key, &chain.realm))?;
         write_head(&transaction, &tip)?;
         write_seal(&transaction, &tip, &folded)?;
@@ -80,7 +80,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError::Damaged`] names the first bad record, or the table that is not what it should be.
     pub fn check_rows(&self) -> Result<(), StoreError> {
-        let Trust { key, chain } = &self.shared.trust;
+        let Trust { key, chain, .. } = &self.shared.trust;
         let seals = Seals::new(key, &chain.realm);
         self.read(|source| compare(source, chain.root, seals, &self.shared.scratch, |_| {}).map(|_| ()))
     }
@@ -90,6 +90,8 @@ impl Reader {
 pub(super) struct Compared {
     pub(super) tip: Tip,
     pub(super) cut: Option<Cut>,
+    /// The key that signs the next record.
+    pub(super) signs: PublicKey,
     pub(super) folded: Folded,
     /// Records whose note is missing although none orders that it be erased.
     pub(super) missing: Vec<RecordRun>,
@@ -115,13 +117,13 @@ pub(super) fn compare(
     })?;
     let (cut, tip) = (refold.ended()?.cloned(), *refold.tip());
     is_head(source, &tip)?;
-    let missing = refold.verifier().absent().missing();
+    let (signs, missing) = (refold.verifier().in_force(), refold.verifier().absent().missing());
     let folded = refold.into_folded();
     let differs = digests(source)?.into_iter().zip(digests(&transaction)?).find(|(own, fresh)| own != fresh);
     transaction.abort()?;
     match differs {
         Some((table, _)) => Err(StoreError::Damaged(format!("table `{}` is not what the journal says", table.table))),
-        None => Ok(Compared { tip, cut, folded, missing }),
+        None => Ok(Compared { tip, cut, signs, folded, missing }),
     }
 }
 

@@ -1,16 +1,18 @@
 //! One consistent state of the whole journal, to be carried away while the store goes on changing.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use redb::{Database, ReadTransaction, ReadableTable};
 
 use crate::domain::standing::Position;
+use crate::domain::time::Timestamp;
 use crate::journal::backup::Row;
-use crate::journal::{Exported, PublicKey, Sealed, upcast};
+use crate::journal::{Checkpoint, Exported, PublicKey, Sealed, SignedCheckpoint, SigningKey, upcast};
 use crate::store::handle::guarded;
 use crate::store::scratch::Scratch;
 use crate::store::tables::{CURSORS, JOURNAL};
-use crate::store::{Head, Reader, StoreError, carried, rows};
+use crate::store::{Head, Reader, StoreError, carried, key, rows};
 
 /// The journal at one moment. While it lives the pages it needs are not used again: it should not live for long.
 pub struct Snapshot {
@@ -59,6 +61,21 @@ impl Snapshot {
     pub fn head(&self) -> Result<Head, StoreError> {
         let tip = guarded(|| rows::head(&self.source))?;
         Ok(Head { position: Position(tip.sequence), hash: tip.hash, time: tip.time })
+    }
+
+    /// The head, signed at `now` by the key in the file at `path`: the one in force, or nobody believes it.
+    ///
+    /// # Errors
+    /// [`StoreError::KeyMissing`], or what else is wrong with the file or the store.
+    pub fn checkpoint_by_file(&self, path: &Path, now: Timestamp) -> Result<SignedCheckpoint, StoreError> {
+        let key = key::load(path)?.ok_or_else(|| StoreError::KeyMissing(path.to_owned()))?;
+        self.checkpoint_by(&key, now)
+    }
+
+    pub(super) fn checkpoint_by(&self, key: &SigningKey, now: Timestamp) -> Result<SignedCheckpoint, StoreError> {
+        let Head { position, hash, time } = self.head()?;
+        let checkpoint = Checkpoint { realm: self.realm.clone(), sequence: position.0, hash, time: now.max(time) };
+        Ok(checkpoint.sign(key))
     }
 
     /// The chain's name.

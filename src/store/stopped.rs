@@ -11,8 +11,9 @@ use redb::{
 };
 use redb::{Key, Value};
 
-use crate::domain::event::RecordRun;
-use crate::journal::{Cut, PublicKey, SealedUses};
+use crate::domain::event::{Event, RecordRun};
+use crate::domain::standing::Position;
+use crate::journal::{Cut, PublicKey, SealedUses, upcast};
 use crate::store::build::{Build, Ended, Fresh, Piece, head_of};
 use crate::store::handle::guarded;
 use crate::store::overlay::{Alone, Overlay};
@@ -21,7 +22,7 @@ use crate::store::scratch::Scratch;
 use crate::store::seal::Seals;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::{CARRIED, CURSORS, JOURNAL, META, NOTES, Rows};
-use crate::store::{CACHE_BYTES, Head, StoreError};
+use crate::store::{CACHE_BYTES, Head, Pin, StoreError, open, rows};
 
 /// Told how many of how many records are done.
 pub type Progress<'p> = &'p mut dyn FnMut(u64, u64);
@@ -35,6 +36,8 @@ pub struct Checked {
     pub records: u64,
     /// The root key by which they verify.
     pub public_key: PublicKey,
+    /// The key that signs the next one.
+    pub signs: PublicKey,
     /// Whether the file was closed in good order.
     pub closing: Closing,
     /// Records whose note is missing although none orders that it be erased.
@@ -85,15 +88,15 @@ pub fn check(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Re
             Ok(_) => Closing::Clean,
             Err(_) => Closing::Crash,
         };
-        let public_key = root.unwrap_or(snapshot.public_key());
+        let public_key = root_of(&snapshot, root)?;
         let (last, mut sealed) = (snapshot.head()?.position.0, Vec::new());
         let compared = compare(&snapshot.source, public_key, Seals::passing()?, &snapshot.scratch, |taken| {
             progress(taken.sequence, last);
             sealed.extend(SealedUses::stated_by(&taken.record.event));
         })?;
         let records = compared.tip.sequence.saturating_sub(compared.cut.as_ref().map_or(0, Cut::count));
-        let head = head_of(&compared.tip);
-        Ok(Checked { head, records, public_key, closing, missing: compared.missing, sealed })
+        let (head, signs, missing) = (head_of(&compared.tip), compared.signs, compared.missing);
+        Ok(Checked { head, records, public_key, signs, closing, missing, sealed })
     })
 }
 
@@ -103,7 +106,7 @@ pub fn check(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Re
 /// [`StoreError`]; then the file is as it was.
 pub fn rebuild(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Result<Remade, StoreError> {
     remake(path, |snapshot, target| {
-        let root = root.unwrap_or(snapshot.public_key());
+        let root = root_of(snapshot, root)?;
         let mut build = Build::begin(target, root)?;
         build.take_all(snapshot, progress)?;
         let ended = build.finish(snapshot.realm(), root, &snapshot.cursors()?)?;
@@ -200,6 +203,27 @@ pub fn read_only(path: &Path) -> Result<Database, StoreError> {
 /// As [`read_only`].
 pub fn alone(path: &Path) -> Result<Database, StoreError> {
     guarded(|| look(path, Alone::FromAll))
+}
+
+/// Whether the journal in the store at `path`, which was checked, is the one that a key is bound to.
+///
+/// # Errors
+/// [`StoreError::AnotherJournal`]; what else [`check`] says.
+pub fn is_pinned(path: &Path, pin: &Pin) -> Result<(), StoreError> {
+    guarded(|| open::is_pinned(&snapshot(path)?.source, pin))
+}
+
+/// The key to hold it against: the one that was given, which must be the one it was begun with.
+fn root_of(snapshot: &Snapshot, given: Option<PublicKey>) -> Result<PublicKey, StoreError> {
+    let Some(given) = given else { return Ok(snapshot.public_key()) };
+    let first = rows::sealed(&snapshot.source, Position(1))?.and_then(|sealed| upcast::read(&sealed.core).ok());
+    match first.map(|record| record.event) {
+        Some(Event::JournalOpened { public_key: named, .. }) if named != given.to_string() => {
+            Err(StoreError::AnotherRoot { given: given.to_string(), named })
+        }
+        // what is no beginning of a journal is damage, and found as such
+        _ => Ok(given),
+    }
 }
 
 fn look(path: &Path, alone: Alone) -> Result<Database, StoreError> {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::{Clock, awake};
 use crate::domain::activation::Choice;
-use crate::domain::command::Command;
+use crate::domain::command::{Caller, Command};
 use crate::domain::decide::decide;
 use crate::domain::event::Event;
 use crate::domain::id::{ActivationId, AssignmentId, CommandId};
@@ -196,7 +196,7 @@ impl Batches {
         let now = self.clock.now().max(before.time);
         let mut results = Vec::new();
         for (submission, decided_at) in submissions {
-            results.push(if let Some(reason) = self.standings.doubted().filter(|_| grants(&submission.command)) {
+            results.push(if let Some(reason) = self.standings.doubted().filter(|_| !is_wished_end(submission)) {
                 Err(SubmitError::Doubted(Arc::clone(reason)))
             } else if clock_is_behind && grants(&submission.command) {
                 Err(SubmitError::ClockBehind)
@@ -324,6 +324,31 @@ pub(super) const fn grants(command: &Command) -> bool {
         | Command::Settle { .. }
         | Command::SealUses { .. } => false,
     }
+}
+
+/// Whether somebody asks that a right ends. Nothing else is written into a journal that may be the wrong one: every record
+/// more takes it further away from the one that was anchored, and makes of an old copy a fork.
+const fn is_wished_end(Submission { caller, command, .. }: &Submission) -> bool {
+    let ends = match command {
+        Command::Decide { choice: Choice::Deny, .. }
+        | Command::RemoveAssignment { .. }
+        | Command::Cancel { .. }
+        | Command::Deactivate { .. }
+        | Command::Revoke { .. }
+        | Command::Lock { .. }
+        | Command::RevokeCredentials { .. } => true,
+        Command::Assign { .. }
+        | Command::ChangeAssignment { .. }
+        | Command::RequestActivation { .. }
+        | Command::Decide { choice: Choice::Approve, .. }
+        | Command::Extend { .. }
+        | Command::Unlock { .. }
+        | Command::Erase { .. }
+        | Command::Reconcile { .. }
+        | Command::Settle { .. }
+        | Command::SealUses { .. } => false,
+    };
+    ends && matches!(caller, Caller::Identity(_))
 }
 
 /// A fresh id; nothing when the system gives no random bits.

@@ -108,8 +108,11 @@ pub enum SubmitError {
     /// The clock was set back; nothing new is granted until it has caught up.
     #[error("the clock lies behind the journal")]
     ClockBehind,
-    /// The journal is not the one that was anchored: nothing new is granted until the operator confirmed or restored it.
-    #[error("nothing new is granted until the operator has confirmed or restored the journal: {0}")]
+    /// The journal is not the one that was anchored: until the operator confirmed or restored it nothing is written but the
+    /// ends that somebody asks for.
+    #[error(
+        "rights can be ended, and nothing else is written until the operator has confirmed or restored the journal: {0}"
+    )]
     Doubted(Arc<str>),
     /// What ends a right took effect in memory, but is not durable: the journal takes no commands at present.
     #[error("in force on this machine, but not yet durable")]

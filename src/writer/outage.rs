@@ -271,6 +271,7 @@ const fn is_disbelief(error: &StoreError) -> bool {
         error,
         StoreError::Damaged(_)
             | StoreError::Foreign(_)
+            | StoreError::AnotherJournal { .. }
             | StoreError::UnknownVersion { .. }
             | StoreError::UnknownRecord { .. }
     )

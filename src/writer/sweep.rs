@@ -20,7 +20,8 @@ pub async fn once(reader: &Reader, writer: &Writer, clock: &Clock) -> Result<(),
 /// Sweeps until `stop`: at every due instant, and again when the journal moves and may have brought an earlier one.
 pub async fn run(reader: Reader, writer: Writer, standings: Standings, clock: Clock, stop: CancellationToken) {
     let mut head = standings.watch();
-    while !stop.is_cancelled() {
+    // a journal in doubt takes none of it, for as long as this process lives
+    while !stop.is_cancelled() && standings.doubted().is_none() {
         head.mark_unchanged();
         let next = match sweep(&reader, &writer, &clock).await {
             Ok(Swept::All { next_due }) => next_due,

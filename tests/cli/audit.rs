@@ -188,7 +188,17 @@ fn a_portal_must_give_the_journal_it_tells_of() {
     let journal = Journal::write();
     let whole = journal.portal(4, &journal.export());
     let fine = said(&mut ada(&whole, &["audit", "verify", "--expect-head", &journal.head(2)]));
-    assert_eq!((fine.code, fine.err.as_str()), (0, ""), "{fine:?}");
+    assert_eq!(fine.code, 0, "{fine:?}");
+    assert!(
+        fine.out.contains("held        1 heads kept elsewhere\n"),
+        "the portal's own head is kept nowhere else: {fine:?}"
+    );
+    let alone = said(&mut ada(&whole, &["audit", "verify"]));
+    assert!(
+        alone.out.contains("portal      the head that it told before is in it") && !alone.out.contains("held "),
+        "{alone:?}"
+    );
+    assert!(alone.err.contains("the root key is what the portal itself names: with --key"), "{alone:?}");
     let cut = journal.portal(4, &journal.lines[..3].concat());
     let short = said(&mut ada(&cut, &["audit", "verify"]));
     assert_eq!(short.code, 1);

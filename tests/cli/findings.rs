@@ -242,7 +242,7 @@ fn a_start_tells_when_the_file_of_uses_was_lost_and_only_then() {
 }
 
 /// A backup of these lines, whose own end fits them.
-fn with_new_end<'l>(lines: impl Iterator<Item = &'l String>) -> String {
+pub(crate) fn with_new_end<'l>(lines: impl Iterator<Item = &'l String>) -> String {
     let lines: Vec<&str> = lines.map(String::as_str).filter(|line| !line.starts_with("{\"end\"")).collect();
     let body: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body.as_bytes());

@@ -226,6 +226,9 @@ fn restoring_tells_when_the_key_is_not_the_one() {
         said(&mut command)
     };
     let refused = restore(stranger.path("signing.key"), "strange.redb");
+    assert!(refused.code == 1 && refused.err.contains("is bound to"), "{refused:?}");
+    fs::remove_file(stranger.path("signing.key.journal")).unwrap();
+    let refused = restore(stranger.path("signing.key"), "strange.redb");
     assert!(refused.code == 1 && refused.err.contains(&kept.public_key), "{refused:?}");
     assert!(!kept.path("strange.redb").exists());
     assert_eq!(restore(kept.path("signing.key"), "own.redb").code, 0);

@@ -16,7 +16,7 @@ use crate::hallpass::{Said, program, said};
 use crate::terms;
 use crate::used::three_uses;
 
-const CONFIGURATION: &str = r#"
+pub(crate) const CONFIGURATION: &str = r#"
 [store]
 path = "journal.redb"
 key_file = "signing.key"

@@ -1,13 +1,14 @@
 //! Stories of heads kept elsewhere: a journal that does not hold its newest one opens nothing.
 
 use std::fs;
+use std::path::Path;
 
 use hallpass::clock::Clock;
 use hallpass::demo::issuer::{ADA, ROOT};
 use hallpass::demo::upstream::Upstream;
 use hallpass::journal::SignedCheckpoint;
 use hallpass::journal::checkpoint::read_all;
-use hallpass::store::{self, Settings};
+use hallpass::store::{self, Settings, stopped};
 use serde_json::json;
 
 use crate::support::process::Program;
@@ -54,6 +55,10 @@ async fn goes_on(program: &mut Program) {
     program.kill();
 }
 
+fn head_of(store: &Path) -> u64 {
+    stopped::snapshot(store).and_then(|journal| journal.head()).expect("a store").position.0
+}
+
 fn newest(program: &Program) -> SignedCheckpoint {
     let file = fs::read_to_string(program.folder().join("anchors")).expect("anchors");
     read_all(&file).pop().expect("an anchor")
@@ -61,7 +66,12 @@ fn newest(program: &Program) -> SignedCheckpoint {
 
 /// What everybody meets when the journal is in doubt.
 async fn is_shut(program: &Program, why: &str) {
-    assert_eq!(edit(program).await, 503, "{why}: the role opens nothing");
+    let request = program.http.put(format!("{}/records/1", program.gate)).bearer_auth(program.token(&ADA)).body("{}");
+    let refused = request.send().await.expect("an answer");
+    assert_eq!(refused.status(), 503, "{why}: the role opens nothing");
+    assert!(!refused.headers().contains_key("retry-after"), "trying again would not help");
+    let told: serde_json::Value = refused.json().await.expect("a problem");
+    assert_eq!(told["type"], "https://hallpass.dev/problems/journal_doubted", "{told}");
     let account = program.http.get(format!("{}/account", program.gate)).bearer_auth(program.token(&ADA));
     assert_eq!(account.send().await.expect("an answer").status(), 200, "{why}: whoever is signed in goes on");
     assert_eq!(text(program, format!("{}/", program.gate)).await.0, 200, "{why}: public routes go on");
@@ -77,7 +87,9 @@ async fn is_shut(program: &Program, why: &str) {
     assert!(metrics.contains("hallpass_journal_doubted 1\n"), "{metrics}");
     let root = program.token(&ROOT);
     let (status, told) = program.post(&root, "/audit/anchors", &json!({})).await.expect("an answer");
-    assert_eq!(status, 503, "{why}: a head in doubt is told to nobody: {told}");
+    // a journal that only just began has no administrators, and in doubt it gets none
+    let expected = if why == "this is journal" { 403 } else { 503 };
+    assert_eq!(status, expected, "{why}: a head in doubt is told to nobody: {told}");
 }
 
 #[tokio::test]
@@ -90,10 +102,23 @@ async fn an_old_copy_opens_nothing_until_it_is_confirmed_or_restored() {
     fs::write(&store, &old).expect("written");
     let anchor = newest(&program);
 
+    // nothing is written but what somebody asks for that ends a right: it stays the old copy that it is
+    let head = head_of(&store);
+    program.edit("max = \"1h\", default", "max = \"50m\", default");
+    for _ in 0..2 {
+        program.start(&ADA).await;
+        is_shut(&program, "an old copy, or its end was cut").await;
+        assert_eq!(newest(&program), anchor, "the newest anchor stays the one that was right");
+        program.kill();
+        assert_eq!(head_of(&store), head, "nothing was written");
+    }
     program.start(&ADA).await;
-    is_shut(&program, "an old copy, or its end was cut").await;
-    assert_eq!(newest(&program), anchor, "the newest anchor stays the one that was right");
+    let lock = json!({ "justification": "while nobody knows which journal is right" });
+    let (status, told) =
+        program.post(&program.token(&ROOT), "/principals/demo:nobody-3/lock", &lock).await.expect("an answer");
+    assert!(status < 300, "{status}: {told}");
     program.kill();
+    assert!(head_of(&store) > head, "what ends a right is written");
 
     // the true one comes back
     let forked = fs::read(&store).expect("a store");
@@ -141,8 +166,13 @@ async fn every_other_journal_in_its_place_is_noticed() {
     goes_on(&mut program).await;
     let whole = fs::read(program.store()).expect("a store");
 
-    // deleted: a fresh start is none in silence
+    // deleted: hallpass does not even start, and whoever begins anew on purpose is met by the anchor
     fs::remove_file(program.store()).expect("removed");
+    let (code, told) = program.run(&["serve", "--config", &program.config()]);
+    assert!(code == 70 && told.contains("is not at") && !program.store().exists(), "{code}: {told}");
+    let pin = program.folder().join("demo.key.journal");
+    let own_pin = fs::read(&pin).expect("a pin");
+    fs::remove_file(&pin).expect("removed");
     program.start(&ADA).await;
     is_shut(&program, "this is journal").await;
     program.kill();
@@ -155,10 +185,14 @@ async fn every_other_journal_in_its_place_is_noticed() {
     let own_key = fs::read(&key).expect("a key");
     fs::copy(&other.path, program.store()).expect("copied");
     fs::copy(&other.key_path, &key).expect("copied");
+    let (code, told) = program.run(&["serve", "--config", &program.config()]);
+    assert!(code == 70 && told.contains("is bound to"), "{code}: {told}");
+    fs::copy(elsewhere.path().join("key.journal"), &pin).expect("copied");
     program.start(&ADA).await;
     is_shut(&program, "this is journal").await;
     program.kill();
     fs::write(&key, &own_key).expect("written");
+    fs::write(&pin, &own_pin).expect("written");
 
     // forked: an old copy that went on in another way, past the anchored record
     fs::write(program.store(), &old).expect("written");
@@ -261,4 +295,9 @@ async fn a_file_of_anchors_that_is_gone_opens_nothing_until_it_is_back_or_the_jo
     program.kill();
     let (code, told) = program.run(&confirm);
     assert!(code == 0 && told.contains("nothing to confirm"), "{code}: {told}");
+
+    // whoever takes the file out of the configuration is told that nothing is compared any more
+    program.edit(ANCHORED, "");
+    program.start(&ADA).await;
+    assert!(program.log().contains("`anchor.file` is not configured any more"), "{}", program.log());
 }

@@ -138,6 +138,7 @@ async fn a_backup_taken_while_people_work_becomes_a_store_that_starts() {
     assert!(output.status.success() && during > 0, "{output:?}, {during} meanwhile");
     let taken: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert!(taken["records"].as_u64() >= head["sequence"].as_u64(), "all that was answered before: {taken}, {head}");
+    assert_eq!(taken["signed"], true, "a portal signs where it ends: {taken}");
     let (code, said) = run(&program, &VERA, &["backup", "--to", text(&program.folder().join("by-an-auditor"))]);
     assert!(code == 1 && said.contains("administrators"), "{said}");
     program.kill();

@@ -35,6 +35,7 @@ fn shown(program: &Program) -> Value {
 #[tokio::test]
 async fn a_rotated_key_signs_on_and_the_root_still_verifies_everything() {
     let mut program = program().await;
+    assert!(program.log().contains("a new journal was begun"), "a first start is told: {}", program.log());
     let before = shown(&program);
     assert_eq!(before["root_key"], before["signing_key"]);
     let root = before["root_key"].as_str().expect("a key").to_owned();
@@ -43,13 +44,14 @@ async fn a_rotated_key_signs_on_and_the_root_still_verifies_everything() {
         let (code, told) = program.run(&rotate);
         assert!(code == 0 && told.contains("from now on"), "{code}: {told}");
         run_for_a_while(&mut program).await;
+        assert!(!program.log().contains("a new journal was begun"), "{}", program.log());
     }
     let after = shown(&program);
     assert_eq!((&after["root_key"], after["keys"].as_array().map(Vec::len)), (&before["root_key"], Some(3)));
     assert_ne!(after["signing_key"], before["signing_key"]);
     let files: Vec<_> = fs::read_dir(program.folder()).expect("a folder").flatten().collect();
     let keys: Vec<_> = files.iter().filter(|file| file.file_name().to_string_lossy().starts_with("demo.key")).collect();
-    assert_eq!(keys.len(), 3, "the one in force and two retired: {keys:?}");
+    assert_eq!(keys.len(), 6, "the one in force and two retired, each with its pin: {keys:?}");
     for key in keys {
         assert_eq!(key.metadata().expect("a file").permissions().mode() & 0o777, 0o600, "{key:?}");
     }
@@ -64,7 +66,9 @@ async fn a_rotated_key_signs_on_and_the_root_still_verifies_everything() {
     program.start(&ADA).await;
     let (code, told) = program.run(&["key", "rotate", "--because", "now", "--config", &program.config()]);
     assert!(code == 70 && told.contains("stop that hallpass first"), "{code}: {told}");
-    assert_eq!(shown(&program)["signing_key"], after["signing_key"]);
+    for told in ["signing_key", "root_key", "realm"] {
+        assert_eq!(shown(&program)[told], after[told], "{told}");
+    }
     let (_, head) = program.read(&program.token(&ROOT), "/audit/head").await;
     assert_eq!((&head["public_key"], &head["signing_key"]), (&after["root_key"], &after["signing_key"]));
 }

@@ -233,6 +233,7 @@ class Journal:
         self.chain = Chain(None, [(1, root)], 0, bytes(32), None)
         self.hashes = {}
         self.confirmed_at = None
+        self.predecessors = []
         self.may_lack = True  # nothing but records about the journal itself so far
         self.gap, self.behind_gap = [], None
         self.known = {}  # records about the journal itself: every file has them
@@ -304,6 +305,8 @@ class Journal:
             self.sealed[event["activation"]] = (event["count"], event["digest"])
         if event["type"] == "anchor_confirmed":
             self.confirmed_at = header["time"]
+        if header["event"]["type"] == "journal_succeeded":
+            self.predecessors.append(ORIGIN + header["event"]["predecessor"]["realm"])
         self.hashes[self.sequence] = self.chain.previous
         if event["type"] in OF_JOURNAL:
             self.known[self.sequence] = {name: record[name] for name in MEMBERS if name != "time"}
@@ -345,7 +348,9 @@ class Journal:
         time = next(line[5:] for line in extensions if line.startswith("time "))
         at = datetime.strptime(time, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
         milliseconds = (at - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(milliseconds=1)
-        if self.confirmed_at is not None and milliseconds <= self.confirmed_at:
+        if self.confirmed_at is not None and milliseconds < self.confirmed_at:
+            return 0
+        if origin in self.predecessors:
             return 0
         sequence = int(number)
         check(origin == ORIGIN + self.chain.realm, (sequence, "the anchor is one of another journal"))
@@ -365,7 +370,7 @@ class Journal:
 
 def notes(path):
     """The signed notes of a file of anchors, each with an empty line behind it."""
-    with open(path, encoding="utf-8", newline="") as file:
+    with open(path, encoding="utf-8", errors="replace", newline="") as file:
         for note in re.findall(r"(hallpass\.dev/journal/[^\n]*\n(?:[^\n]+\n)+)\n((?:\u2014 [^\n]+\n)+)", file.read()):
             yield note[0], note[1].splitlines()
 

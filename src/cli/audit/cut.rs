@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::anchor::{AnchorFile, Compared, Newest, compare, newest};
+use crate::anchor::{AnchorFileError, Newest, newest};
 use crate::backup::{self, UseReader};
 use crate::cli::backup::refused;
 use crate::cli::failure::Failure;
 use crate::cli::files::Files;
-use crate::cli::offline::{agreed, anchor, failed, reason};
+use crate::cli::offline::{agreed, anchor, anchors_can_be_written, failed, is_beyond_doubt, reason};
 use crate::cli::progress::Bar;
 use crate::cli::terminal::{Streams, safe};
 use crate::clock::{Clock, format_rfc3339, parse_rfc3339};
@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::domain::event::Actor;
 use crate::domain::id::ActivationId;
 use crate::domain::time::Timestamp;
-use crate::store::{self, Opened, Plan, Planned, Reader, Snapshot, Wanted, stopped};
+use crate::store::{self, Opened, Plan, Planned, Snapshot, Wanted, stopped};
 
 /// What to cut, and where to keep it
 #[derive(Debug, Args)]
@@ -62,7 +62,8 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<()
         backup::is_free(file).map_err(|error| refused(error, file))?;
     }
     let Opened { reader, mut appender } = store::open_existing(&config.store, now).map_err(failed)?;
-    is_beyond_doubt(&config, &reader)?;
+    is_beyond_doubt(&config, &reader, "nothing is cut from")?;
+    anchors_can_be_written(&config)?;
     let beside = backup::uses_beside(path);
     let uses = beside.try_exists()?.then(|| UseReader::of_file(&beside)).transpose().map_err(failed)?;
     let forget = || uses.as_ref().map_or(Ok(0), |uses| backup::forget_archived(uses, &reader));
@@ -100,7 +101,11 @@ fn planned(
     streams: &mut Streams<'_>,
 ) -> Result<Option<Plan>, Failure> {
     let path = &config.store.path;
-    let anchored = match config.anchor.file.as_deref().map(newest).transpose()? {
+    let newest = |file: &PathBuf| {
+        let cannot = |source| AnchorFileError::File { path: file.clone(), source };
+        newest(file).map_err(|error| Failure::Internal(cannot(error).into()))
+    };
+    let anchored = match config.anchor.file.as_ref().map(newest).transpose()? {
         Some(Newest::Note(note)) => Some(note.checkpoint.sequence),
         Some(Newest::Nothing | Newest::Unreadable) | None => None,
     };
@@ -113,19 +118,6 @@ fn planned(
         Planned::Nothing(bound) => {
             writeln!(streams.out, "nothing to cut: {}", safe(&bound.to_string()))?;
             Ok(None)
-        }
-    }
-}
-
-/// A journal that is not the one its anchor names must not lose what could tell the two apart.
-fn is_beyond_doubt(config: &Config, reader: &Reader) -> Result<(), Failure> {
-    let Some(path) = &config.anchor.file else { return Ok(()) };
-    match compare(&AnchorFile::new(path, &config.store.path), reader)
-        .map_err(|error| Failure::Internal(error.into()))?
-    {
-        Compared::Holds(_) | Compared::Nothing => Ok(()),
-        Compared::Mismatch(mismatch) => {
-            Err(Failure::False(format!("nothing is cut from a journal in doubt: {mismatch}")))
         }
     }
 }

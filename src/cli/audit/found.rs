@@ -5,11 +5,12 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::backup::{Findings, Unproven};
+use crate::cli::audit::elsewhere::{Elsewhere, Excused, Held, Named};
 use crate::domain::event::Event;
 use crate::domain::time::Timestamp;
 use crate::journal::export::ReadError;
 use crate::journal::record::event_type;
-use crate::journal::verify::{Anchor, Fault, Verified, Verifier, Wrong};
+use crate::journal::verify::{Fault, Verified, Verifier, Wrong};
 use crate::journal::{Digest, Exported, PublicKey, SealedUses, SignedCheckpoint, Tip, upcast};
 
 /// The key everything hangs on.
@@ -34,13 +35,15 @@ impl Root {
     }
 }
 
-/// What was told elsewhere about this journal.
-#[derive(Debug, Default)]
-pub(super) struct Elsewhere {
-    /// Heads that must be in it.
-    pub(super) heads: Vec<Anchor>,
-    /// Signed checkpoints that must be in it, oldest first.
-    pub(super) notes: Vec<SignedCheckpoint>,
+/// What the last file says about its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Nothing: it is no backup.
+    NotOfBackup,
+    /// Nothing that is signed.
+    Unsigned,
+    /// Whoever took the backup signed then that it ends there.
+    Signed(Timestamp),
 }
 
 /// What was seen on the way.
@@ -50,14 +53,12 @@ pub(super) struct Tally {
     pub(super) first: Option<Timestamp>,
     pub(super) last: Option<Timestamp>,
     pub(super) events: BTreeMap<&'static str, u64>,
-    /// Heads and checkpoints kept elsewhere that name records which were cut.
-    pub(super) beyond: usize,
+    /// What the journal says about anchors that it need not hold.
+    pub(super) excused: Excused,
     /// How many uses beside archives are those that were sealed, when some lie there.
     pub(super) uses: Option<u64>,
     /// Files of uses that are not there, and how many uses their archives seal.
     pub(super) lacking: Vec<(String, u64)>,
-    /// The newest record by which the operator accepted a journal that no longer held its anchor.
-    pub(super) confirmed: Option<(u64, Timestamp)>,
 }
 
 /// What came of the uses beside an archive.
@@ -76,9 +77,9 @@ pub(super) enum Beside {
 pub(super) struct Judge {
     root: Root,
     elsewhere: Elsewhere,
-    /// Hashes of the records that something told elsewhere names.
-    named: BTreeMap<u64, Option<[u8; 32]>>,
+    named: Named,
     verifier: Option<Verifier>,
+    end: End,
     tally: Tally,
     /// Where each file ended, and its digest.
     files: Vec<(Tip, Digest)>,
@@ -92,10 +93,14 @@ pub(super) struct Judge {
 pub(super) struct Found {
     pub(super) root: Root,
     pub(super) tally: Tally,
-    /// How many heads and checkpoints were held against the journal.
-    pub(super) held_against: usize,
+    /// How many heads and checkpoints kept elsewhere were held against the journal.
+    pub(super) held: Held,
+    /// Whether the portal told a head before, which is in it when all is well.
+    pub(super) of_portal: bool,
     /// Archives that are those which the records of their cuts name.
     pub(super) joined: usize,
+    /// What the last file says about its end.
+    pub(super) end: End,
     pub(super) result: Result<Verified, Fault>,
     /// What is wrong beside the chain.
     pub(super) findings: Findings,
@@ -103,13 +108,11 @@ pub(super) struct Found {
 
 impl Judge {
     pub(super) fn new(root: Root, elsewhere: Elsewhere) -> Self {
-        let heads = elsewhere.heads.iter().map(|head| head.sequence);
-        let notes = elsewhere.notes.iter().map(|note| note.checkpoint.sequence);
-        let named = heads.chain(notes).map(|sequence| (sequence, None)).collect();
         Self {
             root,
+            named: elsewhere.named(),
             elsewhere,
-            named,
+            end: End::NotOfBackup,
             verifier: None,
             tally: Tally::default(),
             files: Vec::new(),
@@ -160,11 +163,13 @@ impl Judge {
             // about the journal itself, said again, or behind the end of an archive
             return Ok(());
         }
-        if let Some(hash) = self.named.get_mut(&sequence) {
-            *hash = Some(exported.sealed.hash);
-        }
-        if matches!(record.event, Event::AnchorConfirmed { .. }) {
-            self.tally.confirmed = Some((sequence, record.time));
+        self.named.found(sequence, exported.sealed.hash);
+        match &record.event {
+            Event::AnchorConfirmed { .. } => self.tally.excused.confirmed = Some((sequence, record.time)),
+            Event::JournalSucceeded { predecessor, .. } => {
+                self.tally.excused.predecessors.push(predecessor.realm.clone());
+            }
+            _ => {}
         }
         self.sealed.extend(SealedUses::stated_by(&record.event));
         self.tally.records = self.tally.records.saturating_add(1);
@@ -176,6 +181,7 @@ impl Judge {
 
     /// Another file begins, which must go on where the one before ended.
     pub(super) fn next_file(&mut self) {
+        self.end = End::NotOfBackup;
         // the uses of what was cut are not in what remained
         self.sealed.clear();
         if let (None, Some(verifier)) = (&self.fault, &mut self.verifier) {
@@ -186,6 +192,28 @@ impl Judge {
     /// The uses that the records of this file seal, to be held against those in it.
     pub(super) fn sealed(&mut self) -> Vec<SealedUses> {
         std::mem::take(&mut self.sealed)
+    }
+
+    /// A backup ended, and this is what its taker signed about its end.
+    pub(super) fn backup_ended(&mut self, signed: Option<&SignedCheckpoint>) {
+        let Some(verifier) = self.verifier.as_ref().filter(|_| self.fault.is_none()) else { return };
+        let Some(note) = signed else {
+            self.end = End::Unsigned;
+            return;
+        };
+        let (said, tip) = (&note.checkpoint, verifier.tip());
+        let (sequence, named) = (tip.sequence, said.sequence);
+        self.fault = if sequence < named {
+            let wrong = Wrong::Behind { named, at: Some(said.time) };
+            Some(Fault { sequence: sequence.saturating_add(1), wrong })
+        } else if sequence != named || tip.hash != said.hash {
+            Some(Fault { sequence, wrong: Wrong::Head })
+        } else if !verifier.keys().last().is_some_and(|span| note.is_by(&span.key)) {
+            Some(Fault { sequence, wrong: Wrong::UnsignedAnchor })
+        } else {
+            None
+        };
+        self.end = End::Signed(said.time);
     }
 
     /// Takes what was found of them.
@@ -210,17 +238,19 @@ impl Judge {
     }
 
     /// When all records were taken: is the chain whole, and does it hold what was told elsewhere?
-    pub(super) fn finish(mut self) -> Found {
-        let result = self.conclude();
-        self.tally.beyond = self.verifier.as_ref().map_or(0, |verifier| self.beyond(verifier));
-        let held_against = self.elsewhere.heads.len() + self.elsewhere.notes.len() - self.tally.beyond;
+    pub(super) fn finish(self) -> Found {
+        let (result, held) = match self.conclude() {
+            Ok((verified, held)) => (Ok(verified), held),
+            Err(fault) => (Err(fault), Held::default()),
+        };
+        let of_portal = self.elsewhere.of_portal.is_some();
         let joined = self.verifier.as_ref().map_or(0, |verifier| self.joined(verifier));
         let notes = self.verifier.as_ref().map(|verifier| verifier.absent().missing()).unwrap_or_default();
         let findings = Findings { notes, ..self.findings };
-        Found { root: self.root, tally: self.tally, held_against, joined, result, findings }
+        Found { root: self.root, tally: self.tally, held, of_portal, end: self.end, joined, result, findings }
     }
 
-    fn conclude(&self) -> Result<Verified, Fault> {
+    fn conclude(&self) -> Result<(Verified, Held), Fault> {
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
         }
@@ -234,71 +264,22 @@ impl Judge {
                 return Err(Fault { sequence: tip.sequence, wrong: Wrong::Archive });
             }
         }
-        for head in &self.elsewhere.heads {
-            self.holds(verifier, head.sequence, &head.hash)?;
-        }
-        for note in self.notes() {
-            let said = &note.checkpoint;
-            let fault = |wrong| Fault { sequence: said.sequence, wrong };
-            if said.realm != realm {
-                return Err(fault(Wrong::ForeignAnchor));
-            }
-            if !verifier.keys().iter().any(|span| note.is_by(&span.key)) {
-                return Err(fault(Wrong::UnsignedAnchor));
-            }
-            self.holds(verifier, said.sequence, &said.hash)?;
-        }
-        // the newest of them stands for all before it, so it must be one that the journal can be held against
-        if let Some(newest) = self.told().max().filter(|newest| is_gone(verifier, *newest)) {
-            return Err(Fault { sequence: newest, wrong: Wrong::Cut });
-        }
-        Ok(Verified {
+        let held = self.elsewhere.hold(verifier, &self.named, realm, &self.tally.excused)?;
+        let verified = Verified {
             realm: realm.to_owned(),
             tip: *verifier.tip(),
             erased: verifier.absent().erased(),
             missing: verifier.absent().missing(),
             keys: verifier.keys().to_vec(),
             cut,
-        })
-    }
-
-    /// The checkpoints that count: the operator accepted that those from before a confirmation are no longer met.
-    fn notes(&self) -> impl Iterator<Item = &SignedCheckpoint> {
-        let confirmed = self.tally.confirmed;
-        self.elsewhere.notes.iter().filter(move |note| confirmed.is_none_or(|(_, at)| note.checkpoint.time > at))
-    }
-
-    /// The records that something told elsewhere names.
-    fn told(&self) -> impl Iterator<Item = u64> {
-        let heads = self.elsewhere.heads.iter().map(|head| head.sequence);
-        heads.chain(self.notes().map(|note| note.checkpoint.sequence))
+        };
+        Ok((verified, held))
     }
 
     fn joined(&self, verifier: &Verifier) -> usize {
         let is_named = |tip: &Tip| verifier.cuts().iter().any(|cut| cut.last() == tip.sequence);
         self.files.iter().filter(|(tip, _)| is_named(tip)).count()
     }
-
-    fn beyond(&self, verifier: &Verifier) -> usize {
-        self.told().filter(|sequence| is_gone(verifier, *sequence)).count()
-    }
-
-    fn holds(&self, verifier: &Verifier, sequence: u64, hash: &[u8; 32]) -> Result<(), Fault> {
-        match self.named.get(&sequence).copied().flatten() {
-            Some(found) if found == *hash => Ok(()),
-            Some(_) => Err(Fault { sequence, wrong: Wrong::Head }),
-            None if is_gone(verifier, sequence) => Ok(()),
-            // it names a record past the end: the first one that is not there is where the journal was cut
-            None => {
-                let first = verifier.tip().sequence.saturating_add(1);
-                Err(Fault { sequence: first, wrong: Wrong::Missing { found: None } })
-            }
-        }
-    }
-}
-
-fn is_gone(verifier: &Verifier, sequence: u64) -> bool {
-    verifier.gone().iter().any(|run| (run.first..=run.last).contains(&sequence))
 }
 
 /// The root key that a journal's first record names.

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod cut;
+mod elsewhere;
 mod export;
 mod found;
 mod source;

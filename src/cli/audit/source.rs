@@ -120,12 +120,14 @@ fn backup(source: impl BufRead, judge: &mut Judge) -> Result<(), Failure> {
     let bad = |error: BackupError| Failure::False(error.to_string());
     let mut parts = backup::Reader::open(source).map_err(bad)?;
     let all = parts.header().sequence;
+    let signed = parts.header().signed_end().map_err(bad)?;
     let mut proof = None;
     loop {
         let record = match parts.next() {
             None => {
                 let proof: Proof = proof.unwrap_or_else(|| Proof::new(judge.sealed()));
                 judge.found(proof.finish());
+                judge.backup_ended(signed.as_ref());
                 return Ok(());
             }
             Some(Ok(Part::Row(row))) => {

@@ -11,7 +11,8 @@ use clap::Args;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde_json::{Value, json};
 
-use crate::cli::audit::found::{Elsewhere, Found, Judge, Root};
+use crate::cli::audit::elsewhere::{Elsewhere, Held, Reach};
+use crate::cli::audit::found::{End, Found, Judge, Root};
 use crate::cli::audit::source;
 use crate::cli::client::{Client, Options};
 use crate::cli::desk::print_json;
@@ -21,8 +22,8 @@ use crate::cli::terminal::{Streams, safe};
 use crate::cli::wire::Head;
 use crate::clock::format_rfc3339;
 use crate::domain::event::RecordRun;
-use crate::journal::checkpoint::read_all;
-use crate::journal::verify::{Anchor, Verified};
+use crate::journal::checkpoint::{Notes, read_file};
+use crate::journal::verify::{Anchor, Verified, Wrong};
 use crate::journal::{PublicKey, SignedCheckpoint};
 
 /// What to verify, and against what
@@ -45,6 +46,10 @@ pub(super) struct Arguments {
     /// Anchors kept elsewhere, one or many: the journal must hold all of them
     #[arg(long, value_name = "FILE")]
     anchor: Option<PathBuf>,
+    /// What is verified is a copy older than the newest anchors, such as a backup or an archive: those that name records behind
+    /// its end are counted, not held
+    #[arg(long, requires = "anchor")]
+    older_copy: bool,
     /// The portal.
     #[command(flatten)]
     pub(super) portal: Options,
@@ -69,9 +74,10 @@ fn anchor(sequence: u64, hash: &str) -> Option<Anchor> {
 }
 
 pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let notes = arguments.anchor.as_deref().map(anchors_in).transpose()?.unwrap_or_default();
+    let notes = arguments.anchor.as_deref().map(|path| anchors_in(path, streams)).transpose()?.unwrap_or_default();
     let heads = arguments.expect_head.iter().map(|head| head.0).collect();
-    let mut elsewhere = Elsewhere { heads, notes };
+    let reach = if arguments.older_copy { Reach::OlderCopy } else { Reach::Whole };
+    let mut elsewhere = Elsewhere { heads, of_portal: None, notes, reach };
     let given = arguments.public_key.map_or(Root::Unknown, Root::Given);
     let judge = match (arguments.files.as_slice(), &arguments.store) {
         ([only], _) if only == Path::new("-") => {
@@ -99,7 +105,7 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
             let client = Client::new(&arguments.portal)?;
             // the head first: the export that follows must hold it, so a portal cannot leave out its end unnoticed
             let (told, head) = head_of(&client).await?;
-            elsewhere.heads.push(head);
+            elsewhere.of_portal = Some(head);
             let mut judge = Judge::new(arguments.public_key.map_or(Root::OfPortal(told), Root::Given), elsewhere);
             source::portal(&client, &mut judge).await?;
             judge
@@ -117,14 +123,20 @@ async fn head_of(client: &Client) -> Result<(PublicKey, Anchor), Failure> {
     Ok((told, anchor(head.sequence, &head.hash).ok_or_else(|| strange("head"))?))
 }
 
-fn anchors_in(path: &Path) -> Result<Vec<SignedCheckpoint>, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::Usage(format!("cannot read `{}`: {error}", path.display())))?;
-    let notes = read_all(&text);
-    if notes.is_empty() {
-        return Err(Failure::Usage(format!("`{}` holds no anchor", path.display())));
+fn anchors_in(path: &Path, streams: &mut Streams<'_>) -> Result<Vec<SignedCheckpoint>, Failure> {
+    let bytes =
+        std::fs::read(path).map_err(|error| Failure::Usage(format!("cannot read `{}`: {error}", path.display())))?;
+    // torn or damaged anywhere, the others still count
+    let Notes { whole, broken } = read_file(&String::from_utf8_lossy(&bytes));
+    let shown = path.display();
+    if whole.is_empty() {
+        return Err(Failure::Usage(format!("`{shown}` holds no anchor")));
     }
-    Ok(notes)
+    if broken > 0 {
+        let told = format!("{broken} pieces of `{shown}` are no anchor: torn or damaged, and held against nothing");
+        writeln!(streams.err, "warning: {}", safe(&told))?;
+    }
+    Ok(whole)
 }
 
 fn tell(found: &Found, nothing_elsewhere: bool, json: bool, streams: &mut Streams<'_>) -> Result<(), Failure> {
@@ -134,10 +146,29 @@ fn tell(found: &Found, nothing_elsewhere: bool, json: bool, streams: &mut Stream
     match &found.result {
         Ok(verified) if !json => describe(found, verified, streams)?,
         Ok(_) => {}
-        Err(fault) => return Err(Failure::False(format!("the journal is not as it was written: {fault}"))),
+        Err(fault) => {
+            let what_to_do = match fault.wrong {
+                Wrong::Behind { at: Some(_), .. } => "; for a copy older than the anchors give --older-copy",
+                Wrong::ForeignAnchor(_) => "; give the anchors of this journal only",
+                _ => "",
+            };
+            return Err(Failure::False(format!("the journal is not as it was written: {fault}{what_to_do}")));
+        }
     }
-    if matches!(found.root, Root::OfJournal(_) | Root::Unknown) {
-        let told = "the root key is what the journal itself names: with --key it would be proven whose journal it is";
+    let named_by = match found.root {
+        Root::OfJournal(_) | Root::Unknown => Some("the journal"),
+        Root::OfPortal(_) => Some("the portal"),
+        Root::Given(_) => None,
+    };
+    if let Some(named_by) = named_by {
+        let told = "with --key it would be proven whose journal it is";
+        writeln!(streams.err, "note: the root key is what {named_by} itself names: {told}")?;
+    }
+    if !nothing_elsewhere && found.held.held == 0 {
+        writeln!(streams.err, "note: no head kept elsewhere could be held against it: nothing vouches for its end")?;
+    }
+    if found.end == End::Unsigned {
+        let told = "nobody signed where this backup ends: --key FILE of `hallpass backup`, or a running portal, does";
         writeln!(streams.err, "note: {told}")?;
     }
     if nothing_elsewhere {
@@ -175,14 +206,14 @@ fn describe(found: &Found, verified: &Verified, streams: &mut Streams<'_>) -> io
     for span in verified.keys.iter().skip(1) {
         line("rotated to", &format!("{} from record {}", span.key, span.since))?;
     }
-    if found.held_against > 0 {
-        line("held", &format!("{} heads kept elsewhere", found.held_against))?;
+    for (label, told) in told_of(&found.held) {
+        line(label, &told)?;
     }
-    if tally.beyond > 0 {
-        line(
-            "not held",
-            &format!("{} heads kept elsewhere name records that were cut: give the archives first", tally.beyond),
-        )?;
+    if found.of_portal {
+        line("portal", "the head that it told before is in it")?;
+    }
+    if let End::Signed(at) = found.end {
+        line("signed", &format!("at {}, that the backup ends here", format_rfc3339(at)))?;
     }
     if found.joined > 0 {
         line("joined", &format!("{} archives, each the one that the record of its cut names", found.joined))?;
@@ -196,8 +227,8 @@ fn describe(found: &Found, verified: &Verified, streams: &mut Streams<'_>) -> io
         line("cut", &told)?;
         line("archive", &format!("{} is the SHA-256 of the one of that cut", cut.archive))?;
     }
-    if let Some((sequence, at)) = tally.confirmed {
-        let told = format!("by record {sequence} of {}: older anchors are not held against it", format_rfc3339(at));
+    if let Some((sequence, at)) = tally.excused.confirmed {
+        let told = format!("by record {sequence} of {}: older anchors need not be met", format_rfc3339(at));
         line("confirmed", &told)?;
     }
     if let Some(count) = tally.uses {
@@ -214,6 +245,20 @@ fn describe(found: &Found, verified: &Verified, streams: &mut Streams<'_>) -> io
     Ok(())
 }
 
+/// What came of heads kept elsewhere: those that were held, and why others were not.
+fn told_of(held: &Held) -> Vec<(&'static str, String)> {
+    let Held { held, cut, accepted, of_predecessors, behind } = *held;
+    let all = [
+        ("held", held, "heads kept elsewhere"),
+        ("not held", cut, "heads kept elsewhere name records that were cut: give the archives first"),
+        ("not held", accepted, "heads kept elsewhere are not met, as the operator accepted by the confirmation"),
+        ("not held", of_predecessors, "heads kept elsewhere are of the journal before: hold them against that one"),
+        ("not held", behind, "heads kept elsewhere name what came after this copy"),
+    ];
+    let some = all.into_iter().filter(|(_, count, _)| *count > 0);
+    some.map(|(label, count, told)| (label, format!("{count} {told}"))).collect()
+}
+
 fn as_json(found: &Found) -> Value {
     let tally = &found.tally;
     match &found.result {
@@ -226,9 +271,18 @@ fn as_json(found: &Found) -> Value {
             "realm": verified.realm,
             "public_key": found.root.key().map(|key| key.to_string()),
             "keys": verified.keys.iter().map(|span| json!({ "key": span.key.to_string(), "since": span.since })).collect::<Vec<_>>(),
-            "held": found.held_against,
-            "confirmed": tally.confirmed.map(|(sequence, _)| sequence),
-            "not_held": tally.beyond,
+            "held": found.held.held,
+            "confirmed": tally.excused.confirmed.map(|(sequence, _)| sequence),
+            "not_held": {
+                "cut": found.held.cut,
+                "accepted": found.held.accepted,
+                "of_predecessors": found.held.of_predecessors,
+                "behind": found.held.behind,
+            },
+            "signed_at": match found.end {
+                End::Signed(at) => Some(format_rfc3339(at)),
+                End::Unsigned | End::NotOfBackup => None,
+            },
             "joined": found.joined,
             "cut": verified.cut.as_ref().map(|cut| json!({
                 "records": cut.records,

@@ -19,8 +19,8 @@ use crate::portal::limits::OwnPlace;
 use crate::portal::metrics::OpenStream;
 use crate::portal::problem::{Kind, Problem};
 
-/// Everything a store can be made from, as one file, with all that people typed; never the signing key. For administrators;
-/// an answer that breaks off is no backup, and `hallpass backup` verifies what it got.
+/// Everything a store can be made from, as one file, with all that people typed; never the signing key, which signs where it
+/// ends (a signed note in its first line) unless the journal is in doubt. For administrators; an answer that breaks off is no backup, and `hallpass backup` verifies what it got.
 #[utoipa::path(
     get, path = "/backup", tag = "audit", operation_id = "take_backup",
     responses((status = 200, description = "the backup", content((String = "application/x-ndjson"))))
@@ -31,8 +31,10 @@ pub(super) async fn backup(State(portal): State<Portal>, caller: SignedIn) -> Re
         permitted(desk)?;
         // the uses first: whatever the journal has sealed by then is among them
         let uses = desk.portal.shared.parts.uses.snapshot()?;
-        let moment = Moment::of(uses, desk.reader().snapshot()?);
-        Ok((desk.viewer.now(), moment))
+        let (now, moment) = (desk.viewer.now(), Moment::of(uses, desk.reader().snapshot()?));
+        // a journal in doubt is not vouched for
+        let is_doubted = desk.portal.shared.parts.standings.doubted().is_some();
+        Ok((now, if is_doubted { moment } else { moment.signed(desk.reader(), now)? }))
     });
     let (now, moment) = begun.await?;
     let (sender, pieces) = mpsc::channel(PIECES_AHEAD);

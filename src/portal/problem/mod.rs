@@ -252,7 +252,8 @@ impl From<SubmitError> for Problem {
             SubmitError::Unavailable => Kind::UNAVAILABLE,
             SubmitError::DiskFull => Kind::DISK_FULL,
             SubmitError::ClockBehind => Kind::CLOCK_BEHIND,
-            SubmitError::Doubted(_) => Kind::JOURNAL_DOUBTED,
+            // nothing changes before somebody has restored or confirmed it
+            SubmitError::Doubted(_) => return Self::new(Kind::JOURNAL_DOUBTED, error.to_string()),
             SubmitError::NotDurable => Kind::NOT_DURABLE,
         };
         Self::new(kind, error.to_string()).retry_after(PAUSE_SECONDS)

@@ -55,6 +55,8 @@ pub enum Refused {
         /// When to try again.
         retry_after: Duration,
     },
+    /// The journal is in doubt, so no role opens anything until its operator has restored or confirmed it.
+    Doubted,
     /// More than can be done at once.
     Overloaded {
         /// When to try again.

@@ -28,6 +28,7 @@ pub(super) enum GrpcStatus {
     PermissionDenied = 7,
     ResourceExhausted = 8,
     Unimplemented = 12,
+    FailedPrecondition = 9,
     Internal = 13,
     Unavailable = 14,
     Unauthenticated = 16,
@@ -60,6 +61,14 @@ impl Telling {
                 "hallpass cannot reach what it needs to decide, so it lets nobody pass; nothing is wrong with your request, \
                  try again shortly",
                 GrpcStatus::Unavailable,
+            ),
+            Refused::Doubted => tell(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "journal_doubted",
+                "No role opens anything at present",
+                "hallpass cannot tell whether its records are the right ones, so no role opens anything until whoever runs it \
+                 has looked into it; nothing is wrong with your request, and trying again will not help",
+                GrpcStatus::FailedPrecondition,
             ),
             Refused::Overloaded { .. } => tell(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -72,6 +72,7 @@ fn kinds() -> Vec<(&'static str, Refused)> {
         ("eligible for several", Denial::Requestable(vec![curable("shop/a"), pending]).into()),
         ("forbidden", Denial::Forbidden.into()),
         ("unavailable", Refused::Unavailable { retry_after }),
+        ("doubted", Refused::Doubted),
         ("overloaded", Refused::Overloaded { retry_after: Duration::ZERO }),
         ("upstream failed", Refused::UpstreamFailed),
         ("upstream timeout", Refused::UpstreamTimeout),

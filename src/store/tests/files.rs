@@ -170,7 +170,7 @@ fn tampered_rows_are_noticed_at_the_next_start() {
     }
     let (_folder, settings) = written();
     tamper(&settings, META, "realm", |row| row[0] = b'x');
-    assert!(matches!(refused(&settings), StoreError::Damaged(_) | StoreError::Foreign(_)));
+    assert!(matches!(refused(&settings), StoreError::AnotherJournal { .. }));
     let (_folder, settings) = written();
     tamper(&settings, META, "format", |row| row[3] = 9);
     assert!(matches!(refused(&settings), StoreError::UnknownVersion { found: 9, known: 3 }));

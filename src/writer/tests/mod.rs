@@ -208,6 +208,43 @@ async fn a_clock_set_back_revives_nothing_and_grants_nothing() {
 }
 
 #[tokio::test]
+async fn a_journal_in_doubt_takes_only_the_ends_that_somebody_asks_for() {
+    let world = World::new().await;
+    world.holds("ada", 1).await;
+    world.holds("ben", 2).await;
+    world.standings.doubt("for a test");
+    let before = world.reader.head().unwrap().position;
+    world.submit("vera", lock("ada", Some(WHY))).await.unwrap();
+    let credentials = Command::RevokeCredentials { principal: person("ben"), justification: Some(WHY.to_owned()) };
+    world.submit("vera", credentials).await.unwrap();
+    assert!(world.reader.head().unwrap().position > before);
+    assert!(!world.is_held_by("ada"));
+
+    world.clock.advance(Span::hours(2));
+    let head = world.reader.head().unwrap();
+    let settle = |number| Command::Settle { overdue: Overdue::Activation(act(number)) };
+    let seal = Command::SealUses { id: act(1), count: 1, digest: "00".repeat(32) };
+    let reconcile = Command::Reconcile { declared: Vec::new(), digest: "another".to_owned() };
+    let erase = Command::Erase { principal: person("ada"), justification: Some(WHY.to_owned()) };
+    for (by, command) in [
+        (Caller::Hallpass, settle(1)),
+        (Caller::Hallpass, seal),
+        (Caller::Configuration, reconcile),
+        (caller("vera"), erase),
+        (caller("vera"), Command::Unlock { principal: person("ada"), justification: Some(WHY.to_owned()) }),
+        (caller("ada"), request(3, WHY)),
+    ] {
+        let refused = world.submit_as(by, command.clone(), None).await;
+        assert!(matches!(refused, Err(SubmitError::Doubted(_))), "{command:?}: {refused:?}");
+    }
+    let stop = tokio_util::sync::CancellationToken::new();
+    let (reader, writer) = (world.reader.clone(), world.writer.clone());
+    let sweeping = sweep::run(reader, writer, world.standings.clone(), world.now.clone(), stop);
+    tokio::time::timeout(Duration::from_secs(30), sweeping).await.expect("there is nothing for it to do");
+    assert_eq!(world.reader.head().unwrap(), head, "nothing was written");
+}
+
+#[tokio::test]
 async fn a_sweep_writes_down_everything_that_is_due_and_then_rests() {
     let world = World::new().await;
     let crowd = (0..150_u8).map(|number| {
