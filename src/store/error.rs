@@ -188,6 +188,7 @@ impl StoreError {
             self,
             Self::KeyPermissions { .. }
                 | Self::KeyMissing(_)
+                | Self::JournalGone { .. }
                 | Self::Key { .. }
                 | Self::File { .. }
                 | Self::Unreadable { .. }

@@ -166,14 +166,6 @@ impl Place {
         })
     }
 
-    /// Where its journal can be folded to look at what comes of it.
-    pub(super) fn scratch(&self) -> Scratch {
-        match self {
-            Self::File(path) => Scratch::beside(path),
-            Self::Backend(_) => Scratch::Memory,
-        }
-    }
-
     fn open(&self) -> Result<Database, StoreError> {
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE_BYTES);
