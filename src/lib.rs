@@ -43,6 +43,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod domain;
+pub mod fresh_file;
 pub mod identity;
 pub mod journal;
 pub mod portal;

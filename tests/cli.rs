@@ -24,6 +24,8 @@ mod hallpass;
 mod interrupted;
 #[path = "cli/keeping.rs"]
 mod keeping;
+#[path = "cli/killed.rs"]
+mod killed;
 #[path = "cli/offline.rs"]
 mod offline;
 #[path = "cli/pins.rs"]

@@ -17,11 +17,13 @@ use crate::app::serving::RunningListener;
 use crate::app::{STANDINGS_MAX, Swapped, Threads, chores, settings};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::event::Event;
 use crate::domain::pace::Paces;
+use crate::domain::standing::Position;
 use crate::identity::{Authenticator, SignIns};
 use crate::portal::{self, Portal};
 use crate::standings::Standings;
-use crate::store::{self, Reader, Retention};
+use crate::store::{self, Entry, Reader, RecordFilter, Retention, StoreError};
 use crate::telemetry::Metrics;
 use crate::uses::{self, UseReader, UseRecorder};
 use crate::writer::{self, Writer, sweep};
@@ -75,8 +77,10 @@ impl Ground {
             metrics,
         )
         .context("the writer cannot be started")?;
-        let (recorder, uses, uses_thread) = uses::start(&config.store.path.with_extension("uses"), metrics)
-            .context("the record of uses cannot be opened")?;
+        let path_of_uses = config.store.path.with_extension("uses");
+        let (recorder, uses, uses_thread) =
+            uses::start(&path_of_uses, metrics).context("the record of uses cannot be opened")?;
+        look_for_lost_uses(&path_of_uses, &uses, &reader).context("the record of uses cannot be read")?;
         let threads = Threads { writer: writer_thread, uses: uses_thread, lines: None };
         // a head in doubt is told to nobody: the newest anchor must stay the one that was right
         let publisher = standings.doubted().is_none().then_some(publisher);
@@ -159,6 +163,20 @@ impl Ground {
         };
         tasks.spawn(pacing.run(stop.clone()));
     }
+}
+
+/// What was done under past activations is proven by the journal, but kept in a file of its own: tells when that was lost.
+fn look_for_lost_uses(path: &Path, uses: &UseReader, reader: &Reader) -> Result<(), StoreError> {
+    let filter = RecordFilter { event: Some("uses_sealed".to_owned()), ..RecordFilter::default() };
+    let is_used = |entry: &Entry| matches!(entry.event, Event::UsesSealed { count, .. } if count > 0);
+    if uses.is_empty()? && reader.records(&filter, Position(0), 100)?.iter().any(is_used) {
+        tracing::warn!(
+            file = %path.display(),
+            "the file of uses was missing or empty although the journal has sealed uses: what was done under past activations \
+             cannot be shown any more; `hallpass store check` names them, and a backup may still hold them"
+        );
+    }
+    Ok(())
 }
 
 /// Holds the journal against its newest anchor. When it does not fit, or nobody can tell, no role opens anything.

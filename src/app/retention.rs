@@ -168,7 +168,7 @@ impl Parts {
             bail!("uses cannot be written down at present");
         }
         // told at once, and not only when something is old enough
-        let probe = tempfile::Builder::new().prefix(".hallpass-archive").tempfile_in(folder);
+        let probe = tempfile::tempfile_in(folder);
         probe.with_context(|| format!("nothing can be written to the folder `{}`", folder.display()))?;
         let forgotten = backup::forget_archived(&self.uses, &self.reader)?;
         if forgotten > 0 {

@@ -9,6 +9,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::backup::{CarryError, is_free, uses_beside};
 use crate::domain::id::ActivationId;
+use crate::fresh_file::{FreshFile, sync_folder_of};
 use crate::journal::backup::row_line;
 use crate::journal::export::read_json_lines;
 use crate::journal::verify::Verifier;
@@ -76,7 +77,7 @@ pub fn discard(path: &Path, archived: &Archived) -> io::Result<()> {
         fs::remove_file(uses_of_archive(path))?;
     }
     fs::remove_file(path)?;
-    File::open(folder_of(path))?.sync_all()
+    sync_folder_of(path)
 }
 
 /// Takes out of `uses` what was archived for a cut that `journal` tells of. What was archived for one that never came to be
@@ -137,11 +138,6 @@ pub fn unsealed(store: &Path) -> Result<Vec<ActivationId>, CarryError> {
     Ok(if path.try_exists()? { UseSnapshot::of_file(&path)?.unsealed()? } else { Vec::new() })
 }
 
-/// The folder that the file at `path` lies in.
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 /// A file that has its name when it is durable and was read again as it was written; its digest.
 fn written_whole(
     path: &Path,
@@ -149,21 +145,20 @@ fn written_whole(
     read: impl FnOnce(&File) -> Result<Digest, CarryError>,
 ) -> Result<Digest, CarryError> {
     is_free(path)?;
-    let folder = folder_of(path);
-    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
-    let mut out = BufWriter::new(Digested::new(file.as_file()));
+    let fresh = FreshFile::beside(path)?;
+    let mut file = fresh.file();
+    let mut out = BufWriter::new(Digested::new(file));
     write(&mut out)?;
     let written = out.into_inner().map_err(io::IntoInnerError::into_error)?.digest();
-    file.as_file().sync_all()?;
+    file.sync_all()?;
     file.rewind()?;
-    if read(file.as_file())? != written {
+    if read(file)? != written {
         return Err(StoreError::Damaged("the archive reads otherwise than it was written".to_owned()).into());
     }
-    file.persist_noclobber(path).map_err(|error| match error.error.kind() {
+    fresh.place().map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => CarryError::Taken(path.to_owned()),
-        _ => error.error.into(),
+        _ => error.into(),
     })?;
-    File::open(folder)?.sync_all()?;
     Ok(written)
 }
 
@@ -223,6 +218,3 @@ impl Write for Digested<'_> {
         self.file.flush()
     }
 }
-
-/// How the name of a file begins that does not have its own yet.
-pub(super) const UNFINISHED: &str = ".hallpass-archive";

@@ -9,7 +9,8 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use crate::backup::CarryError;
-use crate::backup::archive::{Digested, UNFINISHED, uses_of_archive};
+use crate::backup::archive::{Digested, uses_of_archive};
+use crate::fresh_file::UNFINISHED;
 use crate::journal::Digest;
 use crate::journal::export::read_json_lines;
 use crate::store::{Plan, Snapshot};
@@ -35,7 +36,7 @@ pub fn make_way(
         let entry = entry?;
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
-        if name.starts_with(UNFINISHED) {
+        if name.strip_suffix(UNFINISHED).is_some_and(is_ours) {
             fs::remove_file(entry.path())?;
         } else if last_in(name).is_some_and(|last| last >= plan.first) {
             let path = entry.path();
@@ -60,6 +61,11 @@ pub fn make_way(
 fn last_in(name: &str) -> Option<u64> {
     let (_, last) = name.strip_prefix(BEGIN)?.strip_suffix(END)?.split_once('-')?;
     last.parse().ok()
+}
+
+/// Whether it is the name of an archive of retention's, or of the uses beside one.
+fn is_ours(name: &str) -> bool {
+    last_in(name.strip_suffix(".uses").unwrap_or(name)).is_some()
 }
 
 fn digest_of(path: &Path) -> io::Result<Digest> {

@@ -145,23 +145,33 @@ impl Moment {
     }
 }
 
-/// Checks the store at `path` and the uses beside it, which stay as they are; what is wrong beside the chain and the rows.
+/// What a look at a whole store and the uses beside it found.
+pub struct Looked {
+    /// The journal and its rows, which are sound.
+    pub checked: Checked,
+    /// What is wrong beside the chain and the rows.
+    pub findings: Findings,
+    /// The file of uses, when it is missing or empty although the journal has sealed uses.
+    pub lost: Option<PathBuf>,
+}
+
+/// Checks the store at `path` and the uses beside it, which stay as they are.
 ///
 /// # Errors
 /// As [`stopped::check`].
-pub fn check(
-    path: &Path,
-    root: Option<PublicKey>,
-    progress: stopped::Progress<'_>,
-) -> Result<(Checked, Findings), StoreError> {
+pub fn check(path: &Path, root: Option<PublicKey>, progress: stopped::Progress<'_>) -> Result<Looked, StoreError> {
     let mut checked = stopped::check(path, root, progress)?;
     let beside = uses_beside(path);
+    let mut is_lost = checked.sealed.iter().any(|sealed| sealed.count > 0);
     let mut proof = Proof::new(std::mem::take(&mut checked.sealed));
-    if beside.try_exists().map_err(|error| StoreError::file(&beside, error))? {
-        UseSnapshot::of_file(&beside)?.each_row(|row| proof.take(&row))?;
+    if beside.try_exists().map_err(|error| StoreError::reading(&beside, error))? {
+        UseSnapshot::of_file(&beside)?.each_row(|row| {
+            is_lost = false;
+            proof.take(&row)
+        })?;
     }
     let findings = Findings { notes: std::mem::take(&mut checked.missing), uses: proof.finish(), files: Vec::new() };
-    Ok((checked, findings))
+    Ok(Looked { checked, findings, lost: is_lost.then_some(beside) })
 }
 
 /// Makes the store at `path` and the uses beside it anew, of what they hold and nothing else.

@@ -1,6 +1,7 @@
 //! Whether a backup is whole, and a store can be made from it.
 
 use std::io::BufRead;
+use std::path::Path;
 
 use data_encoding::HEXLOWER;
 
@@ -33,13 +34,15 @@ pub struct Proven {
 }
 
 /// Reads `source` to its end: every byte is what was written, every record in its place and signed, every note its own, and
-/// a store can be folded from them. What is wrong beside that is in the findings. `root` is the key to hold it against; without it, the one that it names itself.
-/// With `pin` it must be the journal that a signing key is bound to.
+/// a store can be folded from them, which is done in the folder of `beside`. What is wrong beside that is in the findings.
+/// `root` is the key to hold it against; without it, the one that it names itself. With `pin` it must be the journal that a
+/// signing key is bound to.
 ///
 /// # Errors
 /// [`CarryError`] says what is wrong first.
 pub fn verify(
     source: impl BufRead,
+    beside: &Path,
     root: Option<PublicKey>,
     pin: Option<&Pin>,
     progress: &mut dyn FnMut(u64, u64),
@@ -53,7 +56,7 @@ pub fn verify(
     }
     let mut rest = None;
     let mut realm = None;
-    let Ended { head, records, signs, missing, sealed } = stopped::rehearse(root, |take| {
+    let Ended { head, records, signs, missing, sealed } = stopped::rehearse(beside, root, |take| {
         rest = each_piece(&mut reader, |piece| {
             take(piece)?;
             if let Piece::Record(record) = piece {
@@ -65,16 +68,12 @@ pub fn verify(
         })?;
         Ok::<_, CarryError>(())
     })?;
-    let folder = tempfile::tempdir()?;
     let (mut rows, mut proof) = (0, uses::Proof::new(sealed));
-    let kept = uses::bring_back(&folder.path().join("uses"), |take| {
-        each_row(rest.take(), &mut reader, |row| {
-            rows += 1;
-            proof.take(row)?;
-            take(row)
-        })
+    each_row(rest.take(), &mut reader, |row| {
+        rows += 1;
+        uses::is_row(row)?;
+        proof.take(row)
     })?;
-    drop(kept);
     if realm.as_deref() != Some(header.realm.as_str()) {
         return Err(CarryError::Header("its journal is another realm's"));
     }

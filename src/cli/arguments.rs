@@ -12,7 +12,7 @@ use crate::cli::{
 #[derive(Debug, Parser)]
 #[command(name = "hallpass", version, about, max_term_width = 100, disable_help_subcommand = true)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 refused or false, 2 usage, 69 unreachable, 70 internal, 78 configuration"
+    after_help = "Exit codes: 0 done, 1 refused or false, 2 usage, 69 unreachable, 70 internal, or a file or store that cannot be used, 78 configuration"
 )]
 pub struct Cli {
     /// What to do.

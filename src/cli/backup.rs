@@ -7,18 +7,20 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use data_encoding::HEXLOWER;
 use serde_json::json;
-use tempfile::NamedTempFile;
 
 use crate::backup::{self, CarryError, Moment, Proven};
 use crate::cli::audit::copy;
 use crate::cli::client::{Client, Options};
 use crate::cli::desk::print_json;
 use crate::cli::failure::Failure;
+use crate::cli::output;
 use crate::cli::progress::Bar;
 use crate::cli::store::none_found;
 use crate::cli::terminal::{Streams, safe};
 use crate::clock::Clock;
 use crate::journal::PublicKey;
+use crate::journal::backup::BackupError;
+use crate::journal::export::ReadError;
 use crate::store::{self, Pin, StoreError};
 
 /// What to back up, and where to
@@ -64,21 +66,13 @@ pub struct RestoreArguments {
 
 pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let Arguments { to, store, key, public_key, portal } = arguments;
-    if to.try_exists()? {
-        return Err(taken(to));
-    }
-    let file = beside(to)?;
+    let file = output::beside(to)?;
     match store {
-        Some(store) => of_files(store, key.as_deref(), file.as_file())?,
-        None => of_portal(portal, file.as_file()).await?,
+        Some(store) => of_files(store, key.as_deref(), file.file())?,
+        None => of_portal(portal, file.file()).await?,
     }
-    let proven = proven(file.as_file(), to, *public_key, None)?;
-    file.as_file().sync_all()?;
-    file.persist_noclobber(to).map_err(|error| match error.error.kind() {
-        io::ErrorKind::AlreadyExists => taken(to),
-        _ => error.error.into(),
-    })?;
-    sync_folder_of(to)?;
+    let proven = proven((file.file(), to), to, *public_key, None)?;
+    output::place(file, to)?;
     if portal.json {
         print_json(streams, &as_json(&proven).to_string())?;
     } else {
@@ -102,11 +96,10 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
 pub(super) fn restore(arguments: &RestoreArguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let RestoreArguments { from, to, despite_findings, key, public_key } = arguments;
     backup::free(to).map_err(|error| refused(error, to))?;
-    let file =
-        File::open(from).map_err(|error| Failure::Usage(format!("cannot read `{}`: {error}", from.display())))?;
+    let file = read(from)?;
     let bound = key.as_deref().map(bound).transpose()?;
     let pin = bound.as_ref().and_then(|(_, pin)| pin.as_ref());
-    let proven = proven(&file, from, *public_key, pin)?;
+    let proven = proven((&file, from), to, *public_key, pin)?;
     match none_found(&proven.findings, streams.err) {
         Err(Failure::False(told)) if !*despite_findings => {
             let what_to_do =
@@ -195,9 +188,14 @@ async fn of_portal(portal: &Options, file: &File) -> Result<(), Failure> {
     Ok(file.flush()?)
 }
 
-fn proven(file: &File, path: &Path, root: Option<PublicKey>, pin: Option<&Pin>) -> Result<Proven, Failure> {
+fn proven(
+    (file, path): (&File, &Path),
+    beside: &Path,
+    root: Option<PublicKey>,
+    pin: Option<&Pin>,
+) -> Result<Proven, Failure> {
     let mut bar = Bar::new("verifying");
-    let proven = backup::verify(rewound(file)?, root, pin, &mut |done, all| bar.show(done, all));
+    let proven = backup::verify(rewound(file)?, beside, root, pin, &mut |done, all| bar.show(done, all));
     drop(bar);
     proven.map_err(|error| refused(error, path))
 }
@@ -233,22 +231,14 @@ fn as_json(proven: &Proven) -> serde_json::Value {
     })
 }
 
-/// A file readable by its owner only, in the folder where the finished one will be.
-fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
-    NamedTempFile::new_in(folder_of(path))
-        .map_err(|error| Failure::Usage(format!("cannot write to `{}`: {error}", folder_of(path).display())))
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn sync_folder_of(path: &Path) -> io::Result<()> {
-    File::open(folder_of(path))?.sync_all()
-}
-
-fn taken(path: &Path) -> Failure {
-    refused(CarryError::Taken(path.to_owned()), path)
+/// The backup at `path`, to be read.
+fn read(path: &Path) -> Result<File, Failure> {
+    let cannot = |error: io::Error| Failure::Unusable(format!("cannot read `{}`: {error}", path.display()));
+    let file = File::open(path).map_err(cannot)?;
+    match file.metadata().map_err(cannot)?.is_dir() {
+        true => Err(Failure::Usage(format!("`{}` is a folder, and a backup is a file", path.display()))),
+        false => Ok(file),
+    }
 }
 
 /// What went wrong with `path`, and what to do.
@@ -256,18 +246,23 @@ pub(super) fn refused(error: CarryError, path: &Path) -> Failure {
     let shown = path.display();
     match error {
         CarryError::Taken(_) => Failure::Usage(format!("{error}; name another file, or move that one away")),
-        CarryError::Store(StoreError::Locked) => Failure::Usage(format!(
+        CarryError::Store(StoreError::Locked) => Failure::Unusable(format!(
             "a hallpass runs on `{shown}`: stop it first, or ask its portal where the command can"
         )),
+        CarryError::Backup(BackupError::Read(ReadError::Io(error))) | CarryError::Io(error) => {
+            Failure::Unusable(format!("`{shown}`: {error}"))
+        }
         CarryError::Backup(_)
         | CarryError::Header(_)
         | CarryError::Root { .. }
         | CarryError::Store(
             StoreError::Damaged(_) | StoreError::AnotherJournal { .. } | StoreError::AnotherRoot { .. },
         ) => Failure::False(format!("`{shown}` is not to be relied on: {:#}", anyhow::Error::new(error))),
-        CarryError::Stray(_) => Failure::Usage(error.to_string()),
-        CarryError::Io(error) => Failure::Usage(format!("`{shown}`: {error}")),
-        CarryError::Store(error) => Failure::Usage(format!("`{shown}`: {:#}", anyhow::Error::new(error))),
+        CarryError::Stray(_) => Failure::Unusable(error.to_string()),
+        CarryError::Store(error) => {
+            let told = if error.names_its_file() { String::new() } else { format!("`{shown}`: ") };
+            Failure::Unusable(format!("{told}{:#}", anyhow::Error::new(error)))
+        }
     }
 }
 

@@ -17,7 +17,7 @@ pub enum Exit {
     Usage,
     /// The other side could not be reached, or is not what it should be.
     Unreachable,
-    /// hallpass itself is at fault.
+    /// hallpass itself is at fault, or what it works on cannot be used.
     Internal,
     /// The configuration is wrong.
     Configuration,
@@ -67,6 +67,9 @@ pub enum Failure {
     /// The configuration is wrong; every problem is told.
     #[error("{0:#}")]
     Configuration(anyhow::Error),
+    /// A file or store is in use, missing, or not to be read or written.
+    #[error("{0}")]
+    Unusable(String),
     /// hallpass itself is at fault.
     #[error("{0:#}")]
     Internal(anyhow::Error),
@@ -85,7 +88,7 @@ impl Failure {
             Self::False(_) => Exit::Refused,
             Self::Unreachable(_) => Exit::Unreachable,
             Self::Configuration(_) => Exit::Configuration,
-            Self::Internal(_) => Exit::Internal,
+            Self::Unusable(_) | Self::Internal(_) => Exit::Internal,
             // whoever closed the pipe has read enough, yet was not told everything
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Refused,
             Self::Output(_) => Exit::Internal,
@@ -107,7 +110,12 @@ impl Failure {
                 }
                 Ok(())
             }
-            Self::Usage(_) | Self::False(_) | Self::Unreachable(_) | Self::Internal(_) | Self::Output(_) => {
+            Self::Usage(_)
+            | Self::False(_)
+            | Self::Unreachable(_)
+            | Self::Unusable(_)
+            | Self::Internal(_)
+            | Self::Output(_) => {
                 writeln!(err, "error: {}", safe(&self.to_string()))
             }
         }

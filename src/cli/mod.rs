@@ -22,6 +22,7 @@ pub mod healthcheck;
 pub mod key;
 pub mod list;
 mod offline;
+mod output;
 pub mod papers;
 mod progress;
 pub mod request;

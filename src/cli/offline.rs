@@ -16,8 +16,9 @@ pub(super) fn failed(path: &Path, error: StoreError) -> Failure {
         StoreError::KeyPermissions { .. } => "; chmod 600 it",
         _ => "",
     };
+    let place = if error.names_its_file() { String::new() } else { format!(" `{}`", path.display()) };
     let why = anyhow::Error::new(error);
-    Failure::Usage(format!("cannot work on the store `{}`: {why:#}{what_to_do}", path.display()))
+    Failure::Unusable(format!("cannot work on the store{place}: {why:#}{what_to_do}"))
 }
 
 /// Asks before something that cannot be taken back; `yes` answers for whoever is not there.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use data_encoding::HEXLOWER;
 
-use crate::backup::{self, CarryError, Findings};
+use crate::backup::{self, CarryError, Findings, Looked};
 use crate::cli::backup::{bound, refused};
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
@@ -79,7 +79,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<()
 fn check(Whole { place, key }: &Whole, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let bound = key.as_deref().map(bound).transpose()?;
     let look = |progress: stopped::Progress<'_>| backup::check(&place.store, place.public_key, progress);
-    let (checked, findings) = with_bar("checking", &place.store, look)?;
+    let Looked { checked, findings, lost } = with_bar("checking", &place.store, look)?;
     let pin = bound.as_ref().and_then(|(_, pin)| pin.as_ref());
     if let Some(pin) = pin {
         stopped::is_pinned(&place.store, pin).map_err(|error| refused(CarryError::Store(error), &place.store))?;
@@ -100,6 +100,10 @@ fn check(Whole { place, key }: &Whole, streams: &mut Streams<'_>) -> Result<(), 
     if place.public_key.is_none() && pin.is_none() {
         let told = "the root key is what the store itself names: with --public-key it would be proven whose it is";
         writeln!(streams.err, "note: {told}")?;
+    }
+    if let Some(file) = lost {
+        let told = "is missing or empty although the journal has sealed uses: a backup may still hold them";
+        writeln!(streams.err, "warning: the file of uses `{}` {told}", safe(&file.display().to_string()))?;
     }
     none_found(&findings, streams.err)
 }

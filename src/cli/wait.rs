@@ -121,6 +121,7 @@ fn is_passing(failure: &Failure) -> bool {
         Failure::Usage(_)
         | Failure::False(_)
         | Failure::Configuration(_)
+        | Failure::Unusable(_)
         | Failure::Internal(_)
         | Failure::Output(_) => false,
     }

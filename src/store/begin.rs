@@ -4,18 +4,17 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::{Builder, Database};
+use redb::Database;
 
 use crate::domain::event::{Actor, Detail, Event};
 use crate::domain::id::CommandId;
 use crate::domain::time::Timestamp;
 use crate::journal::{SigningKey, Tip};
-use crate::private_file;
 use crate::store::append::Draft;
+use crate::store::build::Fresh;
 use crate::store::fold::Folded;
 use crate::store::handle::begin_write;
-use crate::store::key::{folder_of, sync_folder};
-use crate::store::open::{CACHE_BYTES, make_tables, random, write_meta};
+use crate::store::open::{make_tables, random, write_meta};
 use crate::store::seal::Seals;
 use crate::store::{Header, StoreError};
 
@@ -26,18 +25,14 @@ pub(super) fn create_file(
     now: Timestamp,
     succession: Option<Succession>,
 ) -> Result<(), StoreError> {
-    let folder = folder_of(path)?;
-    let failed = |error| StoreError::file(path, error);
-    let file = tempfile::Builder::new().prefix(".hallpass-new").tempfile_in(folder).map_err(failed)?;
-    private_file::own_as_folder(file.as_file(), path).map_err(failed)?;
-    let database = Builder::new().set_cache_size(CACHE_BYTES).create(file.path())?;
+    let fresh = Fresh::beside(path)?;
+    let database = fresh.database()?;
     begin_journal(&database, key, now, succession)?;
     database.close()?;
-    match file.persist_noclobber(path) {
-        Ok(_) => sync_folder(folder),
+    match fresh.place() {
         // another process was faster: its store counts, and its lock decides
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(failed(error.error)),
+        Err(StoreError::File { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        placed => placed,
     }
 }
 

@@ -1,32 +1,38 @@
 //! A store made of records: each is verified, kept and folded, and nothing has its name before all is durable.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use redb::backends::FileBackend;
 use redb::{Builder, Database, WriteTransaction};
-use tempfile::NamedTempFile;
 
 use crate::domain::event::RecordRun;
 use crate::domain::standing::Position;
+use crate::fresh_file::FreshFile;
 use crate::journal::backup::Row;
-use crate::journal::{Cut, Exported, PublicKey, SealedUses, Tip};
+use crate::journal::{Cut, Exported, Note, PublicKey, SealedUses, Tip};
 use crate::private_file;
 use crate::store::append::write_head;
 use crate::store::fold::Folded;
 use crate::store::handle::begin_write;
-use crate::store::key::{folder_of, sync_folder};
+use crate::store::key::folder_of;
 use crate::store::open::{make_tables, write_meta};
-use crate::store::refold::Refold;
+use crate::store::rebuild::is_head;
+use crate::store::refold::{Refold, Taken};
 use crate::store::seal::Seals;
+use crate::store::snapshot::Snapshot;
+use crate::store::stopped::Progress;
 use crate::store::tables::{CARRIED, CURSORS, JOURNAL, NOTES};
-use crate::store::{Head, StoreError, rows};
+use crate::store::{CACHE_BYTES, Head, StoreError, rows};
 
 /// What is being made inside one write transaction.
 pub(super) struct Build<'t> {
     transaction: &'t WriteTransaction,
     refold: Refold<'t>,
+    sealed: Vec<SealedUses>,
 }
 
 /// What a store is made of, in this order.
@@ -44,7 +50,7 @@ impl<'t> Build<'t> {
         make_tables(transaction)?;
         // without the signing key nothing can be sealed: the first start compares all rows and does it
         let folded = Folded::new(Arc::new(Seals::passing()?));
-        Ok(Self { transaction, refold: Refold::begin(transaction, root, folded) })
+        Ok(Self { transaction, refold: Refold::begin(transaction, root, folded), sealed: Vec::new() })
     }
 
     /// Takes the next piece.
@@ -59,14 +65,29 @@ impl<'t> Build<'t> {
         }
     }
 
+    /// Takes all that another store holds; `progress` is told of each record.
+    pub(super) fn take_all(&mut self, other: &Snapshot, progress: Progress<'_>) -> Result<(), StoreError> {
+        let last = other.head()?.position.0;
+        for row in other.carried()? {
+            self.take(Piece::Carried(&row))?;
+        }
+        let Self { transaction, refold, sealed } = self;
+        refold.take_all(&other.source, |Taken { sequence, row, note, record }| {
+            keep(transaction, sequence, row, note)?;
+            sealed.extend(SealedUses::stated_by(&record.event));
+            progress(sequence, last);
+            Ok(())
+        })?;
+        is_head(&other.source, refold.tip())
+    }
+
     /// Takes the next record: verified, kept with its note, folded.
     fn record(&mut self, record: &Exported) -> Result<(), StoreError> {
         let Exported { sequence, sealed, note, .. } = record;
-        self.transaction.open_table(JOURNAL)?.insert(sequence, rows::sealed_row(sealed).as_slice())?;
-        if let Some(note) = note {
-            self.transaction.open_table(NOTES)?.insert(sequence, rows::note_row(note).as_slice())?;
-        }
-        self.refold.take(*sequence, sealed, note.as_ref())
+        keep(self.transaction, *sequence, &rows::sealed_row(sealed), note.as_ref())?;
+        let record = self.refold.take(*sequence, sealed, note.as_ref())?;
+        self.sealed.extend(SealedUses::stated_by(&record.event));
+        Ok(())
     }
 
     /// Writes what the store is about; the end of its journal.
@@ -86,7 +107,7 @@ impl<'t> Build<'t> {
         }
         let records = tip.sequence.saturating_sub(cut.unwrap_or(0));
         let (signs, missing) = (self.refold.verifier().in_force(), self.refold.verifier().absent().missing());
-        Ok(Ended { head: head_of(&tip), records, signs, missing, sealed: self.refold.into_sealed() })
+        Ok(Ended { head: head_of(&tip), records, signs, missing, sealed: self.sealed })
     }
 }
 
@@ -107,7 +128,7 @@ pub struct Ended {
 
 /// A new file beside the place where it will be: readable by its owner only, gone when it is dropped.
 pub struct Fresh {
-    file: NamedTempFile,
+    file: FreshFile,
     path: PathBuf,
 }
 
@@ -117,10 +138,8 @@ impl Fresh {
     /// # Errors
     /// [`StoreError`] when no file can be made there.
     pub fn beside(path: &Path) -> Result<Self, StoreError> {
-        let file = tempfile::Builder::new()
-            .prefix(".hallpass-new")
-            .tempfile_in(folder_of(path)?)
-            .map_err(|error| StoreError::file(path, error))?;
+        folder_of(path)?;
+        let file = FreshFile::beside(path).map_err(|error| failed(path, error))?;
         Ok(Self { file, path: path.to_owned() })
     }
 
@@ -129,14 +148,19 @@ impl Fresh {
     /// # Errors
     /// What `write` says; [`StoreError`] when the file fails.
     pub fn fill<T, E: From<StoreError>>(&self, write: impl FnOnce(&WriteTransaction) -> Result<T, E>) -> Result<T, E> {
-        let mut database = Builder::new().create(self.file.path()).map_err(StoreError::from)?;
+        let mut database = self.database()?;
         let transaction = begin_write(&database)?;
         let written = write(&transaction)?;
         transaction.commit().map_err(StoreError::from)?;
         shrink(&mut database)?;
         database.close().map_err(StoreError::from)?;
-        self.file.as_file().sync_all().map_err(|error| StoreError::file(&self.path, error))?;
         Ok(written)
+    }
+
+    /// A database in it.
+    pub(super) fn database(&self) -> Result<Database, StoreError> {
+        let file = self.file.file().try_clone().map_err(|error| failed(&self.path, error))?;
+        Ok(Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(FileBackend::new(file)?)?)
     }
 
     /// Gives it its name, which must be free.
@@ -145,9 +169,8 @@ impl Fresh {
     /// [`StoreError::File`] when it is taken.
     pub fn place(self) -> Result<(), StoreError> {
         let Self { file, path } = self;
-        private_file::own_as_folder(file.as_file(), &path).map_err(|error| StoreError::file(&path, error))?;
-        file.persist_noclobber(&path).map_err(|error| StoreError::file(&path, error.error))?;
-        sync_folder(folder_of(&path)?)
+        private_file::own_as_folder(file.file(), &path).map_err(|error| failed(&path, error))?;
+        file.place().map_err(|error| failed(&path, error))
     }
 
     /// Puts it in the place of the file that has its name, for the same owner and mode. Until then that one is whole.
@@ -156,23 +179,38 @@ impl Fresh {
     /// [`StoreError`]; then the other one is still there.
     pub fn replace(self) -> Result<(), StoreError> {
         let Self { file, path } = self;
-        let failed = |error| StoreError::file(&path, error);
+        let failed = |error| failed(&path, error);
         let before = std::fs::metadata(&path).map_err(failed)?;
-        let own = file.as_file().metadata().map_err(failed)?;
+        let own = file.file().metadata().map_err(failed)?;
         if (own.uid(), own.gid()) != (before.uid(), before.gid()) {
-            fchown(file.as_file(), Some(before.uid()), Some(before.gid())).map_err(failed)?;
+            fchown(file.file(), Some(before.uid()), Some(before.gid())).map_err(failed)?;
         }
         let mode = std::fs::Permissions::from_mode(before.mode() & 0o7777);
-        file.as_file().set_permissions(mode).map_err(failed)?;
-        file.as_file().sync_all().map_err(failed)?;
-        file.persist(&path).map_err(|error| StoreError::file(&path, error.error))?;
-        sync_folder(folder_of(&path)?)
+        file.file().set_permissions(mode).map_err(failed)?;
+        file.replace().map_err(failed)
     }
 
     /// How long it is, in bytes.
     pub(super) fn length(&self) -> Result<u64, StoreError> {
-        Ok(self.file.as_file().metadata().map_err(|error| StoreError::file(&self.path, error))?.len())
+        Ok(self.file.file().metadata().map_err(|error| failed(&self.path, error))?.len())
     }
+}
+
+fn failed(path: &Path, error: io::Error) -> StoreError {
+    match error.kind() {
+        // another process makes it
+        io::ErrorKind::WouldBlock => StoreError::Locked,
+        _ => StoreError::file(path, error),
+    }
+}
+
+/// Keeps a record with its note.
+fn keep(transaction: &WriteTransaction, sequence: u64, row: &[u8], note: Option<&Note>) -> Result<(), StoreError> {
+    transaction.open_table(JOURNAL)?.insert(sequence, row)?;
+    if let Some(note) = note {
+        transaction.open_table(NOTES)?.insert(sequence, rows::note_row(note).as_slice())?;
+    }
+    Ok(())
 }
 
 /// Gives back what the file has too much.
@@ -181,6 +219,6 @@ fn shrink(database: &mut Database) -> Result<(), StoreError> {
 }
 
 /// A head of this tip.
-const fn head_of(tip: &Tip) -> Head {
+pub(super) const fn head_of(tip: &Tip) -> Head {
     Head { position: Position(tip.sequence), hash: tip.hash, time: tip.time }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use redb::{ReadableTable, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, TableError, WriteTransaction};
 
 use crate::domain::activation::Activation;
 use crate::domain::assignment::Assignment;
@@ -49,6 +49,15 @@ pub(super) fn all(source: &impl Source) -> Result<Vec<Row>, StoreError> {
             Ok(Row { table: table.to_owned(), key: key.to_vec(), value: value.value().to_vec() })
         })
         .collect()
+}
+
+/// The same of a whole store, which may be of an older format that carried none.
+pub(super) fn of_store(source: &ReadTransaction) -> Result<Vec<Row>, StoreError> {
+    match source.open_table(CARRIED) {
+        Ok(_) => all(source),
+        Err(TableError::TableDoesNotExist(_)) => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// SHA-256 over these rows, in order: of each the length of the table's name as 8 bytes, big endian, that name, the length of

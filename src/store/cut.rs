@@ -25,7 +25,7 @@ use crate::store::refold::Refold;
 use crate::store::rows::{self, Placed, existing, position_in};
 use crate::store::seal::Seals;
 use crate::store::snapshot::{Snapshot, exported};
-use crate::store::stopped::{Progress, scratch};
+use crate::store::stopped::Progress;
 use crate::store::tables::{JOURNAL, NOTES, Rows, Scope, from_row};
 use crate::store::{Appender, Committed, Header, StoreError, carried};
 
@@ -122,7 +122,7 @@ impl Snapshot {
 
     /// Folds all up to the last record to go, and notes what is carried on and what is over.
     fn fold_gone(&self, plan: &mut Plan, progress: Progress<'_>) -> Result<(), StoreError> {
-        let scratch = scratch()?;
+        let scratch = self.scratch.database()?;
         let transaction = scratch.begin_write()?;
         super::open::make_tables(&transaction)?;
         let carried = self.carried()?;
@@ -133,9 +133,9 @@ impl Snapshot {
             let (sequence, row) = entry?;
             let sequence = sequence.value();
             let sealed = rows::sealed_from(row.value())?;
-            refold.take(sequence, &sealed, rows::note(&self.source, Position(sequence))?.as_ref())?;
+            let record = refold.take(sequence, &sealed, rows::note(&self.source, Position(sequence))?.as_ref())?;
             progress(sequence, plan.last);
-            if sequence >= plan.first && !is_of_journal(&self.source, sequence)? {
+            if sequence >= plan.first && !record.event.is_of_journal() {
                 match plan.runs.last_mut() {
                     Some(run) if run.last.saturating_add(1) == sequence => run.last = sequence,
                     _ => plan.runs.push(RecordRun { first: sequence, last: sequence }),

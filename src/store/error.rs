@@ -115,6 +115,15 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// A file cannot be read.
+    #[error("`{path}` cannot be read")]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The volume or the file may not be written.
     #[error("`{path}` cannot be written; hallpass must be able to write to its store and to the folder it lies in")]
     ReadOnly {
@@ -170,6 +179,25 @@ impl StoreError {
             Self::Closed => "the journal is being reopened",
             _ => "the journal is not available",
         }
+    }
+
+    /// Whether its words tell which file it is about.
+    #[must_use]
+    pub const fn names_its_file(&self) -> bool {
+        matches!(
+            self,
+            Self::KeyPermissions { .. }
+                | Self::KeyMissing(_)
+                | Self::Key { .. }
+                | Self::File { .. }
+                | Self::Unreadable { .. }
+                | Self::ReadOnly { .. }
+        )
+    }
+
+    /// A file that is only to be read failed.
+    pub(crate) fn reading(path: &std::path::Path, source: io::Error) -> Self {
+        Self::Unreadable { path: path.to_owned(), source }
     }
 
     /// A file or folder failed.

@@ -23,7 +23,7 @@ use crate::journal::record::{Digest, IdempotencyDigest, event_type};
 use crate::store::StoreError;
 use crate::store::index::{activation_indexes, assignment_indexes, move_indexes};
 use crate::store::rows::{self, Placed};
-use crate::store::seal::{self, Changes, Seals, View};
+use crate::store::seal::{self, Changes, Seals, Sum, View};
 use crate::store::tables::{NOTES, Rows, Scope, Source, due_key, from_row, principal_key, to_row};
 use crate::store::vouched::{Vouched, is_open, stands};
 
@@ -51,8 +51,12 @@ impl Folded {
     /// A row came or went.
     pub(super) fn changed(&mut self, rows: Rows, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         if seal::is_sealed(rows) {
-            let group = self.changes.entry(seal::group(rows, key)?).or_default();
-            *group = group.with(self.seals.row(rows, key, value));
+            let (group, row) = (seal::group(rows, key)?, self.seals.row(rows, key, value));
+            let sum = self.changes.remove(&group).unwrap_or_default().with(row);
+            // what came and went again takes no memory
+            if sum != Sum::default() {
+                self.changes.insert(group, sum);
+            }
         }
         Ok(())
     }

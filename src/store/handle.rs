@@ -1,10 +1,13 @@
 //! The open database, shared by all readers and the appender, and exchanged when it must be reopened.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
+use crate::fresh_file;
 use crate::store::StoreError;
 
 /// The database, or nothing while it is being reopened. The lock is held only to begin a transaction, never to run one.
@@ -73,8 +76,63 @@ pub(super) fn begin_write(database: &Database) -> Result<WriteTransaction, Store
     Ok(transaction)
 }
 
+/// What `open` opens, and locks, under the name `path`. Whoever made the file anew may have put another in its place between
+/// the two: then what was locked is a file without a name, and it is opened again.
+pub(super) fn by_name<T>(path: &Path, mut open: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let identity = || std::fs::metadata(path).ok().map(|about| (about.dev(), about.ino()));
+    for _ in 0..OPENED_MAX {
+        let before = identity();
+        let opened = open()?;
+        if identity() == before {
+            return Ok(opened);
+        }
+    }
+    Err(StoreError::Locked)
+}
+
+/// The same where `open` keeps everybody else away: takes away, too, what a kill left when the file was made anew.
+pub(crate) fn by_name_alone<T>(path: &Path, open: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let opened = by_name(path, open)?;
+    fresh_file::clear(path).map_err(|error| StoreError::file(path, error))?;
+    Ok(opened)
+}
+
+/// Nobody makes a file anew more often in a row.
+const OPENED_MAX: usize = 8;
+
 /// Runs `work`; a panic over damaged pages becomes an error.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(StoreError::Damaged("the database cannot make sense of its pages".to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_replaced_while_it_was_opened_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("file"), folder.path().join("other"));
+        std::fs::write(&path, "old").unwrap();
+        let mut times = 0;
+        let opened = by_name(&path, || {
+            let text = std::fs::read_to_string(&path).unwrap();
+            times += 1;
+            if times == 1 {
+                std::fs::write(&other, "new").unwrap();
+                std::fs::rename(&other, &path).unwrap();
+            }
+            Ok(text)
+        });
+        assert_eq!((opened.unwrap().as_str(), times), ("new", 2));
+        let never = by_name(&path, || {
+            std::fs::write(&other, "another").unwrap();
+            std::fs::rename(&other, &path).unwrap();
+            Ok(())
+        });
+        assert!(matches!(never, Err(StoreError::Locked)));
+        let absent = by_name(&folder.path().join("absent"), || Err::<(), _>(StoreError::Closed));
+        assert!(matches!(absent, Err(StoreError::Closed)), "what opening says comes first");
+    }
 }

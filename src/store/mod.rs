@@ -7,7 +7,7 @@
 //! - `reserve`: room for ending rights when the disk is full
 //! - `operator`: what is done to a store while no hallpass runs on it: another key, a confirmed head, a new beginning
 //! - `append`, `case`: one transaction, and what a decision in it may read
-//! - `cut`, `carried`: old records taken out behind a signed record, and what they had come to · `refold`: all folded anew
+//! - `cut`, `carried`: old records taken out behind a signed record, and what they had come to · `refold`, `scratch`: all folded anew
 //! - `fold`: event → rows · `rows`: rows as they are read · `tables`: every table and key layout
 //! - `seal`, `vouched`: rows that grant are bound to the key, and compared whenever a verdict or decision rests on them
 //! - `query`, `search`, `records`: questions · `rebuild`: all tables from the journal
@@ -38,6 +38,7 @@ mod records;
 mod refold;
 mod reserve;
 mod rows;
+mod scratch;
 mod seal;
 mod search;
 mod snapshot;
@@ -63,6 +64,7 @@ use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
 use crate::journal::{Digest, Exported, Note, Sealed, SigningKey};
 use crate::store::open::{Checked, Place, Trust};
+use crate::store::scratch::Scratch;
 use crate::store::seal::Seals;
 
 pub use append::{Appender, Transaction};
@@ -71,7 +73,7 @@ pub use bounds::{Bound, KEPT, Retention, Wanted};
 pub use build::{Ended, Fresh, Piece};
 pub use cut::{Plan, Planned};
 pub use error::StoreError;
-pub(crate) use handle::{Handle, guarded};
+pub(crate) use handle::{Handle, by_name_alone, guarded};
 pub(crate) use key::tell_who_may_read;
 pub use operator::{
     Rotated, Successor, begin_successor, bound_key_in_file, confirm_head, open_existing, public_key_in_file, rotate_key,
@@ -81,6 +83,9 @@ pub use pin::Pin;
 pub use query::Reader;
 pub use rebuild::TableDigest;
 pub use snapshot::Snapshot;
+
+/// What redb may hold in memory.
+const CACHE_BYTES: usize = 32 << 20;
 
 /// No page of a list is longer, whatever was asked for.
 pub const PAGE_MAX: usize = 10_000;
@@ -124,9 +129,9 @@ pub fn open_backend(backend: impl StorageBackend, key: SigningKey, now: Timestam
 fn opened(place: Place, Checked { database, sums, .. }: Checked, trust: Trust) -> Result<Opened, StoreError> {
     let seals = Seals::new(&trust.key, &trust.chain.realm);
     seals.replace(sums);
-    let handle = Handle::new(database);
+    let (handle, scratch) = (Handle::new(database), place.scratch());
     let committed = handle.read(rows::head)?;
-    let shared = Arc::new(Shared { handle, trust, seals: Arc::new(seals) });
+    let shared = Arc::new(Shared { handle, trust, seals: Arc::new(seals), scratch });
     let reader = Reader { shared: Arc::clone(&shared) };
     Ok(Opened { reader, appender: Appender::new(shared, place, committed) })
 }
@@ -136,6 +141,8 @@ struct Shared {
     handle: Handle,
     trust: Trust,
     seals: Arc<Seals>,
+    /// Where the journal can be folded to look at what comes of it.
+    scratch: Scratch,
 }
 
 /// The newest record.

@@ -16,14 +16,15 @@ use crate::journal::verify::{Fault, Verifier, Wrong};
 use crate::journal::{Cut, PublicKey, SigningKey, Tip};
 use crate::store::append::{write_head, write_seal};
 use crate::store::begin::{begin_journal, create_file};
-use crate::store::handle::{begin_write, guarded};
+use crate::store::handle::{begin_write, by_name_alone, guarded};
 use crate::store::key::{folder_of, load, load_or_make, next_key, retired_suffix, take_next, tell_who_may_read};
 use crate::store::lent::Lent;
-use crate::store::pin::{Pin, bind};
-use crate::store::rebuild::{compare, refold};
+use crate::store::pin::{Pin, bind, is_pinned};
+use crate::store::rebuild::{compare, is_head, refold};
+use crate::store::scratch::Scratch;
 use crate::store::seal::{Seals, Sums};
 use crate::store::tables::{CARRIED, CURSORS, FORMAT, JOURNAL, META, NOTES, Rows, Source};
-use crate::store::{Settings, StoreError, rows};
+use crate::store::{CACHE_BYTES, Settings, StoreError, rows};
 
 /// Where a database comes from, again and again.
 pub(super) enum Place {
@@ -137,7 +138,7 @@ pub(super) fn open_storage(
             begin_journal(&database, &key, now, None)?;
         }
         bring_up(&database, &key)?;
-        check(database, &key)
+        check(database, &key, &place.scratch())
     })?;
     let chain = checked.chain.clone();
     Ok((place, checked, Trust { key, chain, pin: None }))
@@ -161,8 +162,16 @@ impl Place {
                 is_pinned(&database.begin_read()?, pin)?;
             }
             bring_up(&database, key)?;
-            check(database, key)
+            check(database, key, &self.scratch())
         })
+    }
+
+    /// Where its journal can be folded to look at what comes of it.
+    pub(super) fn scratch(&self) -> Scratch {
+        match self {
+            Self::File(path) => Scratch::beside(path),
+            Self::Backend(_) => Scratch::Memory,
+        }
     }
 
     fn open(&self) -> Result<Database, StoreError> {
@@ -176,14 +185,16 @@ impl Place {
                 }
                 builder.set_check_integrity_on_open(length <= CHECKED_BYTES_MAX);
                 tell_who_may_read(path);
-                builder.open(path).map_err(|error| match error {
-                    redb::DatabaseError::Storage(redb::StorageError::Io(error))
-                        if error.kind() == io::ErrorKind::InvalidData =>
-                    {
-                        StoreError::Damaged(format!("`{}` is no hallpass store: {error}", path.display()))
-                    }
-                    redb::DatabaseError::Storage(redb::StorageError::Io(error)) => StoreError::file(path, error),
-                    other => other.into(),
+                by_name_alone(path, || {
+                    builder.open(path).map_err(|error| match error {
+                        redb::DatabaseError::Storage(redb::StorageError::Io(error)) => match error.kind() {
+                            io::ErrorKind::InvalidData => {
+                                StoreError::Damaged(format!("`{}` is no hallpass store: {error}", path.display()))
+                            }
+                            _ => StoreError::file(path, error),
+                        },
+                        other => other.into(),
+                    })
                 })
             }
             Self::Backend(backend) => Ok(builder.create_with_backend(Lent(Arc::clone(backend)))?),
@@ -222,16 +233,13 @@ fn bring_up(database: &Database, key: &SigningKey) -> Result<(), StoreError> {
     let Chain { realm, root } = about(&database.begin_read()?)?;
     tracing::info!(store.format = found, "the tables are of an older format and are made anew from the journal");
     let transaction = begin_write(database)?;
-    let head = rows::head(&transaction)?;
     for table in Rows::ALL {
         transaction.delete_table(table.definition())?;
     }
     make_tables(&transaction)?;
     let (tip, folded) = refold(&transaction, root, Seals::new(key, &realm))?;
-    if tip != head {
-        // a cut tail must not vanish with the old tables
-        return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
-    }
+    // a cut tail must not vanish with the old tables
+    is_head(&transaction, &tip)?;
     is_in_force(key, &transaction, root, tip.sequence)?;
     write_meta(&transaction, &realm, &root.to_string())?;
     write_head(&transaction, &tip)?;
@@ -239,18 +247,12 @@ fn bring_up(database: &Database, key: &SigningKey) -> Result<(), StoreError> {
     Ok(transaction.commit()?)
 }
 
-/// The journal must be the one that the key is bound to.
-pub(super) fn is_pinned(source: &ReadTransaction, pin: &Pin) -> Result<(), StoreError> {
-    // a later version may keep it otherwise, and is refused for that
-    if format(source)? <= FORMAT { pin.holds(source, &about(source)?) } else { Ok(()) }
-}
-
-fn format(source: &ReadTransaction) -> Result<u32, StoreError> {
+pub(super) fn format(source: &ReadTransaction) -> Result<u32, StoreError> {
     Ok(u32::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "format")?)?))
 }
 
 /// What the store says its chain hangs on.
-fn about(source: &ReadTransaction) -> Result<Chain, StoreError> {
+pub(super) fn about(source: &ReadTransaction) -> Result<Chain, StoreError> {
     let text = |name| {
         String::from_utf8(rows::meta(source, name)?).map_err(|_| StoreError::Damaged(format!("`{name}` is no text")))
     };
@@ -274,7 +276,7 @@ fn is_in_force(key: &SigningKey, source: &impl Source, root: PublicKey, last: u6
 }
 
 /// Checks format, key, head, the last thousand records, and that the rows that grant are those that were written.
-fn check(database: Database, key: &SigningKey) -> Result<Checked, StoreError> {
+fn check(database: Database, key: &SigningKey, scratch: &Scratch) -> Result<Checked, StoreError> {
     let source = database.begin_read()?;
     let (chain, head) = check_journal(&source, key)?;
     let seals = Seals::new(key, &chain.realm);
@@ -286,7 +288,7 @@ fn check(database: Database, key: &SigningKey) -> Result<Checked, StoreError> {
     }
     // made anew without the key, or sealed by a former one: the journal itself has the last word
     tracing::warn!("the rows of the store are not sealed by this key; comparing all of them with the journal");
-    let folded = compare(&source, &chain, seals)?;
+    let folded = compare(&source, chain.root, seals, scratch, |_| {})?.folded;
     drop(source);
     let transaction = begin_write(&database)?;
     write_seal(&transaction, &head, &folded)?;
@@ -391,8 +393,6 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
     Ok(bytes)
 }
 
-/// What redb may hold in memory.
-pub(super) const CACHE_BYTES: usize = 32 * 1024 * 1024;
 /// Up to this size every page's checksum is verified at every start; beyond it that would take longer than a start may.
 /// Without it redb trusts pages, and may panic over those that somebody changed.
 const CHECKED_BYTES_MAX: u64 = 128 * 1024 * 1024;

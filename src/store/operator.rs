@@ -49,12 +49,12 @@ pub fn rotate_key(settings: &Settings, now: Timestamp, detail: &Detail) -> Resul
 /// Opens a store that is there: nothing is made when it is not.
 ///
 /// # Errors
-/// As [`open`]; [`StoreError::File`] when there is none.
+/// As [`open`]; [`StoreError::Unreadable`] when there is none.
 pub fn open_existing(settings: &Settings, now: Timestamp) -> Result<Opened, StoreError> {
     if let Err(error) = std::fs::metadata(&settings.path) {
         // whoever knows which journal should be there says so
         let pin = Pin::beside(&settings.key_path)?;
-        return Err(pin.map_or_else(|| StoreError::file(&settings.path, error), |pin| pin.gone(settings)));
+        return Err(pin.map_or_else(|| StoreError::reading(&settings.path, error), |pin| pin.gone(settings)));
     }
     open(settings, now)
 }

@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use redb::{BackendError, StorageBackend};
 
 use crate::store::StoreError;
+use crate::store::handle::by_name;
 
 /// The file, and what was changed of it.
 #[derive(Debug)]
@@ -45,7 +46,11 @@ impl Overlay {
     /// # Errors
     /// [`StoreError::Locked`] while one does.
     pub(super) fn open(path: &Path, alone: Alone) -> Result<Self, StoreError> {
-        let failed = |error| StoreError::file(path, error);
+        by_name(path, || Self::locked(path, alone))
+    }
+
+    fn locked(path: &Path, alone: Alone) -> Result<Self, StoreError> {
+        let failed = |error| StoreError::reading(path, error);
         let file = OpenOptions::new().read(true).open(path).map_err(failed)?;
         let locked = match alone {
             Alone::FromWriters => file.try_lock_shared(),

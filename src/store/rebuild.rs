@@ -3,19 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::{Builder, ReadTransaction, ReadableTable, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
-use crate::domain::standing::Position;
+use crate::domain::event::RecordRun;
 use crate::journal::record::Digest;
-use crate::journal::{PublicKey, Tip};
+use crate::journal::{Cut, PublicKey, Tip};
 use crate::store::append::{write_head, write_seal};
+use crate::store::build::{Build, Fresh};
 use crate::store::fold::Folded;
-use crate::store::handle::begin_write;
-use crate::store::key::{folder_of, sync_folder};
-use crate::store::open::{Chain, Trust, make_tables, write_meta};
-use crate::store::refold::Refold;
+use crate::store::open::{Chain, Trust, make_tables};
+use crate::store::refold::{Refold, Taken};
+use crate::store::scratch::Scratch;
 use crate::store::seal::Seals;
-use crate::store::tables::{CURSORS, JOURNAL, NOTES, Rows, Source};
+use crate::store::tables::{Rows, Source};
 use crate::store::{Appender, Reader, StoreError, carried, rows};
 
 /// A table of rows and a digest over all of it.
@@ -56,16 +56,15 @@ impl Reader {
     /// # Errors
     /// [`StoreError::Damaged`] names the first bad record.
     pub fn rebuild_into(&self, path: &Path) -> Result<(), StoreError> {
-        let failed = |error| StoreError::file(path, error);
-        let folder = folder_of(path)?;
-        let file = tempfile::Builder::new().prefix(".hallpass-new").tempfile_in(folder).map_err(failed)?;
-        let database = Builder::new().create(file.path())?;
-        let transaction = begin_write(&database)?;
-        self.copy_into(&transaction)?;
-        transaction.commit()?;
-        database.close()?;
-        file.persist_noclobber(path).map_err(|error| failed(error.error))?;
-        sync_folder(folder)
+        let Chain { realm, root } = &self.shared.trust.chain;
+        let snapshot = self.snapshot()?;
+        let fresh = Fresh::beside(path)?;
+        fresh.fill(|transaction| {
+            let mut build = Build::begin(transaction, *root)?;
+            build.take_all(&snapshot, &mut |_, _| {})?;
+            build.finish(realm, *root, &snapshot.cursors()?)
+        })?;
+        fresh.place()
     }
 
     /// Digests over all tables, to compare them with those of another store of the same journal.
@@ -76,61 +75,65 @@ impl Reader {
         self.read(digests)
     }
 
-    /// Folds the whole journal in memory and compares: every row is what the events made it, and no row is missing.
+    /// Folds the whole journal beside the store and compares: every row is what the events made it, and no row is missing.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] names the first bad record, or the table that is not what it should be.
     pub fn check_rows(&self) -> Result<(), StoreError> {
         let Trust { key, chain, .. } = &self.shared.trust;
-        self.read(|source| compare(source, chain, Seals::new(key, &chain.realm)).map(|_| ()))
-    }
-
-    /// Copies journal, notes and cursors, and folds the rest.
-    fn copy_into(&self, target: &WriteTransaction) -> Result<(), StoreError> {
-        let Trust { key, chain, .. } = &self.shared.trust;
-        self.read(|source| copy(source, target, chain, Seals::new(key, &chain.realm)).map(|_| ()))
+        let seals = Seals::new(key, &chain.realm);
+        self.read(|source| compare(source, chain.root, seals, &self.shared.scratch, |_| {}).map(|_| ()))
     }
 }
 
-/// Folds the journal in `source` in memory and compares its rows with what that gives.
-pub(super) fn compare(source: &ReadTransaction, chain: &Chain, seals: Seals) -> Result<Folded, StoreError> {
-    let database = Builder::new().create_with_backend(redb::backends::InMemoryBackend::new())?;
-    let transaction = begin_write(&database)?;
-    let folded = copy(source, &transaction, chain, seals)?;
-    match digests(source)?.iter().zip(&digests(&transaction)?).find(|(own, fresh)| own != fresh) {
-        Some((table, _)) => Err(StoreError::Damaged(format!("table `{}` is not what the journal says", table.table))),
-        None => Ok(folded),
-    }
+/// A journal whose rows are what it says.
+pub(super) struct Compared {
+    pub(super) tip: Tip,
+    pub(super) cut: Option<Cut>,
+    pub(super) folded: Folded,
+    /// The key that signs the next record.
+    pub(super) signs: PublicKey,
+    /// Records whose note is missing although none orders that it be erased.
+    pub(super) missing: Vec<RecordRun>,
 }
 
-fn copy(
+/// Verifies the journal in `source`, folds it in a database of its own, and compares the rows in `source` with what that
+/// gives. `taken` is told of each record. What it takes of memory does not grow with the journal.
+pub(super) fn compare(
     source: &ReadTransaction,
-    target: &WriteTransaction,
-    chain: &Chain,
+    root: PublicKey,
     seals: Seals,
-) -> Result<Folded, StoreError> {
-    make_tables(target)?;
-    write_meta(target, &chain.realm, &chain.root.to_string())?;
-    for definition in [JOURNAL, NOTES] {
-        let mut copy = target.open_table(definition)?;
-        for entry in source.open_table(definition)?.iter()? {
-            let (sequence, row) = entry?;
-            copy.insert(sequence.value(), row.value())?;
-        }
+    scratch: &Scratch,
+    mut taken: impl FnMut(Taken<'_>),
+) -> Result<Compared, StoreError> {
+    let scratch = scratch.database()?;
+    let transaction = scratch.begin_write()?;
+    make_tables(&transaction)?;
+    carried::replace(&transaction, &carried::of_store(source)?)?;
+    let mut refold = Refold::begin(&transaction, root, Folded::new(Arc::new(seals)));
+    refold.take_all(source, |record| {
+        taken(record);
+        Ok(())
+    })?;
+    let (cut, tip) = (refold.ended()?.cloned(), *refold.tip());
+    is_head(source, &tip)?;
+    let (signs, missing) = (refold.verifier().in_force(), refold.verifier().absent().missing());
+    let folded = refold.into_folded();
+    let differs = digests(source)?.into_iter().zip(digests(&transaction)?).find(|(own, fresh)| own != fresh);
+    transaction.abort()?;
+    match differs {
+        Some((table, _)) => Err(StoreError::Damaged(format!("table `{}` is not what the journal says", table.table))),
+        None => Ok(Compared { tip, cut, folded, signs, missing }),
     }
-    carried::replace(target, &carried::all(source)?)?;
-    let mut cursors = target.open_table(CURSORS)?;
-    for entry in source.open_table(CURSORS)?.iter()? {
-        let (name, position) = entry?;
-        cursors.insert(name.value(), position.value())?;
+}
+
+/// Whether the journal of `source`, which ends at `tip`, ends where its head is: a cut tail must not pass unseen.
+pub(super) fn is_head(source: &impl Source, tip: &Tip) -> Result<(), StoreError> {
+    if *tip == rows::head(source)? {
+        Ok(())
+    } else {
+        Err(StoreError::Damaged("the head is not that of the last record".to_owned()))
     }
-    let (tip, folded) = refold(target, chain.root, seals)?;
-    if tip != rows::head(source)? {
-        return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
-    }
-    write_head(target, &tip)?;
-    write_seal(target, &tip, &folded)?;
-    Ok(folded)
 }
 
 /// Verifies the journal in `transaction` from its beginning and folds it into empty tables, whose rows it seals.
@@ -140,12 +143,7 @@ pub(super) fn refold(
     seals: Seals,
 ) -> Result<(Tip, Folded), StoreError> {
     let mut refold = Refold::begin(transaction, root, Folded::new(Arc::new(seals)));
-    let journal = transaction.open_table(JOURNAL)?;
-    for entry in journal.iter()? {
-        let (sequence, row) = entry?;
-        let note = rows::note(transaction, Position(sequence.value()))?;
-        refold.take(sequence.value(), &rows::sealed_from(row.value())?, note.as_ref())?;
-    }
+    refold.take_all(transaction, |_| Ok(()))?;
     refold.ended()?;
     Ok((*refold.tip(), refold.into_folded()))
 }

@@ -1,13 +1,14 @@
 //! A journal folded from its beginning: each record is verified and folded, and where records were cut, what they had come to
 //! takes their place.
 
-use redb::WriteTransaction;
+use redb::{ReadableTable, WriteTransaction};
 
 use crate::domain::standing::Position;
 use crate::journal::verify::Verifier;
-use crate::journal::{Cut, Note, PublicKey, Record, Sealed, SealedUses, Tip};
+use crate::journal::{Cut, Note, PublicKey, Record, Sealed, Tip};
 use crate::store::fold::{Folded, find_again, fold};
-use crate::store::{StoreError, carried};
+use crate::store::tables::{JOURNAL, Source};
+use crate::store::{StoreError, carried, rows};
 
 /// Takes records in their order, and folds them into empty tables. What is carried must be there before.
 pub(super) struct Refold<'t> {
@@ -16,16 +17,40 @@ pub(super) struct Refold<'t> {
     folded: Folded,
     /// All records so far, as long as they are about the journal itself.
     leading: Option<Vec<(Position, Record)>>,
-    sealed: Vec<SealedUses>,
+}
+
+/// A record that was taken.
+pub(super) struct Taken<'r> {
+    pub(super) sequence: u64,
+    /// Its bytes, as the journal keeps them.
+    pub(super) row: &'r [u8],
+    pub(super) note: Option<&'r Note>,
+    pub(super) record: &'r Record,
 }
 
 impl<'t> Refold<'t> {
     pub(super) fn begin(transaction: &'t WriteTransaction, root: PublicKey, folded: Folded) -> Self {
-        Self { transaction, verifier: Verifier::new(root), folded, leading: Some(Vec::new()), sealed: Vec::new() }
+        Self { transaction, verifier: Verifier::new(root), folded, leading: Some(Vec::new()) }
+    }
+
+    /// Takes every record of `source`, which may be the very transaction it is folded in, and hands it to `taken`.
+    pub(super) fn take_all(
+        &mut self,
+        source: &impl Source,
+        mut taken: impl FnMut(Taken<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        for entry in source.table(JOURNAL)?.iter()? {
+            let (sequence, row) = entry?;
+            let (sequence, row) = (sequence.value(), row.value());
+            let note = rows::note(source, Position(sequence))?;
+            let record = self.take(sequence, &rows::sealed_from(row)?, note.as_ref())?;
+            taken(Taken { sequence, row, note: note.as_ref(), record: &record })?;
+        }
+        Ok(())
     }
 
     /// Takes the next record.
-    pub(super) fn take(&mut self, sequence: u64, sealed: &Sealed, note: Option<&Note>) -> Result<(), StoreError> {
+    pub(super) fn take(&mut self, sequence: u64, sealed: &Sealed, note: Option<&Note>) -> Result<Record, StoreError> {
         let damaged = |fault: crate::journal::verify::Fault| StoreError::Damaged(fault.to_string());
         let (position, gone) = (Position(sequence), self.verifier.gone().len());
         let record = self.verifier.check(sequence, sealed, note).map_err(damaged)?;
@@ -42,12 +67,11 @@ impl<'t> Refold<'t> {
             other => other,
         })?;
         self.folded.touched.clear();
-        self.sealed.extend(SealedUses::stated_by(&record.event));
         match &mut self.leading {
-            Some(leading) if record.event.is_of_journal() => leading.push((position, record)),
+            Some(leading) if record.event.is_of_journal() => leading.push((position, record.clone())),
             leading => *leading = None,
         }
-        Ok(())
+        Ok(record)
     }
 
     /// When all records were taken: what is gone was cut, and what is carried is what it had come to.
@@ -74,11 +98,6 @@ impl<'t> Refold<'t> {
 
     pub(super) const fn tip(&self) -> &Tip {
         self.verifier.tip()
-    }
-
-    /// The uses that the records seal.
-    pub(super) fn into_sealed(self) -> Vec<SealedUses> {
-        self.sealed
     }
 
     pub(super) fn into_folded(self) -> Folded {

@@ -9,8 +9,8 @@
 //! Why not a hash beside each row (2026-11): that shows a changed row, but neither a lost lock nor an older page that was
 //! valid once. Why not redb's page checksums: they are looked at when the file is opened, and only in files that are small.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry as Place;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{PoisonError, RwLock};
 
 use aws_lc_rs::hmac;
@@ -58,11 +58,16 @@ pub(super) struct Seals {
     sums: RwLock<Sums>,
 }
 
-/// The sums of all groups, as they were found or made.
+/// The sums of all groups, as they were found or made. Groups without rows are forgotten after a while, or cases that are over
+/// would stay in memory for as long as the process lives.
 #[derive(Default)]
 pub(super) struct Sums {
     groups: HashMap<Group, Kept>,
     total: Sum,
+    /// Groups that lost their last row, with the record that took it, oldest first.
+    emptied: VecDeque<(u64, Group)>,
+    /// What was forgotten had lost its last row by this record.
+    forgotten: u64,
 }
 
 /// One group's sum, and the one before, for those who still read the state before.
@@ -109,7 +114,7 @@ impl Seals {
     /// [`StoreError::Overtaken`] when the snapshot is too old to tell.
     pub(super) fn expected(&self, group: &Group, view: View<'_>) -> Result<Sum, StoreError> {
         let sums = self.sums.read().unwrap_or_else(PoisonError::into_inner);
-        let kept = sums.groups.get(group).copied().unwrap_or_default();
+        let kept = sums.kept(group);
         match view {
             View::At(position) if kept.since <= position => Ok(kept.sum),
             View::At(position) if kept.since_before <= position => Ok(kept.before),
@@ -130,11 +135,17 @@ impl Seals {
         let mut sums = self.sums.write().unwrap_or_else(PoisonError::into_inner);
         let mut former = Sums { total: sums.total, ..Sums::default() };
         for (group, change) in changes {
-            let kept = sums.groups.entry(*group).or_default();
-            former.groups.insert(*group, *kept);
-            *kept = Kept { since: position, sum: kept.sum.with(*change), since_before: kept.since, before: kept.sum };
+            let kept = sums.kept(group);
+            former.groups.insert(*group, kept);
+            let sum = kept.sum.with(*change);
+            let changed = Kept { since: position, sum, since_before: kept.since, before: kept.sum };
+            sums.groups.insert(*group, changed);
             sums.total = sums.total.with(*change);
+            if sum == Sum::default() {
+                sums.emptied.push_back((position, *group));
+            }
         }
+        sums.forget();
         Former(former)
     }
 
@@ -194,6 +205,25 @@ impl Seals {
 }
 
 impl Sums {
+    /// Of a group: of one without rows, that it has had none since anything was forgotten.
+    fn kept(&self, group: &Group) -> Kept {
+        let none = Kept { since: self.forgotten, since_before: self.forgotten, ..Kept::default() };
+        self.groups.get(group).copied().unwrap_or(none)
+    }
+
+    /// Forgets the groups that lost their last row longest ago. Who still reads the state before is told to read again.
+    fn forget(&mut self) {
+        while self.emptied.len() > EMPTIED_MAX {
+            let Some((position, group)) = self.emptied.pop_front() else { return };
+            if let Place::Occupied(kept) = self.groups.entry(group)
+                && (kept.get().since, kept.get().sum) == (position, Sum::default())
+            {
+                kept.remove();
+                self.forgotten = self.forgotten.max(position);
+            }
+        }
+    }
+
     fn add(&mut self, group: Group, sum: Sum) {
         match self.groups.entry(group) {
             Place::Occupied(mut kept) => {
@@ -261,3 +291,62 @@ fn damaged() -> StoreError {
 
 /// Kind and id at the end of an open row's key.
 const OPEN_TAIL: usize = 17;
+/// So many groups without rows are remembered, for those who still read the state before.
+const EMPTIED_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(number: u64) -> Group {
+        group_named("test", &number.to_be_bytes())
+    }
+
+    /// One group's change by its only row; the same once more takes it away again.
+    fn change(number: u64) -> Changes {
+        Changes::from([(group(number), Sum([number.to_be_bytes()[7] | 1; 16]))])
+    }
+
+    fn known(seals: &Seals) -> usize {
+        seals.sums.read().unwrap().groups.len()
+    }
+
+    #[test]
+    fn groups_whose_rows_are_gone_are_forgotten_and_nobody_reads_a_wrong_sum() {
+        let seals = Seals::passing().unwrap();
+        let most = u64::try_from(EMPTIED_MAX).unwrap() * 3;
+        for number in 0..most {
+            seals.change(number * 2 + 1, &change(number));
+            seals.change(number * 2 + 2, &change(number));
+        }
+        assert_eq!(known(&seals), EMPTIED_MAX);
+        let now = View::At(most * 2);
+        assert_eq!(seals.expected(&group(0), now).unwrap(), Sum::default(), "it is known to have no rows");
+        let back_then = seals.expected(&group(0), View::At(1));
+        assert!(matches!(back_then, Err(StoreError::Overtaken)), "it had a row then, which nobody knows any more");
+        // one that comes again is as any other
+        seals.change(most * 2 + 1, &change(0));
+        let own = change(0)[&group(0)];
+        assert_eq!(seals.expected(&group(0), View::At(most * 2 + 1)).unwrap(), own);
+        assert_eq!(seals.expected(&group(0), now).unwrap(), Sum::default());
+        assert!(matches!(seals.expected(&group(0), View::At(1)), Err(StoreError::Overtaken)));
+        // those that were emptied last are still known as they were before
+        let last = most - 1;
+        assert_eq!(seals.expected(&group(last), View::At(last * 2 + 1)).unwrap(), change(last)[&group(last)]);
+    }
+
+    #[test]
+    fn a_group_that_was_filled_again_stays() {
+        let seals = Seals::passing().unwrap();
+        seals.change(1, &change(0));
+        seals.change(2, &change(0));
+        seals.change(3, &change(0));
+        for number in 1..=u64::try_from(EMPTIED_MAX).unwrap() + 1 {
+            seals.change(number * 2 + 2, &change(number));
+            seals.change(number * 2 + 3, &change(number));
+        }
+        let now = View::At(u64::MAX);
+        assert_eq!(seals.expected(&group(0), now).unwrap(), change(0)[&group(0)]);
+        assert_eq!(known(&seals), EMPTIED_MAX + 1);
+    }
+}

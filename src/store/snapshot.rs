@@ -10,7 +10,8 @@ use crate::domain::time::Timestamp;
 use crate::journal::backup::Row;
 use crate::journal::{Checkpoint, Exported, PublicKey, Sealed, SignedCheckpoint, SigningKey, upcast};
 use crate::store::handle::guarded;
-use crate::store::tables::{CARRIED, CURSORS, JOURNAL};
+use crate::store::scratch::Scratch;
+use crate::store::tables::{CURSORS, JOURNAL};
 use crate::store::{Head, Reader, StoreError, carried, key, rows};
 
 /// The journal at one moment. While it lives the pages it needs are not used again: it should not live for long.
@@ -21,6 +22,8 @@ pub struct Snapshot {
     pub(super) public_key: PublicKey,
     /// The database, when nobody else keeps it open.
     _own: Option<Database>,
+    /// Where the journal can be folded to look at what comes of it.
+    pub(super) scratch: Scratch,
 }
 
 impl Reader {
@@ -31,13 +34,13 @@ impl Reader {
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let source = self.shared.handle.begin_read()?;
         let (realm, _) = self.realm()?;
-        Ok(Snapshot { source, realm, public_key: self.public_key(), _own: None })
+        Ok(Snapshot { source, realm, public_key: self.public_key(), _own: None, scratch: self.shared.scratch.clone() })
     }
 }
 
 impl Snapshot {
     /// Of a database that nobody else has open.
-    pub(super) fn of(database: Database) -> Result<Self, StoreError> {
+    pub(super) fn of(database: Database, scratch: Scratch) -> Result<Self, StoreError> {
         use redb::ReadableDatabase as _;
 
         let source = database.begin_read()?;
@@ -48,7 +51,7 @@ impl Snapshot {
         let (realm, public_key) = (text("realm")?, text("public_key")?);
         let public_key =
             public_key.parse().map_err(|_| StoreError::Damaged("the public key of the store is none".to_owned()))?;
-        Ok(Self { source, realm, public_key, _own: Some(database) })
+        Ok(Self { source, realm, public_key, _own: Some(database), scratch })
     }
 
     /// The newest record.
@@ -109,12 +112,7 @@ impl Snapshot {
     /// # Errors
     /// [`StoreError`] when the store fails.
     pub fn carried(&self) -> Result<Vec<Row>, StoreError> {
-        guarded(|| match self.source.open_table(CARRIED) {
-            Ok(_) => carried::all(&self.source),
-            // of an older format, which did not have it
-            Err(redb::TableError::TableDoesNotExist(_)) => Ok(Vec::new()),
-            Err(error) => Err(error.into()),
-        })
+        guarded(|| carried::of_store(&self.source))
     }
 
     /// Whether this record is here, as it was sealed.

@@ -7,20 +7,23 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use redb::{
-    Builder, Database, ReadTransaction, ReadableTable, ReadableTableMetadata as _, TableDefinition, WriteTransaction,
+    Builder, Database, ReadTransaction, ReadableDatabase as _, ReadableTable, ReadableTableMetadata as _,
+    TableDefinition, WriteTransaction,
 };
 use redb::{Key, Value};
 
 use crate::domain::event::{Event, RecordRun};
 use crate::domain::standing::Position;
-use crate::journal::{PublicKey, SealedUses, upcast};
-use crate::store::build::{Build, Ended, Fresh, Piece};
+use crate::journal::{Cut, PublicKey, SealedUses, upcast};
+use crate::store::build::{Build, Ended, Fresh, Piece, head_of};
 use crate::store::handle::guarded;
 use crate::store::overlay::{Alone, Overlay};
-use crate::store::rebuild::digests;
+use crate::store::rebuild::{Compared, compare};
+use crate::store::scratch::Scratch;
+use crate::store::seal::Seals;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::{CARRIED, CURSORS, JOURNAL, META, NOTES, Rows};
-use crate::store::{Head, Pin, StoreError, open, rows};
+use crate::store::{CACHE_BYTES, Head, Pin, StoreError, rows};
 
 /// Told how many of how many records are done.
 pub type Progress<'p> = &'p mut dyn FnMut(u64, u64);
@@ -71,7 +74,7 @@ pub struct Remade {
 /// # Errors
 /// [`StoreError`]; [`StoreError::Locked`] while a process runs on it.
 pub fn snapshot(path: &Path) -> Result<Snapshot, StoreError> {
-    guarded(|| Snapshot::of(look(path, Alone::FromWriters)?))
+    guarded(|| Snapshot::of(look(path, Alone::FromWriters)?, Scratch::beside(path)))
 }
 
 /// Verifies every page, the whole chain against `root` (what the store names without it), and that every row is what the
@@ -81,24 +84,21 @@ pub fn snapshot(path: &Path) -> Result<Snapshot, StoreError> {
 /// [`StoreError::Damaged`] says what is wrong first; [`StoreError::Locked`] while a process runs on it.
 pub fn check(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Result<Checked, StoreError> {
     guarded(|| {
-        let database = look(path, Alone::FromWriters)?;
+        let snapshot = snapshot(path)?;
         let closing = match Builder::new().open_read_only(path) {
             Ok(_) => Closing::Clean,
             Err(_) => Closing::Crash,
         };
-        let snapshot = Snapshot::of(database)?;
         let public_key = root_of(&snapshot, root)?;
-        let scratch = scratch()?;
-        let transaction = scratch.begin_write()?;
-        let Ended { head, records, signs, missing, sealed } = fold_anew(&snapshot, public_key, &transaction, progress)?;
-        let differs = digests(&snapshot.source)?.into_iter().zip(digests(&transaction)?).find(|(own, new)| own != new);
-        transaction.abort()?;
-        match differs {
-            Some((table, _)) => {
-                Err(StoreError::Damaged(format!("table `{}` is not what the journal says", table.table)))
-            }
-            None => Ok(Checked { head, records, public_key, signs, closing, missing, sealed }),
-        }
+        let (last, mut sealed) = (snapshot.head()?.position.0, Vec::new());
+        let compared = compare(&snapshot.source, public_key, Seals::passing()?, &snapshot.scratch, |taken| {
+            progress(taken.sequence, last);
+            sealed.extend(SealedUses::stated_by(&taken.record.event));
+        })?;
+        let records = compared.tip.sequence.saturating_sub(compared.cut.as_ref().map_or(0, Cut::count));
+        let head = head_of(&compared.tip);
+        let Compared { signs, missing, .. } = compared;
+        Ok(Checked { head, records, public_key, signs, closing, missing, sealed })
     })
 }
 
@@ -108,7 +108,10 @@ pub fn check(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Re
 /// [`StoreError`]; then the file is as it was.
 pub fn rebuild(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Result<Remade, StoreError> {
     remake(path, |snapshot, target| {
-        let ended = fold_anew(snapshot, root_of(snapshot, root)?, target, progress)?;
+        let root = root_of(snapshot, root)?;
+        let mut build = Build::begin(target, root)?;
+        build.take_all(snapshot, progress)?;
+        let ended = build.finish(snapshot.realm(), root, &snapshot.cursors()?)?;
         Ok((ended.head, ended.records))
     })
 }
@@ -154,15 +157,16 @@ pub fn make<E: From<StoreError>>(
     Ok((fresh, ended))
 }
 
-/// Verifies `pieces` in their order and folds them, only to see that it can be done.
+/// Verifies `pieces` in their order and folds them beside the file at `path`, only to see that it can be done.
 ///
 /// # Errors
 /// As [`make`].
 pub fn rehearse<E: From<StoreError>>(
+    path: &Path,
     root: PublicKey,
     pieces: impl FnOnce(&mut dyn FnMut(Piece<'_>) -> Result<(), StoreError>) -> Result<(), E>,
 ) -> Result<Ended, E> {
-    let scratch = scratch()?;
+    let scratch = Scratch::beside(path).database()?;
     let transaction = scratch.begin_write().map_err(StoreError::from)?;
     let mut build = Build::begin(&transaction, root)?;
     pieces(&mut |piece| build.take(piece))?;
@@ -176,9 +180,9 @@ fn remake(
     write: impl FnOnce(&Snapshot, &WriteTransaction) -> Result<(Head, u64), StoreError>,
 ) -> Result<Remade, StoreError> {
     guarded(|| {
-        let before = std::fs::metadata(path).map_err(|error| StoreError::file(path, error))?.len();
+        let before = std::fs::metadata(path).map_err(|error| StoreError::reading(path, error))?.len();
         // held until the new file has its place: nobody may start on the old one meanwhile
-        let snapshot = Snapshot::of(look(path, Alone::FromAll)?)?;
+        let snapshot = Snapshot::of(look(path, Alone::FromAll)?, Scratch::beside(path))?;
         let fresh = Fresh::beside(path)?;
         let (head, records) = fresh.fill(|target| write(&snapshot, target))?;
         let after = fresh.length()?;
@@ -208,7 +212,7 @@ pub fn alone(path: &Path) -> Result<Database, StoreError> {
 /// # Errors
 /// [`StoreError::AnotherJournal`]; what else [`check`] says.
 pub fn is_pinned(path: &Path, pin: &Pin) -> Result<(), StoreError> {
-    guarded(|| open::is_pinned(&Snapshot::of(look(path, Alone::FromWriters)?)?.source, pin))
+    guarded(|| crate::store::pin::is_pinned(&look(path, Alone::FromWriters)?.begin_read()?, pin))
 }
 
 /// The key to hold it against: the one that was given, which must be the one it was begun with.
@@ -227,7 +231,7 @@ fn root_of(snapshot: &Snapshot, given: Option<PublicKey>) -> Result<PublicKey, S
 fn look(path: &Path, alone: Alone) -> Result<Database, StoreError> {
     // every page is held against its checksum first: what somebody changed is damage, and nothing to fall over
     let mut builder = Builder::new();
-    builder.set_check_integrity_on_open(true);
+    builder.set_check_integrity_on_open(true).set_cache_size(CACHE_BYTES);
     builder.create_with_backend(Overlay::open(path, alone)?).map_err(|error| match error {
         redb::DatabaseError::Storage(redb::StorageError::Io(error))
             if error.kind() == std::io::ErrorKind::InvalidData =>
@@ -236,34 +240,6 @@ fn look(path: &Path, alone: Alone) -> Result<Database, StoreError> {
         }
         other => other.into(),
     })
-}
-
-/// A database that is gone when it is dropped.
-pub(super) fn scratch() -> Result<Database, StoreError> {
-    let file = tempfile::tempfile().map_err(StoreError::Io)?;
-    Ok(Builder::new().create_with_backend(redb::backends::FileBackend::new(file)?)?)
-}
-
-fn fold_anew(
-    snapshot: &Snapshot,
-    root: PublicKey,
-    target: &WriteTransaction,
-    progress: Progress<'_>,
-) -> Result<Ended, StoreError> {
-    let head = snapshot.head()?;
-    let mut build = Build::begin(target, root)?;
-    for row in snapshot.carried()? {
-        build.take(Piece::Carried(&row))?;
-    }
-    snapshot.each_record(|record| {
-        progress(record.sequence, head.position.0);
-        build.take(Piece::Record(&record))
-    })?;
-    let ended = build.finish(snapshot.realm(), root, &snapshot.cursors()?)?;
-    if ended.head != head {
-        return Err(StoreError::Damaged("the head is not that of the last record".to_owned()));
-    }
-    Ok(ended)
 }
 
 fn copy<K: Key + 'static, V: Value + 'static>(

@@ -117,21 +117,43 @@ pub fn bring_back<E: From<StoreError>>(
         let mut uses = transaction.open_table(BLOCKS).map_err(StoreError::from)?;
         let mut unsealed = transaction.open_table(UNSEALED).map_err(StoreError::from)?;
         rows(&mut |row| {
-            let stray = || StoreError::Damaged(format!("a row of `{}` is none of uses", row.table));
-            match row.table.as_str() {
-                USES_NAME => {
-                    uses.insert(block_key(&row.key).ok_or_else(stray)?, row.value.as_slice())?;
+            match Kept::of(row)? {
+                Kept::Block(key) => {
+                    uses.insert(key, row.value.as_slice())?;
                 }
-                UNSEALED_NAME => {
-                    let id: [u8; 16] = row.key.as_slice().try_into().map_err(|_| stray())?;
+                Kept::Unsealed(id) => {
                     unsealed.insert(id, ())?;
                 }
-                _ => return Err(stray()),
             }
             Ok(())
         })
     })?;
     Ok(fresh)
+}
+
+/// Whether a file of uses can be made with this row.
+///
+/// # Errors
+/// [`StoreError::Damaged`] for a row that is none of uses.
+pub fn is_row(row: &Row) -> Result<(), StoreError> {
+    Kept::of(row).map(|_| ())
+}
+
+/// Where a row is kept.
+enum Kept {
+    Block(([u8; 16], u64)),
+    Unsealed([u8; 16]),
+}
+
+impl Kept {
+    fn of(row: &Row) -> Result<Self, StoreError> {
+        let kept = match row.table.as_str() {
+            USES_NAME => block_key(&row.key).map(Self::Block),
+            UNSEALED_NAME => row.key.as_slice().try_into().ok().map(Self::Unsealed),
+            _ => None,
+        };
+        kept.ok_or_else(|| StoreError::Damaged(format!("a row of `{}` is none of uses", row.table)))
+    }
 }
 
 /// Copies what the file at `path` holds, and nothing else, into a fresh file, which then takes its place.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use redb::Database;
 
 use super::{BLOCKS, UNSEALED};
-use crate::store::{Handle, StoreError, guarded, tell_who_may_read};
+use crate::fresh_file::sync_folder_of;
+use crate::store::{Handle, StoreError, by_name_alone, guarded, tell_who_may_read};
 
 /// Where uses are written. Readers share its handle and go on with what was opened again.
 pub(super) struct UseFile {
@@ -50,7 +51,9 @@ impl Place {
         let mut builder = redb::Builder::new();
         builder.set_cache_size(CACHE_BYTES);
         let database = match self {
-            Self::File(path) => builder.create_with_backend(redb::backends::FileBackend::new(open_file(path)?)?)?,
+            Self::File(path) => by_name_alone(path, || {
+                Ok(builder.create_with_backend(redb::backends::FileBackend::new(open_file(path)?)?)?)
+            })?,
             #[cfg(test)]
             Self::Disk(disk) => builder.create_with_backend(disk.clone())?,
         };
@@ -64,8 +67,15 @@ impl Place {
 
 fn open_file(path: &Path) -> Result<std::fs::File, StoreError> {
     tell_who_may_read(path);
+    let failed = |source| StoreError::file(path, source);
+    let is_new = !path.try_exists().map_err(failed)?;
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-    file.map_err(|source| StoreError::file(path, source))
+    let file = file.map_err(failed)?;
+    if is_new {
+        // a name that is lost with the power takes with it all that was written under it
+        sync_folder_of(path).map_err(failed)?;
+    }
+    Ok(file)
 }
 
 const CACHE_BYTES: usize = 16 << 20;

@@ -35,7 +35,7 @@ use crate::telemetry::Metrics;
 pub use archived::ArchivedUses;
 use batches::Writing;
 pub(crate) use carry::block_key;
-pub use carry::{UseSnapshot, bring_back, compact};
+pub use carry::{UseSnapshot, bring_back, compact, is_row};
 use file::{Place, UseFile};
 pub use health::{Health, Keeping};
 pub use proof::{Proof, Unproven, WrongUses};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
-use redb::ReadableTable;
+use redb::{ReadableTable, ReadableTableMetadata as _};
 
 use super::block::{self, NOTHING};
 use super::{BLOCKS, Stretch, UNSEALED, Use, damaged};
@@ -51,6 +51,15 @@ impl UseReader {
         Ok(found)
     }
 
+    /// Whether there are none at all.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn is_empty(&self) -> Result<bool, StoreError> {
+        let transaction = self.handle.begin_read()?;
+        Ok(transaction.open_table(BLOCKS)?.is_empty()?)
+    }
+
     /// Counts the uses of an activation again, and computes their digest from what is written; nothing when there are none.
     ///
     /// # Errors
@@ -91,9 +100,7 @@ impl UseReader {
     /// # Errors
     /// When the file cannot be written.
     pub fn sealed(&self, activation: ActivationId, stretch: &Stretch) -> Result<(), StoreError> {
-        let mut transaction = self.handle.write()?;
-        transaction.set_two_phase_commit(true);
-        transaction.set_quick_repair(true);
+        let transaction = self.handle.write()?;
         {
             let blocks = transaction.open_table(BLOCKS)?;
             if self::stretch(&blocks, activation.to_bytes())?.as_ref() == Some(stretch) {

@@ -10,7 +10,7 @@ use hallpass::store::{self, Header, Opened, RecordFilter, Settings};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::hallpass::{Said, ada, program, said, told};
+use crate::hallpass::{Said, ada, names_in, program, said, told, unnamed_files};
 use crate::portal::{Portal, problem};
 
 /// A store with four records, closed, and its export.
@@ -178,7 +178,7 @@ fn a_store_verifies_while_nobody_runs_on_it() {
     assert_eq!(std::fs::read(journal.store()).unwrap(), before, "nothing was written");
     let running = store::open(&settings(journal.folder.path()), Timestamp::from_seconds(1_795_000_200)).unwrap();
     let busy = verify();
-    assert_eq!(busy.code, 2, "{busy:?}");
+    assert_eq!(busy.code, 70, "{busy:?}");
     assert!(busy.err.contains("cannot read the store"), "{}", busy.err);
     drop(running);
 }
@@ -223,21 +223,33 @@ fn an_export_is_whole_or_not_there() {
     let pen = torn.streams("GET /audit/export?format=csv", "text/csv");
     pen.write("sequence,time\n1,");
     let absent = journal.folder.path().join("torn.csv");
+    let before = names_in(journal.folder.path());
     let child = ada(&torn, &["audit", "export", "--format", "csv", "--output"]).arg(&absent).spawn().unwrap();
     // its own file shows that the answer has begun
-    while unfinished(journal.folder.path()) == 0 {
+    while unnamed_files(child.id()) == 0 {
         std::thread::yield_now();
     }
     pen.tear();
     let broken = Said::from(child.wait_with_output().unwrap());
     assert_eq!(broken.code, 69, "{broken:?}");
     assert!(broken.err.contains("broke off"), "{}", broken.err);
-    assert!(!absent.exists() && unfinished(journal.folder.path()) == 0);
+    assert_eq!(names_in(journal.folder.path()), before);
 }
 
-fn unfinished(folder: &Path) -> usize {
-    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
-    names.filter(|name| name.to_string_lossy().starts_with(".tmp")).count()
+#[test]
+fn an_export_takes_the_place_of_no_other_file() {
+    let journal = Journal::write();
+    let portal = journal.portal(4, &journal.export());
+    let file = journal.folder.path().join("out.jsonl");
+    std::fs::write(&file, "an older one").unwrap();
+    let refused = said(ada(&portal, &["audit", "export", "--output"]).arg(&file));
+    assert!(refused.code == 2 && refused.err.contains("nothing is ever overwritten"), "{refused:?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "an older one");
+    let nowhere = journal.folder.path().join("absent/out.jsonl");
+    let refused = said(ada(&portal, &["audit", "export", "--output"]).arg(&nowhere));
+    let folder = nowhere.parent().unwrap().display();
+    let told = format!("error: cannot write to `{folder}`: No such file or directory (os error 2)\n");
+    assert_eq!((refused.code, refused.err), (70, told));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! are not those that were sealed.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use hallpass::domain::event::{Detail, Event, RecordRun};
@@ -160,6 +161,7 @@ fn whoever_is_sound_has_no_findings() {
     ] {
         let fine = kept.run(arguments, file);
         assert_eq!(fine.code, 0, "{arguments:?}: {fine:?}");
+        assert!(!fine.err.contains("is missing or empty"), "{fine:?}");
     }
 }
 
@@ -205,6 +207,38 @@ fn uses_that_are_not_those_that_were_sealed_are_found_wherever_they_are_verified
     fs::remove_file(kept.uses()).unwrap();
     let checked = kept.run(&["store", "check"], &kept.store());
     assert!(checked.code == 1 && checked.err.contains(&told), "{checked:?}");
+    let told = "journal.uses` is missing or empty although the journal has sealed uses";
+    assert!(checked.err.contains(told), "{checked:?}");
+    // emptied, as a start leaves it
+    let (recorder, _, running) = uses::start(&kept.uses(), &hallpass::telemetry::Metrics::default()).unwrap();
+    drop(recorder);
+    running.join();
+    let checked = kept.run(&["store", "check"], &kept.store());
+    assert!(checked.code == 1 && checked.err.contains(told), "{checked:?}");
+}
+
+#[test]
+fn a_start_tells_when_the_file_of_uses_was_lost_and_only_then() {
+    let kept = Kept::write();
+    let configuration = crate::serve::config("127.0.0.1:0", "info").replace("shop.redb", "journal.redb");
+    fs::write(kept.path("keys.json"), crate::serve::KEYS).unwrap();
+    fs::write(kept.path("hallpass.toml"), configuration.replace("shop.key", "signing.key")).unwrap();
+    let log_of_a_start = || {
+        let mut running = program().args(["serve", "--config"]).arg(kept.path("hallpass.toml")).spawn().unwrap();
+        let lines = BufReader::new(running.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let log: Vec<String> = lines.take_while(|line| !line.contains("hallpass has started")).collect();
+        running.kill().unwrap();
+        running.wait().unwrap();
+        log.concat()
+    };
+    let told = "the file of uses was missing or empty";
+    let sound = log_of_a_start();
+    assert!(!sound.contains(told), "{sound}");
+    fs::remove_file(kept.uses()).unwrap();
+    for start in ["missing", "empty, as the start before left it"] {
+        let log = log_of_a_start();
+        assert!(log.contains(told) && log.contains("journal.uses"), "{start}: {log}");
+    }
 }
 
 /// A backup of these lines, whose own end fits them.

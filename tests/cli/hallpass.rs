@@ -1,6 +1,8 @@
 //! The program itself, run as people run it.
 
+use std::ffi::OsString;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::portal::{ADA_TOKEN, Portal};
@@ -46,4 +48,18 @@ pub(crate) fn told(command: &mut Command, input: &[u8]) -> Said {
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();
     child.wait_with_output().unwrap().into()
+}
+
+/// How many files without a name a process has open: so are those that it is still writing.
+pub(crate) fn unnamed_files(process: u32) -> usize {
+    let Ok(open) = std::fs::read_dir(format!("/proc/{process}/fd")) else { return 0 };
+    let targets = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    targets.filter(|target| target.to_string_lossy().ends_with(" (deleted)")).count()
+}
+
+/// The names in a folder, in order.
+pub(crate) fn names_in(folder: &Path) -> Vec<OsString> {
+    let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    names
 }

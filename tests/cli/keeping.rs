@@ -182,6 +182,39 @@ fn a_backup_that_was_changed_cut_or_is_anothers_makes_no_store() {
 }
 
 #[test]
+fn what_cannot_be_used_is_no_wrong_command_line_and_is_told_once() {
+    let kept = Kept::write();
+    let (absent, folder) = (kept.path("absent"), kept.path("folder"));
+    fs::create_dir(&folder).unwrap();
+    let restore = |from: &Path| {
+        let mut command = program();
+        command.args(["restore", "--from"]).arg(from).arg("--to").arg(kept.path("again.redb"));
+        said(&mut command)
+    };
+    let refused = restore(&folder);
+    assert!(refused.code == 2 && refused.err.contains("is a folder, and a backup is a file"), "{refused:?}");
+    let missing = format!("`{}`", absent.display());
+    let nowhere = kept.path("nowhere/backup");
+    for (case, refused) in [
+        ("no backup", restore(&absent)),
+        ("no store", said(program().args(["store", "check"]).arg(&absent))),
+        ("no store to compact", said(program().args(["store", "compact"]).arg(&absent))),
+        ("no journal", said(program().args(["audit", "verify"]).arg(&absent))),
+        ("no store to verify", said(program().args(["audit", "verify", "--store"]).arg(&absent))),
+    ] {
+        assert_eq!(refused.code, 70, "{case}: {refused:?}");
+        assert_eq!(refused.err.matches(&missing).count(), 1, "{case}: {}", refused.err);
+        assert!(refused.err.contains("cannot") && refused.err.contains("read"), "{case}: {}", refused.err);
+    }
+    let refused = kept.backup(&nowhere);
+    let told = format!(
+        "error: cannot write to `{}`: No such file or directory (os error 2)\n",
+        kept.path("nowhere").display()
+    );
+    assert_eq!((refused.code, refused.err), (70, told));
+}
+
+#[test]
 fn restoring_tells_when_the_key_is_not_the_one() {
     let kept = Kept::write();
     let backup = kept.path("backup");
@@ -231,10 +264,10 @@ fn nothing_is_done_to_a_store_that_a_hallpass_runs_on() {
     let before = fs::read(kept.store()).unwrap();
     for command in ["check", "compact", "rebuild"] {
         let refused = kept.command(command);
-        assert!(refused.code == 2 && refused.err.contains("a hallpass runs on"), "{command}: {refused:?}");
+        assert!(refused.code == 70 && refused.err.contains("a hallpass runs on"), "{command}: {refused:?}");
     }
     let refused = kept.backup(&kept.path("backup"));
-    assert!(refused.code == 2 && refused.err.contains("a hallpass runs on"), "{refused:?}");
+    assert!(refused.code == 70 && refused.err.contains("a hallpass runs on"), "{refused:?}");
     assert!(fs::read(kept.store()).unwrap() == before);
     drop(running);
     for command in ["check", "compact", "rebuild", "check"] {
@@ -257,7 +290,7 @@ fn a_damaged_file_is_told_and_left_alone() {
         fs::write(kept.store(), &damage).unwrap();
         for command in ["check", "compact", "rebuild"] {
             let refused = kept.command(command);
-            assert!(refused.code == 1 || refused.code == 2, "{case}, {command}: {refused:?}");
+            assert!(refused.code == 1 || refused.code == 70, "{case}, {command}: {refused:?}");
             assert!(refused.err.starts_with("error: "), "{case}, {command}: {}", refused.err);
             assert_eq!(fs::read(kept.store()).unwrap(), damage, "{case}, {command}");
         }

@@ -6,10 +6,10 @@ use std::process::Command;
 
 use crate::hallpass::{program, said};
 
-const KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"1","alg":"ES256","use":"sig",
+pub(crate) const KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"1","alg":"ES256","use":"sig",
     "x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
 
-fn config(admin: &str, filter: &str) -> String {
+pub(crate) fn config(admin: &str, filter: &str) -> String {
     let shop = include_str!("fixtures/shop.toml");
     let moved = shop
         .replace(r#"jwks_url = "https://id.example/keys""#, r#"jwks_file = "keys.json""#)

@@ -242,7 +242,7 @@ async fn a_folder_that_cannot_be_written_is_told_and_shuts_nothing() {
     assert!(records(&house, "journal_cut").await.is_empty());
     assert_eq!(house.vera().read(&format!("/activations/{held}")).await.status, 200);
 
-    // it comes back, with something left over in it: archives of cuts that did not come to be, and a file that had no name yet
+    // it comes back, with something left over in it: archives of cuts that did not come to be, and a file that was not finished
     fs::rename(&elsewhere, folder.path()).expect("moved");
     let left = house.vera().read("/audit/export").await.expect(200).text;
     let lines: Vec<&str> = left.split_inclusive('\n').collect();
@@ -252,7 +252,7 @@ async fn a_folder_that_cannot_be_written_is_told_and_shuts_nothing() {
         fs::write(folder.path().join(name), lines[..count].concat()).expect("written");
         fs::write(folder.path().join(format!("{name}.uses")), "").expect("written");
     }
-    fs::write(folder.path().join(".hallpass-archiveX1"), "half").expect("written");
+    fs::write(folder.path().join("journal-000000000002-000000000004.jsonl.unfinished"), "half").expect("written");
     a_day_passes(&house, Some(&third)).await;
     until("it is cut", async || records(&house, "journal_cut").await.len() == 1).await;
     until("the log tells it", async || log.holds("old records were cut out of the journal")).await;

@@ -1,15 +1,15 @@
 //! `hallpass audit export`: records as the portal streams them, whole or not at all.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use reqwest::Response;
-use tempfile::NamedTempFile;
 
 use crate::cli::client::{Client, Options};
 use crate::cli::desk::Desk;
 use crate::cli::failure::Failure;
+use crate::cli::output;
 use crate::cli::terminal::{Streams, safe, safe_json};
 use crate::cli::when::Moment;
 use crate::clock::Clock;
@@ -40,7 +40,7 @@ pub(super) struct Arguments {
     /// Only records before this instant
     #[arg(long, value_name = "TIME")]
     until: Option<Moment>,
-    /// Write to this file, which appears when the export is whole
+    /// Write to this file, which appears when the export is whole, and never takes the place of another
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// The portal.
@@ -58,13 +58,13 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
     let desk = Desk::new(&arguments.portal, streams)?;
     let filter = filter(arguments, &desk.clock);
     let query: Vec<(&str, &str)> = filter.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    arguments.output.as_deref().map_or(Ok(()), output::is_free)?;
     let response = desk.client.open(PATH, &query, None).await?;
     match &arguments.output {
         Some(path) => {
-            let mut file = beside(path)?;
-            copy(&desk.client, response, &mut |bytes| file.write_all(bytes)).await?;
-            file.as_file().sync_all()?;
-            file.persist(path).map_err(|error| error.error)?;
+            let file = output::beside(path)?;
+            copy(&desk.client, response, &mut |bytes| file.file().write_all(bytes)).await?;
+            output::place(file, path)?;
             Ok(writeln!(desk.streams.err, "exported to {}", safe(&path.display().to_string()))?)
         }
         None if desk.streams.out_is_terminal => {
@@ -108,13 +108,6 @@ fn filter(arguments: &Arguments, clock: &Clock) -> Vec<(&'static str, String)> {
     ];
     let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
     std::iter::once(("format", format.to_owned())).chain(given).collect()
-}
-
-/// A file readable by its owner only, in the folder where the finished one will be.
-fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    NamedTempFile::new_in(folder)
-        .map_err(|error| Failure::Usage(format!("cannot write to `{}`: {error}", folder.display())))
 }
 
 /// Whole lines, made safe for a terminal.

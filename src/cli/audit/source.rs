@@ -18,37 +18,22 @@ use crate::journal::export::read_json_lines;
 use crate::journal::{Digest, SealedUses};
 use crate::store::{StoreError, stopped};
 
-/// Hands the records in the file at `path` to `judge`: those of a store, a backup or an export, as the file begins.
-pub(super) fn file(path: &Path, judge: &mut Judge) -> Result<(), Failure> {
-    let cannot = |error: io::Error| Failure::Usage(format!("cannot read `{}`: {error}", path.display()));
+/// Hands the records in the file at `path` to `judge`: those of a store, a backup or an export, as the file begins. Returns
+/// SHA-256 over an export that was read to its end.
+pub(super) fn file(path: &Path, judge: &mut Judge) -> Result<Option<Digest>, Failure> {
+    let cannot = |error: io::Error| Failure::Unusable(format!("cannot read `{}`: {error}", path.display()));
     let mut file = File::open(path).map_err(cannot)?;
     let mut begin = Vec::new();
     (&mut file).take(BEGIN_BYTES).read_to_end(&mut begin).map_err(cannot)?;
     if begin.starts_with(STORE_MARK) {
-        return store(path, judge);
+        return store(path, judge).map(|()| None);
     }
     file.rewind().map_err(cannot)?;
     let length = file.metadata().map_err(cannot)?.len();
     let source = BufReader::with_capacity(READ_BYTES, file);
-    if begin.starts_with(backup::MARK) { backup(source, judge) } else { lines(source, length, judge) }
-}
-
-/// SHA-256 over the file at `path`, when it is an export.
-pub(super) fn digest_of_export(path: &Path) -> Result<Option<Digest>, Failure> {
-    let cannot = |error: io::Error| Failure::Usage(format!("cannot read `{}`: {error}", path.display()));
-    let mut file = File::open(path).map_err(cannot)?;
-    let (mut context, mut buffer, mut is_first) = (Context::new(&SHA256), vec![0; READ_BYTES], true);
-    loop {
-        let length = file.read(&mut buffer).map_err(cannot)?;
-        let read = buffer.get(..length).unwrap_or_default();
-        if is_first && (read.starts_with(STORE_MARK) || read.starts_with(backup::MARK)) {
-            return Ok(None);
-        }
-        if length == 0 {
-            return Ok(context.finish().as_ref().first_chunk().copied().map(Digest));
-        }
-        is_first = false;
-        context.update(read);
+    match begin.starts_with(backup::MARK) {
+        true => backup(source, judge).map(|()| None),
+        false => lines(source, length, judge),
     }
 }
 
@@ -57,7 +42,7 @@ pub(super) fn beside(archive: &Path, judge: &mut Judge) -> Result<(), Failure> {
     let sealed = judge.sealed();
     let count = sealed.iter().map(|sealed| sealed.count).sum();
     let path = uses_of_archive(archive);
-    let cannot = |error: io::Error| Failure::Usage(format!("cannot read `{}`: {error}", path.display()));
+    let cannot = |error: io::Error| Failure::Unusable(format!("cannot read `{}`: {error}", path.display()));
     let found = match File::open(&path) {
         Ok(file) => match proven(BufReader::with_capacity(READ_BYTES, file), sealed) {
             Ok(found) if found.is_empty() => Beside::Whole(count),
@@ -87,7 +72,7 @@ fn proven(source: impl BufRead, sealed: Vec<SealedUses>) -> Result<Vec<Unproven>
 
 /// Hands the records of an export on standard input to `judge`.
 pub(super) fn input(input: &mut dyn BufRead, judge: &mut Judge) -> Result<(), Failure> {
-    lines(input, 0, judge)
+    lines(input, 0, judge).map(|_| ())
 }
 
 /// Hands the records of the store at `path`, on which no hallpass runs, to `judge`.
@@ -109,8 +94,9 @@ pub(super) fn store(path: &Path, judge: &mut Judge) -> Result<(), Failure> {
             StoreError::Locked => "; stop that hallpass first, or verify through its portal: leave out the file",
             _ => "",
         };
+        let place = if error.names_its_file() { String::new() } else { format!(" `{}`", path.display()) };
         let why = anyhow::Error::new(error);
-        Failure::Usage(format!("cannot read the store `{}`: {why:#}{what_to_do}", path.display()))
+        Failure::Unusable(format!("cannot read the store{place}: {why:#}{what_to_do}"))
     })
 }
 
@@ -171,17 +157,20 @@ pub(super) async fn portal(client: &Client, judge: &mut Judge) -> Result<(), Fai
     copy(client, response, &mut |bytes| file.write_all(bytes)).await?;
     file.rewind()?;
     let length = file.metadata()?.len();
-    lines(BufReader::with_capacity(READ_BYTES, file), length, judge)
+    lines(BufReader::with_capacity(READ_BYTES, file), length, judge).map(|_| ())
 }
 
-fn lines(source: impl BufRead, length: u64, judge: &mut Judge) -> Result<(), Failure> {
+/// SHA-256 over all of it, when it was read to its end.
+fn lines(source: impl BufRead, length: u64, judge: &mut Judge) -> Result<Option<Digest>, Failure> {
     let mut bar = Bar::new("verifying");
-    let mut source = Counted { source, read: 0 };
+    let mut source = Counted { source, read: 0, digest: Context::new(&SHA256) };
     loop {
         let next = read_json_lines(&mut source).next();
-        let Some(read) = next else { return Ok(()) };
+        let Some(read) = next else {
+            return Ok(source.digest.finish().as_ref().first_chunk().copied().map(Digest));
+        };
         if judge.take(read).is_break() {
-            return Ok(());
+            return Ok(None);
         }
         shown(&mut bar, judge, |_| (source.read, length.max(source.read)));
     }
@@ -195,16 +184,18 @@ fn shown(bar: &mut Bar, judge: &Judge, how_far: impl FnOnce(&Judge) -> (u64, u64
     }
 }
 
-/// How much was read.
+/// How much was read, and a digest over it.
 struct Counted<R> {
     source: R,
     read: u64,
+    digest: Context,
 }
 
 impl<R: BufRead> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.source.read(buffer)?;
         self.read = self.read.saturating_add(length as u64);
+        self.digest.update(buffer.get(..length).unwrap_or_default());
         Ok(length)
     }
 }
@@ -216,6 +207,10 @@ impl<R: BufRead> BufRead for Counted<R> {
 
     fn consume(&mut self, amount: usize) {
         self.read = self.read.saturating_add(amount as u64);
+        // what is consumed is in the buffer: nothing is read for this
+        if let Ok(buffer) = self.source.fill_buf() {
+            self.digest.update(buffer.get(..amount).unwrap_or_default());
+        }
         self.source.consume(amount);
     }
 }

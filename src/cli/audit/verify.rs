@@ -89,8 +89,7 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
             let mut judge = Judge::new(given, elsewhere);
             for path in &arguments.files {
                 judge.next_file();
-                source::file(path, &mut judge)?;
-                if let Some(digest) = source::digest_of_export(path)? {
+                if let Some(digest) = source::file(path, &mut judge)? {
                     judge.names(digest);
                     source::beside(path, &mut judge)?;
                 }

@@ -1,0 +1,267 @@
+//! Files that have their name only when they are whole.
+//!
+//! Decided (2026-11): until then such a file has no name at all (`O_TMPFILE`), so that a kill leaves nothing behind: neither
+//! room that is gone, nor words that somebody orders to be erased meanwhile. Where the file system knows no such files it has
+//! one fixed name beside its own, and so has for a moment what takes the place of another file; what a kill leaves under that
+//! name is written over by whoever makes the file again, and [`clear`] takes it away. Rejected: names that chance makes,
+//! which nobody dares to remove.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, OFlags, linkat};
+
+/// A file, readable by its owner only, that is gone when it is dropped before it has its name.
+#[derive(Debug)]
+pub struct FreshFile {
+    file: File,
+    path: PathBuf,
+    stage: Stage,
+}
+
+/// What a file is called until it has its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing.
+    Unnamed,
+    /// As [`unfinished`] says.
+    Unfinished,
+    /// It has its name.
+    Done,
+}
+
+impl FreshFile {
+    /// For `path`, in the same folder, which must be there.
+    ///
+    /// # Errors
+    /// What the file system says; [`io::ErrorKind::WouldBlock`] while another process makes the same file, where files must
+    /// have names.
+    pub fn beside(path: &Path) -> io::Result<Self> {
+        if path.file_name().is_none() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        match Self::unnamed(path) {
+            Ok(fresh) => Ok(fresh),
+            // the two kinds in which file systems say that they know no unnamed files
+            Err(error) if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::IsADirectory) => {
+                Self::named(path)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The file itself.
+    #[must_use]
+    pub const fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Gives it its name, which must be free. It is durable under it when this returns.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] when the name is taken; what the file system says.
+    pub fn place(mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        match self.stage {
+            Stage::Unnamed => self.link(&self.path)?,
+            Stage::Unfinished | Stage::Done => {
+                self.is_ours()?;
+                fs::hard_link(unfinished(&self.path), &self.path)?;
+                fs::remove_file(unfinished(&self.path))?;
+            }
+        }
+        self.stage = Stage::Done;
+        sync_folder_of(&self.path)
+    }
+
+    /// Puts it in the place of the file that has its name, if there is one. It is durable when this returns.
+    ///
+    /// # Errors
+    /// What the file system says; then the other one is still there.
+    pub fn replace(mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        if self.stage == Stage::Unnamed {
+            clear(&self.path)?;
+            self.link(&unfinished(&self.path))?;
+            self.stage = Stage::Unfinished;
+        }
+        self.is_ours()?;
+        fs::rename(unfinished(&self.path), &self.path)?;
+        self.stage = Stage::Done;
+        sync_folder_of(&self.path)
+    }
+
+    fn unnamed(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::TMPFILE.bits().try_into().map_err(|_| io::ErrorKind::Unsupported)?;
+        let opened = OpenOptions::new().read(true).write(true).mode(0o600).custom_flags(flags).open(folder_of(path));
+        let fresh = Self { file: opened?, path: path.to_owned(), stage: Stage::Unnamed };
+        // through this it will be named
+        fs::metadata(fresh.handle()).map_err(|_| io::ErrorKind::Unsupported)?;
+        Ok(fresh)
+    }
+
+    fn named(path: &Path) -> io::Result<Self> {
+        let name = unfinished(path);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&name)?;
+        lock(&file)?;
+        let fresh = Self { file, path: path.to_owned(), stage: Stage::Unfinished };
+        fresh.is_ours()?;
+        // what a kill left in it
+        fresh.file.set_len(0)?;
+        Ok(fresh)
+    }
+
+    fn link(&self, name: &Path) -> io::Result<()> {
+        Ok(linkat(CWD, self.handle(), CWD, name, AtFlags::SYMLINK_FOLLOW)?)
+    }
+
+    fn handle(&self) -> PathBuf {
+        use std::os::fd::AsRawFd as _;
+
+        PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
+    }
+
+    /// Whether the name beside is that of this file, and nobody else is at work on it. A database on the file gives the lock
+    /// back when it is closed.
+    fn is_ours(&self) -> io::Result<()> {
+        lock(&self.file)?;
+        if is_at(&self.file, &unfinished(&self.path))? { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+}
+
+impl Drop for FreshFile {
+    fn drop(&mut self) {
+        if self.stage == Stage::Unfinished && self.is_ours().is_ok() {
+            // what stays is written over
+            let _ = fs::remove_file(unfinished(&self.path));
+        }
+    }
+}
+
+/// Takes away what a kill left of a file that was to be at `path`; nobody may be making it now.
+///
+/// # Errors
+/// What the file system says.
+pub fn clear(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(unfinished(path)) {
+        Ok(_) => fs::remove_file(unfinished(path)),
+        // also where nothing may be removed
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether `path` names this very file.
+///
+/// # Errors
+/// What the file system says.
+pub fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let (own, named) = (file.metadata()?, fs::metadata(path)?);
+    Ok((own.dev(), own.ino()) == (named.dev(), named.ino()))
+}
+
+/// The folder that `path` lies in.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes the names in the folder of `path` durable.
+///
+/// # Errors
+/// What the file system says.
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// What a file for `path` is called until it has its name, where it must have one.
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(UNFINISHED);
+    PathBuf::from(name)
+}
+
+fn lock(file: &File) -> io::Result<()> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
+        TryLockError::Error(error) => error,
+    })
+}
+
+/// How a name ends under which a kill may have left what was not finished.
+pub const UNFINISHED: &str = ".unfinished";
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// As many names as there are in the folder of `path`.
+    fn names_beside(path: &Path) -> usize {
+        fs::read_dir(folder_of(path)).unwrap().count()
+    }
+
+    fn filled(made: io::Result<FreshFile>, text: &str) -> FreshFile {
+        let fresh = made.unwrap();
+        fresh.file().write_all(text.as_bytes()).unwrap();
+        fresh
+    }
+
+    /// Both kinds: without a name, and, as on file systems that know none such, with one.
+    const KINDS: [fn(&Path) -> io::Result<FreshFile>; 2] = [FreshFile::unnamed, FreshFile::named];
+
+    #[test]
+    fn a_file_has_its_name_when_it_is_placed_and_takes_no_other_place() {
+        for make in KINDS {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("file");
+            drop(filled(make(&path), "given up"));
+            assert_eq!(names_beside(&path), 0, "what is given up is gone");
+            filled(make(&path), "first").place().unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+            let refused = filled(make(&path), "second").place().unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(fs::read_to_string(&path).unwrap(), "first");
+            filled(make(&path), "third").replace().unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "third");
+            assert_eq!(names_beside(&path), 1);
+        }
+    }
+
+    #[test]
+    fn what_a_kill_left_is_written_over_or_cleared() {
+        for make in KINDS {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("file");
+            let left = || fs::write(unfinished(&path), "words that were erased since, at some length").unwrap();
+            left();
+            filled(make(&path), "short").replace().unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "short");
+            assert_eq!(names_beside(&path), 1);
+            left();
+            clear(&path).unwrap();
+            clear(&path).unwrap();
+            assert_eq!(names_beside(&path), 1);
+        }
+    }
+
+    #[test]
+    fn an_unnamed_file_cannot_be_found_and_a_named_one_is_made_by_one_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let unnamed = filled(FreshFile::beside(&path), "secret");
+        assert_eq!(names_beside(&path), 0, "a kill would leave nothing");
+        let named = filled(FreshFile::named(&path), "one");
+        assert_eq!(FreshFile::named(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let mut text = String::new();
+        File::open(unfinished(&path)).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "one", "who came second has changed nothing");
+        named.place().unwrap();
+        assert!(is_at(&File::open(&path).unwrap(), &path).unwrap());
+        assert!(!is_at(unnamed.file(), &path).unwrap());
+    }
+}
