@@ -71,7 +71,7 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
         Some(store) => of_files(store, key.as_deref(), file.file())?,
         None => of_portal(portal, file.file()).await?,
     }
-    let proven = proven(file.file(), (to, to), *public_key, None)?;
+    let proven = proven((file.file(), to), to, *public_key, None)?;
     output::place(file, to)?;
     if portal.json {
         print_json(streams, &as_json(&proven).to_string())?;
@@ -99,7 +99,7 @@ pub(super) fn restore(arguments: &RestoreArguments, streams: &mut Streams<'_>) -
     let file = read(from)?;
     let bound = key.as_deref().map(bound).transpose()?;
     let pin = bound.as_ref().and_then(|(_, pin)| pin.as_ref());
-    let proven = proven(&file, (from, to), *public_key, pin)?;
+    let proven = proven((&file, from), to, *public_key, pin)?;
     match none_found(&proven.findings, streams.err) {
         Err(Failure::False(told)) if !*despite_findings => {
             let what_to_do =
@@ -188,10 +188,9 @@ async fn of_portal(portal: &Options, file: &File) -> Result<(), Failure> {
     Ok(file.flush()?)
 }
 
-/// Proves what is in `file`, which is called as the first path, and folds it beside the second.
 fn proven(
-    file: &File,
-    (path, beside): (&Path, &Path),
+    (file, path): (&File, &Path),
+    beside: &Path,
     root: Option<PublicKey>,
     pin: Option<&Pin>,
 ) -> Result<Proven, Failure> {

@@ -19,7 +19,7 @@ use crate::store::begin::{begin_journal, create_file};
 use crate::store::handle::{begin_write, by_name_alone, guarded};
 use crate::store::key::{folder_of, load, load_or_make, next_key, retired_suffix, take_next, tell_who_may_read};
 use crate::store::lent::Lent;
-use crate::store::pin::{Pin, bind};
+use crate::store::pin::{Pin, bind, is_pinned};
 use crate::store::rebuild::{compare, is_head, refold};
 use crate::store::scratch::Scratch;
 use crate::store::seal::{Seals, Sums};
@@ -166,6 +166,14 @@ impl Place {
         })
     }
 
+    /// Where its journal can be folded to look at what comes of it.
+    pub(super) fn scratch(&self) -> Scratch {
+        match self {
+            Self::File(path) => Scratch::beside(path),
+            Self::Backend(_) => Scratch::Memory,
+        }
+    }
+
     fn open(&self) -> Result<Database, StoreError> {
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE_BYTES);
@@ -239,18 +247,12 @@ fn bring_up(database: &Database, key: &SigningKey) -> Result<(), StoreError> {
     Ok(transaction.commit()?)
 }
 
-/// The journal must be the one that the key is bound to.
-pub(super) fn is_pinned(source: &ReadTransaction, pin: &Pin) -> Result<(), StoreError> {
-    // a later version may keep it otherwise, and is refused for that
-    if format(source)? <= FORMAT { pin.holds(source, &about(source)?) } else { Ok(()) }
-}
-
-fn format(source: &ReadTransaction) -> Result<u32, StoreError> {
+pub(super) fn format(source: &ReadTransaction) -> Result<u32, StoreError> {
     Ok(u32::from_be_bytes(crate::store::tables::fixed(&rows::meta(source, "format")?)?))
 }
 
 /// What the store says its chain hangs on.
-fn about(source: &ReadTransaction) -> Result<Chain, StoreError> {
+pub(super) fn about(source: &ReadTransaction) -> Result<Chain, StoreError> {
     let text = |name| {
         String::from_utf8(rows::meta(source, name)?).map_err(|_| StoreError::Damaged(format!("`{name}` is no text")))
     };

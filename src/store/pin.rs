@@ -13,6 +13,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
+use redb::ReadTransaction;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::event::ChainPoint;
@@ -21,8 +22,8 @@ use crate::journal::verify::{Fault, Wrong};
 use crate::journal::{PublicKey, Sealed, chain};
 use crate::private_file::{self, PrivateFileError};
 use crate::store::key::{beside, retired_path};
-use crate::store::open::Chain;
-use crate::store::tables::Source;
+use crate::store::open::{Chain, about, format};
+use crate::store::tables::{FORMAT, Source};
 use crate::store::{Settings, StoreError, rows};
 
 /// Which journal a key signs, as the file beside the key says.
@@ -244,6 +245,12 @@ fn not_its_hash(sequence: u64) -> StoreError {
 
 fn unreadable(path: &Path, why: &dyn fmt::Display) -> StoreError {
     StoreError::Pin { path: path.to_owned(), why: why.to_string() }
+}
+
+/// The journal must be the one that the key is bound to.
+pub(super) fn is_pinned(source: &ReadTransaction, pin: &Pin) -> Result<(), StoreError> {
+    // a later version may keep it otherwise, and is refused for that
+    if format(source)? <= FORMAT { pin.holds(source, &about(source)?) } else { Ok(()) }
 }
 
 const VERSION: u32 = 1;

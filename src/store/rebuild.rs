@@ -90,9 +90,9 @@ impl Reader {
 pub(super) struct Compared {
     pub(super) tip: Tip,
     pub(super) cut: Option<Cut>,
+    pub(super) folded: Folded,
     /// The key that signs the next record.
     pub(super) signs: PublicKey,
-    pub(super) folded: Folded,
     /// Records whose note is missing although none orders that it be erased.
     pub(super) missing: Vec<RecordRun>,
 }
@@ -123,7 +123,7 @@ pub(super) fn compare(
     transaction.abort()?;
     match differs {
         Some((table, _)) => Err(StoreError::Damaged(format!("table `{}` is not what the journal says", table.table))),
-        None => Ok(Compared { tip, cut, signs, folded, missing }),
+        None => Ok(Compared { tip, cut, folded, signs, missing }),
     }
 }
 

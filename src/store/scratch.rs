@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{Builder, Database};
 
-use crate::store::open::Place;
 use crate::store::{CACHE_BYTES, StoreError};
 
 /// Where such databases are.
@@ -38,16 +37,6 @@ impl Scratch {
                 Ok(builder.create_with_backend(FileBackend::new(file)?)?)
             }
             Self::Memory => Ok(builder.create_with_backend(InMemoryBackend::new())?),
-        }
-    }
-}
-
-impl Place {
-    /// Where the journal of the store there can be folded.
-    pub(super) fn scratch(&self) -> Scratch {
-        match self {
-            Self::File(path) => Scratch::beside(path),
-            Self::Backend(_) => Scratch::Memory,
         }
     }
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use redb::{
-    Builder, Database, ReadTransaction, ReadableTable, ReadableTableMetadata as _, TableDefinition, WriteTransaction,
+    Builder, Database, ReadTransaction, ReadableDatabase as _, ReadableTable, ReadableTableMetadata as _,
+    TableDefinition, WriteTransaction,
 };
 use redb::{Key, Value};
 
@@ -17,12 +18,12 @@ use crate::journal::{Cut, PublicKey, SealedUses, upcast};
 use crate::store::build::{Build, Ended, Fresh, Piece, head_of};
 use crate::store::handle::guarded;
 use crate::store::overlay::{Alone, Overlay};
-use crate::store::rebuild::compare;
+use crate::store::rebuild::{Compared, compare};
 use crate::store::scratch::Scratch;
 use crate::store::seal::Seals;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::{CARRIED, CURSORS, JOURNAL, META, NOTES, Rows};
-use crate::store::{CACHE_BYTES, Head, Pin, StoreError, open, rows};
+use crate::store::{CACHE_BYTES, Head, Pin, StoreError, rows};
 
 /// Told how many of how many records are done.
 pub type Progress<'p> = &'p mut dyn FnMut(u64, u64);
@@ -95,7 +96,8 @@ pub fn check(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Re
             sealed.extend(SealedUses::stated_by(&taken.record.event));
         })?;
         let records = compared.tip.sequence.saturating_sub(compared.cut.as_ref().map_or(0, Cut::count));
-        let (head, signs, missing) = (head_of(&compared.tip), compared.signs, compared.missing);
+        let head = head_of(&compared.tip);
+        let Compared { signs, missing, .. } = compared;
         Ok(Checked { head, records, public_key, signs, closing, missing, sealed })
     })
 }
@@ -210,7 +212,7 @@ pub fn alone(path: &Path) -> Result<Database, StoreError> {
 /// # Errors
 /// [`StoreError::AnotherJournal`]; what else [`check`] says.
 pub fn is_pinned(path: &Path, pin: &Pin) -> Result<(), StoreError> {
-    guarded(|| open::is_pinned(&snapshot(path)?.source, pin))
+    guarded(|| crate::store::pin::is_pinned(&look(path, Alone::FromWriters)?.begin_read()?, pin))
 }
 
 /// The key to hold it against: the one that was given, which must be the one it was begun with.
