@@ -25,7 +25,7 @@ fn is_refused_everywhere(house: &House, why: &str) {
     assert!(serve.code == 70 && serve.err.contains(why), "{serve:?}");
     for command in [&["key", "show"][..], &["key", "rotate", "--because", "so"]] {
         let refused = house.run(&[command, &["--config", "hallpass.toml"]].concat());
-        assert!(refused.code == 2 && refused.err.contains(why), "{refused:?}");
+        assert!(refused.code == 70 && refused.err.contains(why), "{refused:?}");
     }
     let check = house.run(&["store", "check", "journal.redb", "--key", "signing.key"]);
     assert!(check.code == 1 && check.err.contains(why) && check.out.is_empty(), "{check:?}");
@@ -222,7 +222,7 @@ fn a_lost_key_is_followed_by_the_pin_of_the_new_one_even_when_that_was_cut_off()
     let other = House::new();
     let refused = lost(other.path("journal.redb").to_str().unwrap(), &other.root);
     assert!(
-        refused.code == 2 && refused.err.contains("not the journal that the signing key is bound to"),
+        refused.code == 70 && refused.err.contains("not the journal that the signing key is bound to"),
         "{refused:?}"
     );
 
@@ -238,7 +238,7 @@ fn a_lost_key_is_followed_by_the_pin_of_the_new_one_even_when_that_was_cut_off()
     assert!(house.path(&format!("signing.key{}.journal", House::retired(&house.root))).exists());
     house.locks("somebody", 10_000_000);
     let taken = lost(old.to_str().unwrap(), &house.root);
-    assert!(taken.code == 2 && taken.err.contains("journal.redb"), "{taken:?}");
+    assert!(taken.code == 70 && taken.err.contains("journal.redb"), "{taken:?}");
 }
 
 #[test]
@@ -293,5 +293,5 @@ fn what_root_does_for_a_stopped_service_leaves_the_files_to_it() {
     fs::rename(house.path("signing.key.journal"), lent.join("signing.key.journal")).unwrap();
     fs::rename(house.path("journal.redb"), house.path("aside")).unwrap();
     let gone = as_service(&["key", "show", "--config", &config]).unwrap();
-    assert!(gone.code == 2 && gone.err.contains("is not at"), "{gone:?}");
+    assert!(gone.code == 70 && gone.err.contains("is not at"), "{gone:?}");
 }
