@@ -393,8 +393,8 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
     Ok(bytes)
 }
 
-/// Up to this size every page's checksum is verified at every start; beyond it that would take longer than a start may.
-/// Without it redb trusts pages, and may panic over those that somebody changed.
-const CHECKED_BYTES_MAX: u64 = 128 * 1024 * 1024;
+/// Up to this size every page's checksum is verified at every start, at one to three seconds for each GiB; beyond it that
+/// would take longer than a start may. Without it redb trusts pages, and may panic over those that somebody changed.
+const CHECKED_BYTES_MAX: u64 = 4 << 30;
 /// So many records are verified at every start.
 const VERIFIED_AT_OPEN: u64 = 1000;
