@@ -7,6 +7,8 @@ use data_encoding::HEXLOWER;
 use serde_json::json;
 
 use crate::anchor::AnchorFile;
+use crate::backup;
+use crate::cli::backup::refused;
 use crate::cli::desk::print_json;
 use crate::cli::failure::Failure;
 use crate::cli::files::Files;
@@ -182,6 +184,8 @@ fn lost(arguments: &LostArguments, streams: &mut Streams<'_>) -> Result<(), Fail
             )?;
         }
     }
+    // the uses of the old journal would be taken for those of the new one
+    backup::free(&config.store.path).map_err(|error| refused(error, &config.store.path))?;
     agreed("begin a new journal, with nothing but what the configuration gives?", *yes, streams)?;
     anchors_can_be_written(&config)?;
     let (now, realm) = (Clock::system().now(), end.realm.clone());
