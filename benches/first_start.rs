@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement tells what it found")]
 
+#[path = "../tests/fixtures/terms.rs"]
+mod terms;
+
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -11,9 +14,6 @@ use hallpass::domain::activation::{Ending, Requested};
 use hallpass::domain::assignment::{Assignment, AssignmentKind, Origin};
 use hallpass::domain::event::{Actor, Detail, Event};
 use hallpass::domain::id::{ActivationId, AssignmentId, CommandId};
-use hallpass::domain::policy::{
-    ActivationLimits, AssuranceRule, ExtensionRule, OwnRequest, PolicyRevision, Stage, Terms,
-};
 use hallpass::domain::principal::Principal;
 use hallpass::domain::time::{Span, Timestamp, Window};
 use hallpass::store::{self, Header, Opened, Settings};
@@ -95,7 +95,7 @@ fn case(number: u64) -> [Event; 4] {
         via: None,
         requested: Requested { starts_at: None, duration: Span::hours(1) },
         lapses_at: begun.plus(Span::hours(1)),
-        terms: Box::new(terms()),
+        terms: Box::new(terms::approved_by(person(1))),
     };
     let window = Window::new(begun, begun.plus(Span::hours(1)));
     [
@@ -117,24 +117,6 @@ fn assigned() -> Event {
         ended: None,
     };
     Event::AssignmentMade { assignment }
-}
-
-fn terms() -> Terms {
-    Terms {
-        policy: PolicyRevision::new("p1"),
-        activation: ActivationLimits {
-            min: Span::seconds(1),
-            max: Span::hours(8),
-            default: Span::hours(1),
-            total_max: Span::hours(24),
-            start_ahead_max: Span::days(7),
-        },
-        stages: vec![Stage { approvers: vec![person(1).into()], quorum: 1, deny_threshold: 1 }],
-        approver_assurance: AssuranceRule::default(),
-        own_request: OwnRequest::Forbidden,
-        extension: ExtensionRule::None,
-        assurance: AssuranceRule::default(),
-    }
 }
 
 fn header(number: u64) -> Header {

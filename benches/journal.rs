@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot begin has nothing to measure")]
 
-#[path = "../tests/shared/terms.rs"]
+#[path = "../tests/fixtures/terms.rs"]
 mod terms;
 
 use std::hint::black_box;

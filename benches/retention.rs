@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement tells what it found")]
 
+#[path = "../tests/fixtures/terms.rs"]
+mod terms;
+
 use std::time::Duration;
 
 use hallpass::clock::awake;
@@ -10,9 +13,6 @@ use hallpass::domain::activation::{Choice, Ending, Requested};
 use hallpass::domain::assignment::{Assignment, AssignmentKind, Origin};
 use hallpass::domain::event::{Actor, Detail, Event};
 use hallpass::domain::id::{ActivationId, AssignmentId, CommandId};
-use hallpass::domain::policy::{
-    ActivationLimits, AssuranceRule, ExtensionRule, OwnRequest, PolicyRevision, Stage, Terms,
-};
 use hallpass::domain::principal::Principal;
 use hallpass::domain::time::{Span, Timestamp, Window};
 use hallpass::journal::Digest;
@@ -125,25 +125,7 @@ fn person(number: u64) -> Principal {
 }
 
 fn requested(activation: ActivationId, principal: Principal, eligibility: AssignmentId, time: Timestamp) -> Event {
-    let terms = Terms {
-        policy: PolicyRevision::new("p1"),
-        activation: ActivationLimits {
-            min: Span::seconds(1),
-            max: Span::hours(8),
-            default: Span::hours(1),
-            total_max: Span::hours(24),
-            start_ahead_max: Span::days(7),
-        },
-        stages: vec![Stage {
-            approvers: vec![Principal::new("https://id.example/realms/corp", "grace").into()],
-            quorum: 1,
-            deny_threshold: 1,
-        }],
-        approver_assurance: AssuranceRule::default(),
-        own_request: OwnRequest::Forbidden,
-        extension: ExtensionRule::SameApproval,
-        assurance: AssuranceRule::default(),
-    };
+    let terms = terms::approved_by(Principal::new("https://id.example/realms/corp", "grace"));
     Event::ActivationRequested {
         activation,
         principal,

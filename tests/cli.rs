@@ -36,7 +36,7 @@ mod portal;
 mod reading;
 #[path = "cli/serve.rs"]
 mod serve;
-#[path = "shared/terms.rs"]
+#[path = "fixtures/terms.rs"]
 mod terms;
 #[path = "cli/used.rs"]
 mod used;

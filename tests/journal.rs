@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test is given must be there")]
 
-#[path = "shared/terms.rs"]
+#[path = "fixtures/terms.rs"]
 mod terms;
 
 use std::collections::BTreeSet;

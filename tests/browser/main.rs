@@ -22,5 +22,5 @@ mod script;
 mod sessions;
 mod story;
 mod support;
-#[path = "../shared/terms.rs"]
+#[path = "../fixtures/terms.rs"]
 mod terms;
