@@ -121,8 +121,11 @@ async fn a_lost_key_means_a_new_journal_that_names_the_old_one() {
     };
     fs::copy(program.store(), &aside).expect("copied");
     let (code, told) = lost(&root);
-    assert!(code == 70 && told.contains("demo.redb"), "the old store stands in the way: {code}: {told}");
+    assert!(code == 2 && told.contains("demo.redb"), "the old store stands in the way: {code}: {told}");
     fs::remove_file(program.store()).expect("moved aside");
+    let (code, told) = lost(&root);
+    assert!(code == 2 && told.contains("demo.uses"), "and so do its uses: {code}: {told}");
+    fs::rename(program.store().with_extension("uses"), program.folder().join("old.uses")).expect("moved aside");
     let (code, told) = lost(&"ab".repeat(32));
     assert!(code == 1 && told.contains("not as it was written"), "{code}: {told}");
     let (code, told) = lost(&root);
