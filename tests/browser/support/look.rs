@@ -80,11 +80,13 @@ impl Window {
         self.devtools("Emulation.setDeviceMetricsOverride", screen).await;
     }
 
-    /// Light or dark.
+    /// Light or dark, and at once: a browser that nobody sees may take any time to draw what moves.
     pub async fn prefers(&self, scheme: &str) {
-        let wish = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        let wish = json!({ "features": [
+            { "name": "prefers-color-scheme", "value": scheme },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ] });
         self.devtools("Emulation.setEmulatedMedia", wish).await;
-        // colours may take their time to change
         let still = super::eventually(async || {
             (self.script("return document.getAnimations().length").await == json!(0)).then_some(())
         });
