@@ -302,53 +302,48 @@ const fn assignment_of(event: &Event) -> Option<AssignmentId> {
     }
 }
 
-/// Whether a command may give somebody more than they have.
-pub(super) const fn grants(command: &Command) -> bool {
+/// What a command does to somebody's rights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    /// It may give somebody more than they have.
+    Grants,
+    /// It takes something away, or keeps it from being given.
+    Ends,
+    /// Neither.
+    None,
+}
+
+const fn effect_of(command: &Command) -> Effect {
     match command {
         Command::Assign { .. }
         | Command::ChangeAssignment { .. }
         | Command::RequestActivation { .. }
         | Command::Decide { choice: Choice::Approve, .. }
         | Command::Extend { .. }
-        | Command::Unlock { .. } => true,
+        | Command::Unlock { .. } => Effect::Grants,
         Command::Decide { choice: Choice::Deny, .. }
         | Command::RemoveAssignment { .. }
         | Command::Cancel { .. }
         | Command::Deactivate { .. }
         | Command::Revoke { .. }
         | Command::Lock { .. }
-        | Command::RevokeCredentials { .. }
-        | Command::Erase { .. }
+        | Command::RevokeCredentials { .. } => Effect::Ends,
         // configuration is what the operator says, also while the clock is wrong
-        | Command::Reconcile { .. }
-        | Command::Settle { .. }
-        | Command::SealUses { .. } => false,
+        Command::Reconcile { .. } | Command::Erase { .. } | Command::Settle { .. } | Command::SealUses { .. } => {
+            Effect::None
+        }
     }
+}
+
+/// Whether a command may give somebody more than they have.
+pub(super) fn grants(command: &Command) -> bool {
+    effect_of(command) == Effect::Grants
 }
 
 /// Whether somebody asks that a right ends. Nothing else is written into a journal that may be the wrong one: every record
 /// more takes it further away from the one that was anchored, and makes of an old copy a fork.
-const fn is_wished_end(Submission { caller, command, .. }: &Submission) -> bool {
-    let ends = match command {
-        Command::Decide { choice: Choice::Deny, .. }
-        | Command::RemoveAssignment { .. }
-        | Command::Cancel { .. }
-        | Command::Deactivate { .. }
-        | Command::Revoke { .. }
-        | Command::Lock { .. }
-        | Command::RevokeCredentials { .. } => true,
-        Command::Assign { .. }
-        | Command::ChangeAssignment { .. }
-        | Command::RequestActivation { .. }
-        | Command::Decide { choice: Choice::Approve, .. }
-        | Command::Extend { .. }
-        | Command::Unlock { .. }
-        | Command::Erase { .. }
-        | Command::Reconcile { .. }
-        | Command::Settle { .. }
-        | Command::SealUses { .. } => false,
-    };
-    ends && matches!(caller, Caller::Identity(_))
+fn is_wished_end(Submission { caller, command, .. }: &Submission) -> bool {
+    effect_of(command) == Effect::Ends && matches!(caller, Caller::Identity(_))
 }
 
 /// A fresh id; nothing when the system gives no random bits.
