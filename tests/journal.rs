@@ -373,11 +373,11 @@ fn what_a_store_exports_verifies_with_the_public_key_alone() {
     let mut export = Vec::new();
     let mut after = Position(0);
     loop {
-        let page = opened.reader.records(&RecordFilter::default(), after, 7).unwrap();
+        let page = opened.reader.exported(&RecordFilter::default(), after, 7).unwrap();
         let Some(last) = page.last() else { break };
-        after = last.position;
+        after = Position(last.sequence);
         for entry in &page {
-            entry.exported().write_json_line(&mut export).unwrap();
+            entry.write_json_line(&mut export).unwrap();
         }
     }
     let (realm, public_key) = opened.reader.realm().unwrap();

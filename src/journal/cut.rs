@@ -76,6 +76,13 @@ impl Cut {
         contain(&self.records, sequence)
     }
 
+    /// The first record at or behind this one that is not gone.
+    #[must_use]
+    pub fn first_kept(&self, sequence: u64) -> u64 {
+        let gone = self.records.iter().find(|run| (run.first..=run.last).contains(&sequence));
+        gone.map_or(sequence, |run| run.last.saturating_add(1))
+    }
+
     /// The records up to the last that is gone which are still there, oldest first.
     pub fn kept(&self) -> impl Iterator<Item = u64> + '_ {
         let starts = std::iter::once(1).chain(self.records.iter().map(|run| run.last.saturating_add(1)));
@@ -118,6 +125,7 @@ mod tests {
         assert_eq!((cut.last(), cut.count()), (9, 6));
         assert_eq!(cut.kept().collect::<Vec<_>>(), [1, 5, 6]);
         assert!(cut.holds(8) && !cut.holds(6) && !cut.holds(10));
+        assert_eq!([1, 2, 4, 5, 8, 10].map(|sequence| cut.first_kept(sequence)), [1, 5, 5, 5, 10, 10]);
     }
 
     #[test]

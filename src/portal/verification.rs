@@ -141,8 +141,8 @@ impl Verification {
             if stop.is_cancelled() {
                 return Err(State::Unfinished { ended_at: clock.now() });
             }
-            let entries = match reader.records(&RecordFilter::default(), after, BATCH) {
-                Ok(entries) => entries,
+            let records = match reader.exported(&RecordFilter::default(), after, BATCH) {
+                Ok(records) => records,
                 Err(StoreError::Damaged(wrong)) => {
                     return Err(State::Broken { ended_at: clock.now(), sequence: after.next().0, wrong });
                 }
@@ -151,8 +151,8 @@ impl Verification {
                     return Err(State::Unfinished { ended_at: clock.now() });
                 }
             };
-            for entry in entries.iter().take_while(|entry| entry.position <= head.position) {
-                let checked = verifier.check(entry.position.0, &entry.sealed, entry.note.as_ref());
+            for record in records.iter().take_while(|record| record.sequence <= head.position.0) {
+                let checked = verifier.check(record.sequence, &record.sealed, record.note.as_ref());
                 checked.map_err(|fault| broken(&fault, clock))?;
             }
             // none, or none up to this head: they were cut
@@ -218,8 +218,8 @@ mod tests {
         // it began when record 10 was the newest, and had come to record 1
         let head = Head { position: Position(10), hash: [7; 32], time: clock.now() };
         let mut verifier = Verifier::new(reader.public_key());
-        let first = reader.record(Position(1)).unwrap().unwrap();
-        verifier.check(1, &first.sealed, first.note.as_ref()).unwrap();
+        let first = reader.exported(&RecordFilter::default(), Position(0), 1).unwrap().remove(0);
+        verifier.check(first.sequence, &first.sealed, first.note.as_ref()).unwrap();
         let stop = CancellationToken::new();
         let ended = Verification::new().verify_to(head, &mut verifier, &reader, &clock, &stop);
         assert!(matches!(ended, Err(State::Unfinished { .. })), "{ended:?}");

@@ -62,7 +62,7 @@ use crate::domain::principal::{Party, Principal};
 use crate::domain::role::RoleId;
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
-use crate::journal::{Digest, Exported, Note, Sealed, SigningKey};
+use crate::journal::{Digest, Note, Sealed, SigningKey};
 use crate::store::open::{Checked, Place, Trust};
 use crate::store::scratch::Scratch;
 use crate::store::seal::Seals;
@@ -156,7 +156,7 @@ pub struct Head {
     pub time: Timestamp,
 }
 
-/// One record as read back, for the audit API, notices and export.
+/// One record as read back, for pages, the audit API and notices.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// Position.
@@ -173,18 +173,8 @@ pub struct Entry {
     pub detail: Option<Detail>,
     /// Whether there was free text, and it was erased.
     pub erased: bool,
-    /// The same free text as it was kept, for export.
-    pub note: Option<Note>,
-    /// The sealed bytes (core, hashes, signature), for export.
+    /// The sealed bytes (core, hashes, signature).
     pub sealed: Sealed,
-}
-
-impl Entry {
-    /// The record as it leaves the store.
-    #[must_use]
-    pub fn exported(&self) -> Exported {
-        Exported::new(self.position.0, self.sealed.clone(), self.note.clone(), self.time)
-    }
 }
 
 /// Which records. Empty is all.

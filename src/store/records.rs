@@ -6,17 +6,39 @@ use redb::ReadTransaction;
 
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
-use crate::journal::{Cut, Digest, Note, upcast};
+use crate::journal::{Cut, Digest, Exported, Note, chain, upcast};
 use crate::store::rows::{self, existing, position_in};
 use crate::store::tables::{JOURNAL, Rows, Scope};
-use crate::store::{Entry, PAGE_MAX, Reader, RecordFilter, StoreError};
+use crate::store::{Entry, PAGE_MAX, Reader, RecordFilter, StoreError, snapshot};
 
 impl Reader {
-    /// Records after `after`, oldest first; at most [`PAGE_MAX`].
+    /// Records after `after`, oldest first; at most [`PAGE_MAX`]. Each is what was sealed, and without a filter none is left out.
     ///
     /// # Errors
-    /// [`StoreError`] when the store fails.
+    /// [`StoreError`] when the store fails, or holds another record than was sealed.
     pub fn records(&self, filter: &RecordFilter, after: Position, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.found(filter, after, limit, |source, position| self.entry(source, position))
+    }
+
+    /// The same records as they are kept, whatever became of them: to be verified elsewhere.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails, or holds what is no record.
+    pub fn exported(&self, filter: &RecordFilter, after: Position, limit: usize) -> Result<Vec<Exported>, StoreError> {
+        self.found(filter, after, limit, |source, Position(sequence)| {
+            let row = source.open_table(JOURNAL)?.get(sequence)?;
+            let row = row.ok_or_else(|| StoreError::Damaged(format!("record {sequence} is missing")))?;
+            snapshot::exported(source, sequence, row.value())
+        })
+    }
+
+    fn found<T>(
+        &self,
+        filter: &RecordFilter,
+        after: Position,
+        limit: usize,
+        read: impl Fn(&ReadTransaction, Position) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
         let limit = limit.min(PAGE_MAX);
         self.read(|source| {
             let last = rows::head(source)?.sequence;
@@ -29,15 +51,50 @@ impl Reader {
                 Some(until) => first_at(source, until, last)?,
                 None => last.saturating_add(1),
             };
-            let scopes = filter.scopes();
-            let mut entries = Vec::new();
+            let (scopes, cut) = (filter.scopes(), rows::cut(source)?);
+            let mut found = Vec::new();
             let mut next = from.max(after.next().0);
-            while next < until && entries.len() < limit {
-                let Some(found) = next_in_all(source, &scopes, next)?.filter(|found| *found < until) else { break };
-                entries.push(entry(source, Position(found))?);
-                next = found.saturating_add(1);
+            while found.len() < limit {
+                let position = match scopes.as_slice() {
+                    // counted and not looked for: one that is missing is missed
+                    [] => Some(cut.as_ref().map_or(next, |cut| cut.first_kept(next))),
+                    scopes => next_in_all(source, scopes, next)?,
+                };
+                let Some(position) = position.filter(|position| *position < until) else { break };
+                found.push(read(source, Position(position))?);
+                next = position.saturating_add(1);
             }
-            Ok(entries)
+            Ok(found)
+        })
+    }
+
+    /// The record at `position`, which must be there as it was sealed.
+    fn entry(&self, source: &ReadTransaction, position: Position) -> Result<Entry, StoreError> {
+        let damaged = |wrong: &str| StoreError::Damaged(format!("record {position} {wrong}"));
+        let sealed = rows::sealed(source, position)?.ok_or_else(|| damaged("is missing"))?;
+        if chain::hash(&self.shared.trust.chain.realm, position.0, &sealed.previous, &sealed.core) != sealed.hash {
+            return Err(damaged("is not what was sealed"));
+        }
+        let head = rows::head(source)?;
+        if position.0 == head.sequence && sealed.hash != head.hash {
+            return Err(damaged("is not the one the head names"));
+        }
+        let record = upcast::read(&sealed.core)?;
+        let note = rows::note(source, position)?;
+        if note.as_ref().is_some_and(|note| Some(note.digest()) != record.detail) {
+            return Err(damaged("has a note that is not its own"));
+        }
+        let detail = note.as_ref().map(Note::detail).transpose()?;
+        let erased = record.detail.is_some() && note.is_none();
+        Ok(Entry {
+            position,
+            time: record.time,
+            actor: record.actor,
+            command: record.command,
+            event: record.event,
+            detail,
+            erased,
+            sealed,
         })
     }
 
@@ -80,7 +137,7 @@ impl Reader {
             if rows::cut(source)?.is_some_and(|cut| cut.holds(position.0)) {
                 return Ok(None);
             }
-            entry(source, position).map(Some)
+            self.entry(source, position).map(Some)
         })
     }
 }
@@ -98,12 +155,8 @@ impl RecordFilter {
     }
 }
 
-/// The first position at or after `from` that every list holds; of a record when there is no list.
+/// The first position at or after `from` that every list holds.
 fn next_in_all(source: &ReadTransaction, scopes: &[Scope], from: u64) -> Result<Option<u64>, StoreError> {
-    if scopes.is_empty() {
-        let next = source.open_table(JOURNAL)?.range(from..)?.next().transpose()?;
-        return Ok(next.map(|(sequence, _)| sequence.value()));
-    }
     let table = source.open_table(Rows::Records.definition())?;
     let mut candidate = from;
     // each round either ends or moves the candidate forward
@@ -143,23 +196,4 @@ pub(super) fn first_at(source: &ReadTransaction, at: Timestamp, last: u64) -> Re
         }
     }
     Ok(low)
-}
-
-fn entry(source: &ReadTransaction, position: Position) -> Result<Entry, StoreError> {
-    let sealed = existing(rows::sealed(source, position)?)?;
-    let record = upcast::read(&sealed.core)?;
-    let note = rows::note(source, position)?;
-    let detail = note.as_ref().map(Note::detail).transpose()?;
-    let erased = record.detail.is_some() && note.is_none();
-    Ok(Entry {
-        position,
-        time: record.time,
-        actor: record.actor,
-        command: record.command,
-        event: record.event,
-        detail,
-        erased,
-        note,
-        sealed,
-    })
 }

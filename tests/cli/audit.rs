@@ -38,10 +38,10 @@ impl Journal {
             transaction.append(&header, &[event], &detail).unwrap();
             transaction.commit().unwrap();
         }
-        let entries = reader.records(&RecordFilter::default(), Position(0), 100).unwrap();
+        let entries = reader.exported(&RecordFilter::default(), Position(0), 100).unwrap();
         let lines = entries.iter().map(|entry| {
             let mut line = Vec::new();
-            entry.exported().write_json_line(&mut line).unwrap();
+            entry.write_json_line(&mut line).unwrap();
             String::from_utf8(line).unwrap()
         });
         let lines = lines.collect();

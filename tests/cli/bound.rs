@@ -71,8 +71,7 @@ impl House {
 
     pub(crate) fn records(&self) -> Vec<Exported> {
         let reader = store::open(&self.settings(), at(100)).unwrap().reader;
-        let records = reader.records(&RecordFilter::default(), Position(0), 100).unwrap();
-        records.iter().map(store::Entry::exported).collect()
+        reader.exported(&RecordFilter::default(), Position(0), 100).unwrap()
     }
 
     pub(crate) fn refused(&self) -> StoreError {

@@ -126,8 +126,8 @@ impl Kept {
     fn export(&self) -> PathBuf {
         let (appender, reader) = self.open();
         let mut lines = Vec::new();
-        for entry in reader.records(&RecordFilter::default(), Position(0), 100).unwrap() {
-            entry.exported().write_json_line(&mut lines).unwrap();
+        for entry in reader.exported(&RecordFilter::default(), Position(0), 100).unwrap() {
+            entry.write_json_line(&mut lines).unwrap();
         }
         drop((appender, reader));
         let path = self.path("export.jsonl");

@@ -114,10 +114,10 @@ fn all_uses(path: &Path) -> Vec<(u64, Use<'static>)> {
 fn content(folder: &Path, store: PathBuf) -> (Vec<Vec<u8>>, Vec<store::TableDigest>) {
     let settings = Settings { path: store, ..settings(folder) };
     let Opened { reader, .. } = store::open(&settings, at(1000)).unwrap();
-    let records = reader.records(&RecordFilter::default(), Position(0), 1000).unwrap();
+    let records = reader.exported(&RecordFilter::default(), Position(0), 1000).unwrap();
     let lines = records.iter().map(|record| {
         let mut line = Vec::new();
-        record.exported().write_json_line(&mut line).unwrap();
+        record.write_json_line(&mut line).unwrap();
         line
     });
     (lines.collect(), reader.table_digests().unwrap())

@@ -126,8 +126,8 @@ impl Years {
     pub(crate) fn export(&self) {
         let Opened { reader, .. } = store::open(&settings(self.folder.path()), now()).unwrap();
         let mut lines = Vec::new();
-        let all = reader.records(&store::RecordFilter::default(), Default::default(), 1000).unwrap();
-        all.iter().for_each(|entry| entry.exported().write_json_line(&mut lines).unwrap());
+        let all = reader.exported(&store::RecordFilter::default(), Default::default(), 1000).unwrap();
+        all.iter().for_each(|entry| entry.write_json_line(&mut lines).unwrap());
         fs::write(self.path("rest"), lines).unwrap();
     }
 }

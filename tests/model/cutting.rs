@@ -44,10 +44,10 @@ impl Archives {
         let mut rest = Vec::new();
         let mut after = Position(0);
         loop {
-            let page = reader.records(&RecordFilter::default(), after, 1000).expect("records");
+            let page = reader.exported(&RecordFilter::default(), after, 1000).expect("records");
             let Some(last) = page.last() else { break };
-            after = last.position;
-            page.iter().for_each(|entry| entry.exported().write_json_line(&mut rest).expect("a line"));
+            after = Position(last.sequence);
+            page.iter().for_each(|entry| entry.write_json_line(&mut rest).expect("a line"));
         }
         let mut verifier = self.verify(reader, vec![&rest]);
         assert_eq!(Position(verifier.tip().sequence), after);

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::standing::Position;
+use crate::journal::Exported;
 use crate::journal::export::CsvExport;
 use crate::portal::Portal;
 use crate::portal::api::audit::{ListQuery, all_or_nothing, filter_of_all};
@@ -25,7 +26,7 @@ use crate::portal::metrics::OpenStream;
 use crate::portal::problem::{Kind, Problem};
 use crate::portal::wire::common::Ending;
 use crate::portal::wire::text::{Instant, RoleName};
-use crate::store::{Entry, RecordFilter};
+use crate::store::RecordFilter;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -183,21 +184,21 @@ fn batch(
     next: Next,
 ) -> Result<(Bytes, Position, Position, Next), Problem> {
     all_or_nothing(desk)?;
-    let entries = desk.reader().records(filter, after, BATCH)?;
+    let records = desk.reader().exported(filter, after, BATCH)?;
     // looked at behind the records: a gap in the middle of a file would look like damage
     let cut = last_cut(desk)?;
     if cut != gone && after < cut {
         let why = "records were cut while they were exported; export them again";
         return Err(Problem::new(Kind::UNAVAILABLE, why));
     }
-    let (full, is_end) = (entries.len() == BATCH, entries.is_empty());
-    let after = entries.last().map_or(after, |entry| entry.position);
+    let (full, is_end) = (records.len() == BATCH, records.is_empty());
+    let after = records.last().map_or(after, |record| Position(record.sequence));
     let is_whole = *filter == RecordFilter::default();
     let head = if is_whole && after >= head { with_erasures(desk, head)? } else { head };
-    let entries: Vec<Entry> = entries.into_iter().take_while(|entry| entry.position <= head).collect();
+    let records: Vec<Exported> = records.into_iter().take_while(|record| record.sequence <= head.0).collect();
     let written = match format {
-        Format::Jsonl => as_lines(&entries),
-        Format::Csv => as_csv(&entries, next),
+        Format::Jsonl => as_lines(&records),
+        Format::Csv => as_csv(&records, next),
     };
     let bytes = written.map_err(|error| {
         tracing::error!(%error, "a record could not be exported");
@@ -224,16 +225,16 @@ fn with_erasures(desk: &Desk, head: Position) -> Result<Position, Problem> {
     Ok(erasures.last().map_or(head, |erasure| erasure.position))
 }
 
-fn as_lines(entries: &[Entry]) -> io::Result<Vec<u8>> {
+fn as_lines(records: &[Exported]) -> io::Result<Vec<u8>> {
     let mut lines = Vec::new();
-    for entry in entries {
-        entry.exported().write_json_line(&mut lines)?;
+    for record in records {
+        record.write_json_line(&mut lines)?;
     }
     Ok(lines)
 }
 
 /// The line of headings stands once, in the first batch.
-fn as_csv(entries: &[Entry], next: Next) -> io::Result<Vec<u8>> {
+fn as_csv(records: &[Exported], next: Next) -> io::Result<Vec<u8>> {
     let headings = match next {
         Next::First => 0,
         Next::Further | Next::Nothing => {
@@ -241,8 +242,8 @@ fn as_csv(entries: &[Entry], next: Next) -> io::Result<Vec<u8>> {
         }
     };
     let mut csv = CsvExport::new(Vec::new()).map_err(io::Error::other)?;
-    for entry in entries {
-        csv.write(&entry.exported()).map_err(io::Error::other)?;
+    for record in records {
+        csv.write(record).map_err(io::Error::other)?;
     }
     let mut bytes = csv.finish().map_err(io::Error::other)?;
     bytes.drain(..headings.min(bytes.len()));

@@ -1,5 +1,6 @@
 //! Tests of the store: a store in a temporary folder, and events written by hand.
 
+mod damaged;
 pub(crate) mod disk;
 mod files;
 mod golden;

@@ -36,10 +36,10 @@ fn ready(world: &World, records_max: u64) -> Option<Ready> {
 fn all_of(reader: &Reader) -> Vec<u8> {
     let (mut lines, mut after) = (Vec::new(), Position(0));
     loop {
-        let page = reader.records(&RecordFilter::default(), after, 1000).unwrap();
+        let page = reader.exported(&RecordFilter::default(), after, 1000).unwrap();
         let Some(last) = page.last() else { return lines };
-        after = last.position;
-        page.iter().for_each(|entry| entry.exported().write_json_line(&mut lines).unwrap());
+        after = Position(last.sequence);
+        page.iter().for_each(|entry| entry.write_json_line(&mut lines).unwrap());
     }
 }
 
