@@ -19,7 +19,7 @@ use hallpass::domain::standing::Position;
 use hallpass::store::{self, Opened, RecordFilter, Settings, StoreError};
 
 use crate::history::{History, Moment, Wrong, goes_on};
-use crate::setting;
+use crate::seeds::{seed, setting};
 use crate::tape::Tape;
 use crate::universe::Chance;
 
@@ -48,9 +48,8 @@ enum Ended {
 
 #[test]
 fn a_damaged_file_is_refused_or_fails_or_tells_the_truth() {
-    let seed = setting("TESTS_DAMAGE_SEED").unwrap_or_else(crate::random);
+    let seed = seed("TESTS_DAMAGE_SEED");
     let cases = setting("TESTS_DAMAGE_CASES").unwrap_or(CASES);
-    println!("TESTS_DAMAGE_SEED={seed}");
     let processes = std::thread::available_parallelism().map_or(2, usize::from) as u64;
     let share = cases.div_ceil(processes);
     let told: Vec<String> = std::thread::scope(|scope| {

@@ -45,7 +45,7 @@ pub struct History {
 }
 
 impl History {
-    /// Plays until `commands` commands were accepted, most of them in a transaction of their own.
+    /// Plays until `commands` commands of [`KINDS`] kinds were accepted, most of them in a transaction of their own.
     pub fn play(seed: u64, commands: usize) -> Self {
         let (key, bytes) = SigningKey::generate().expect("a key");
         let tape = Tape::default();
@@ -64,7 +64,7 @@ impl History {
         history.begin(&mut appender, &mut draw, &mut oracle, now);
         history.note(&reader, &oracle, now);
         let mut cut_at = commands / 2;
-        while history.commands < commands {
+        while history.commands < commands || history.kinds.len() < KINDS {
             if history.commands >= cut_at {
                 // what is over by then is cut, so that the second half is played on what was carried
                 cut_at = usize::MAX;
@@ -221,6 +221,9 @@ impl Moment {
         self.head.position
     }
 }
+
+/// How many kinds of commands a history has at least, of the ten that are drawn.
+pub const KINDS: usize = 7;
 
 /// Which verdicts count as wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,6 +16,8 @@ mod oracle;
 #[expect(dead_code, reason = "other test programs use the rest")]
 #[path = "../it/support/process.rs"]
 mod process;
+#[path = "../fixtures/seeds.rs"]
+mod seeds;
 #[path = "../model/states.rs"]
 mod states;
 #[path = "../model/universe.rs"]
@@ -28,14 +30,3 @@ mod tape;
 mod uses;
 mod volume;
 mod wrong_clock;
-
-#[expect(clippy::disallowed_methods, reason = "a test is told its seed by the environment")]
-fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|text| text.parse().ok())
-}
-
-fn random() -> u64 {
-    let mut bytes = [0; 8];
-    aws_lc_rs::rand::fill(&mut bytes).expect("random bits");
-    u64::from_be_bytes(bytes)
-}

@@ -8,8 +8,8 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::history::{History, goes_on};
-use crate::setting;
+use crate::history::{History, KINDS, goes_on};
+use crate::seeds::{seed, setting};
 use crate::tape::{Half, Tape, Told};
 use crate::universe::Chance;
 
@@ -33,9 +33,9 @@ struct Tally {
 
 #[test]
 fn a_power_cut_at_any_moment_loses_nothing_that_was_acknowledged() {
-    let seed = setting("TESTS_CRASH_SEED").unwrap_or_else(crate::random);
+    let seed = seed("TESTS_CRASH_SEED");
     let every = setting("TESTS_CRASH_CUTS").unwrap_or(EVERY);
-    println!("TESTS_CRASH_SEED={seed} TESTS_CRASH_CUTS={every}");
+    println!("TESTS_CRASH_CUTS={every}");
     let mut history = History::play(seed, COMMANDS);
     let told = history.tape.told();
     let stretches = stretches(&told, history.moments[0].told);
@@ -73,7 +73,7 @@ fn a_power_cut_at_any_moment_loses_nothing_that_was_acknowledged() {
         count(&tally.in_flight_lost),
         count(&tally.written_to),
     );
-    assert!(history.commands >= 200 && history.kinds.len() >= 7, "{:?}", history.kinds);
+    assert!(history.commands >= 200 && history.kinds.len() >= KINDS, "{:?}", history.kinds);
     assert!(count(&tally.images) >= told.len() as u64 / every, "every write and every sync was cut at");
     assert!(count(&tally.second) > 0 && count(&tally.written_to) > 0);
     assert!(count(&tally.in_flight_kept) > 0 && count(&tally.in_flight_lost) > 0, "the cuts meet commits under way");

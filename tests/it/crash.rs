@@ -8,6 +8,7 @@ use std::time::Duration;
 use hallpass::demo::issuer::{ADA, Person, ROOT};
 use serde_json::json;
 
+use crate::seeds::{seed, setting};
 use crate::support::process::Program;
 
 const ROUNDS: u64 = 50;
@@ -29,9 +30,8 @@ type Answers = Arc<Mutex<HashMap<String, Answered>>>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_survives_being_killed() {
-    let seed = setting("TESTS_CRASH_SEED").unwrap_or_else(rand);
+    let seed = seed("TESTS_CRASH_SEED");
     let rounds = setting("TESTS_CRASH_ROUNDS").unwrap_or(ROUNDS);
-    println!("TESTS_CRASH_SEED={seed}");
     let mut program = Program::new("http://127.0.0.1:9", "").await;
     let answers: Answers = Arc::default();
     let seen = AtomicU64::new(0);
@@ -97,15 +97,4 @@ async fn check(program: &Program, answers: &Answers, round: u64) {
             answers.lock().expect("answers").remove(&id);
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test is told its seed by the environment")]
-fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|text| text.parse().ok())
-}
-
-fn rand() -> u64 {
-    let mut bytes = [0; 8];
-    aws_lc_rs::rand::fill(&mut bytes).expect("random bits");
-    u64::from_be_bytes(bytes)
 }

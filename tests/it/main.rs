@@ -4,6 +4,8 @@
 #![expect(unreachable_pub, reason = "modules of one test program")]
 #![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "what a story needs must be there")]
 
+#[path = "../fixtures/seeds.rs"]
+mod seeds;
 mod support;
 
 mod activation;

@@ -10,6 +10,9 @@ mod cutting;
 mod draw;
 mod invariants;
 mod oracle;
+#[expect(dead_code, reason = "its seeds are always the same")]
+#[path = "../fixtures/seeds.rs"]
+mod seeds;
 mod states;
 mod universe;
 
@@ -31,6 +34,7 @@ use hallpass::store::{self, Appender, Header, Reader};
 use cutting::Archives;
 use draw::Draw;
 use oracle::Oracle;
+use seeds::setting;
 use states::Grant;
 use universe::*;
 
@@ -79,11 +83,6 @@ fn play_all(sweeping: Sweeping, first_seed: u64) {
     let seeds = first_seed..first_seed + commands.div_ceil(COMMANDS_PER_SEED);
     let accepted: u64 = seeds.map(|seed| History::new(seed, sweeping).play()).sum();
     assert!(accepted > commands / 5, "too little happened: {accepted} of {commands} commands were accepted");
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test is told its seed by the environment")]
-fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
 struct History {

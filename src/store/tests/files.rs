@@ -215,8 +215,6 @@ fn a_removed_last_record_is_noticed() {
 
 #[test]
 fn damaged_pages_are_an_error_and_never_a_panic_or_another_truth() {
-    let seed = u64::from_be_bytes(super::super::open::random().unwrap());
-    println!("seed {seed}");
     let (_folder, settings) = written();
     let sound = fs::read(&settings.path).unwrap();
     let used: Vec<usize> = (0..sound.len()).filter(|offset| sound[*offset] != 0).collect();
@@ -225,7 +223,8 @@ fn damaged_pages_are_an_error_and_never_a_panic_or_another_truth() {
         reader.records(&filter, Position(0), 100).unwrap().into_iter().map(|entry| entry.sealed).collect()
     };
     let before = records(&open(&settings, at(100)).unwrap().reader);
-    let mut random = seed | 1;
+    // the same each time: `tests/crash/damage.rs` looks further
+    let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     for _ in 0..60 {
         random ^= random << 13;
         random ^= random >> 7;
@@ -235,7 +234,7 @@ fn damaged_pages_are_an_error_and_never_a_panic_or_another_truth() {
         bytes[offset] ^= 1 << (random >> 60 & 7);
         fs::write(&settings.path, bytes).unwrap();
         if let Ok(opened) = open(&settings, at(100)) {
-            assert_eq!(records(&opened.reader), before, "seed {seed}, offset {offset}");
+            assert_eq!(records(&opened.reader), before, "offset {offset}");
         }
     }
 }
