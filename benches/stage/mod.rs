@@ -78,7 +78,7 @@ impl Stage {
             .await;
 
         let (uses, ..) = uses::start(&folder.path().join("s.uses"), &metrics).expect("a record of uses");
-        let (lines, _) = Lines::start(std::io::sink(), &metrics).expect("a log");
+        let lines = Lines::start(std::io::sink(), &metrics).expect("a log");
         let (sign_ins, _) = SignIns::new(authenticator.clone(), folder.path().join("s.sessions")).expect("sign-ins");
         let (policies, paces) = (Arc::default(), Arc::default());
         let services = Services { authenticator, sign_ins, standings, clock, uses, lines, policies, paces };

@@ -81,7 +81,7 @@ impl Ground {
         let (recorder, uses, uses_thread) =
             uses::start(&path_of_uses, metrics).context("the record of uses cannot be opened")?;
         look_for_lost_uses(&path_of_uses, &uses, &reader).context("the record of uses cannot be read")?;
-        let threads = Threads { writer: writer_thread, uses: uses_thread, lines: None };
+        let threads = Threads { writer: writer_thread, uses: uses_thread };
         // a head in doubt is told to nobody: the newest anchor must stay the one that was right
         let publisher = standings.doubted().is_none().then_some(publisher);
         let paces = Arc::default();

@@ -32,7 +32,7 @@ use crate::proxy::{RunningGate, Services};
 use crate::server::Address;
 use crate::store::Retention;
 use crate::telemetry::Metrics;
-use crate::telemetry::lines::{Lines, LinesThread};
+use crate::telemetry::lines::Lines;
 use crate::uses;
 use crate::writer::{self, Purpose, Submission, SubmitError, Writer, sweep};
 use ground::Ground;
@@ -55,6 +55,7 @@ pub struct App {
     tasks: TaskTracker,
     stop: CancellationToken,
     threads: Threads,
+    lines: Lines,
 }
 
 /// Where the parts listen.
@@ -80,7 +81,6 @@ struct Swapped {
 struct Threads {
     writer: writer::Running,
     uses: uses::Running,
-    lines: Option<LinesThread>,
 }
 
 impl App {
@@ -97,7 +97,7 @@ impl App {
         reconcile(&ground.writer, &config).await?;
         sweep::once(&ground.reader, &ground.writer, &ground.clock).await.context("the journal cannot be read")?;
 
-        let (lines, lines_thread) = access_log(&metrics)?;
+        let lines = access_log(&metrics)?;
         let (authenticator, refresher) = Authenticator::new(config.identity.clone(), ground.clock.clone(), &metrics)
             .context("the issuers cannot be used")?;
         let sessions = config.store.path.with_extension("sessions");
@@ -110,7 +110,7 @@ impl App {
             standings: ground.standings.clone(),
             clock: ground.clock.clone(),
             uses: recorder,
-            lines,
+            lines: lines.clone(),
             policies: Arc::clone(&ground.swapped.policies),
             paces: Arc::clone(&ground.paces),
         };
@@ -160,7 +160,8 @@ impl App {
             drain_timeout: config.limits.drain_timeout,
             tasks,
             stop,
-            threads: Threads { lines: lines_thread, ..threads },
+            threads,
+            lines,
         };
         app.tell_started(&config);
         Ok(app)
@@ -257,14 +258,12 @@ impl App {
         self.tasks.close();
         self.tasks.wait().await;
         drop((self.writer, self.authenticator, self.sign_ins));
-        let Threads { writer, uses, lines } = self.threads;
+        let (Threads { writer, uses }, lines) = (self.threads, self.lines);
         let joined = tokio::task::spawn_blocking(move || {
             uses.join();
             // what is lost is in the log, one line each
             drop(writer.join());
-            if let Some(lines) = lines {
-                lines.join();
-            }
+            lines.finish();
         });
         if joined.await.is_err() {
             tracing::error!("a thread could not be joined");
@@ -274,12 +273,11 @@ impl App {
 }
 
 /// Access lines go by the same filter as all others; there is no log when nobody wants them.
-fn access_log(metrics: &Metrics) -> anyhow::Result<(Lines, Option<LinesThread>)> {
+fn access_log(metrics: &Metrics) -> anyhow::Result<Lines> {
     if !tracing::enabled!(target: "hallpass::access", tracing::Level::INFO) {
-        return Ok((Lines::off(), None));
+        return Ok(Lines::off());
     }
-    let (lines, thread) = Lines::start(std::io::stdout(), metrics).context("the access log cannot be started")?;
-    Ok((lines, Some(thread)))
+    Lines::start(std::io::stdout(), metrics).context("the access log cannot be started")
 }
 
 fn admin_listener(config: &Config, readiness: Readiness, metrics: Arc<Metrics>) -> anyhow::Result<RunningListener> {

@@ -22,7 +22,7 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
     let failed = |error: anyhow::Error| Failure::Internal(error);
     // what the demo's configuration leaves open is no news to whoever tries it
     let settings = logs::Settings { format: logs::Format::Text, filter: "error".to_owned() };
-    logs::start(&settings).map_err(|error| failed(error.into()))?;
+    let _log = logs::start(&settings).map_err(|error| failed(error.into()))?;
     let wants_colour = streams.out_is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let options = Options {
         ports: if arguments.free_ports { Ports::Free } else { Ports::Familiar },

@@ -31,7 +31,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (mut stop, mut hangup) = (Stop::listen()?, listen(SignalKind::hangup())?);
     let mut seen = Fingerprint::of(&arguments.files.paths);
     let config = arguments.files.load()?;
-    logs::start(&config.log).map_err(|error| failed(error.into()))?;
+    let _log = logs::start(&config.log).map_err(|error| failed(error.into()))?;
     let app = App::start(config, Clock::system()).await.map_err(failed)?;
     let mut ticks = tokio::time::interval(LOOK_AFTER);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -5,33 +5,27 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::Notify;
 
 use super::Metrics;
+use super::outlet::Outlet;
 
 /// The way to the writing thread. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Lines {
-    writer: Option<SyncSender<Vec<u8>>>,
+    writer: Option<Outlet>,
     dropped: Counter,
 }
 
-/// The writing thread.
-#[derive(Debug)]
-pub struct LinesThread(JoinHandle<()>);
-
 impl Lines {
-    /// Starts the thread that writes to `sink`. It ends when the last [`Lines`] and [`Buffer`] are gone.
+    /// Starts the thread that writes to `sink`.
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn start(sink: impl Write + Send + 'static, metrics: &Metrics) -> io::Result<(Self, LinesThread)> {
-        let (sender, receiver) = sync_channel(CHUNKS_MAX);
+    pub fn start(sink: impl Write + Send + 'static, metrics: &Metrics) -> io::Result<Self> {
         let dropped = Counter::default();
         metrics.register(|registry| {
             registry.register(
@@ -40,11 +34,7 @@ impl Lines {
                 dropped.clone(),
             );
         });
-        let thread = std::thread::Builder::new().name("access-log".to_owned()).spawn({
-            let dropped = dropped.clone();
-            move || drain(&receiver, sink, &dropped)
-        })?;
-        Ok((Self { writer: Some(sender), dropped }, LinesThread(thread)))
+        Ok(Self { writer: Some(Outlet::start("access-log", sink, dropped.clone())?), dropped })
     }
 
     /// Lines that nobody wants.
@@ -58,22 +48,10 @@ impl Lines {
     pub fn buffer(&self) -> Buffer {
         Buffer { lines: self.clone(), bytes: RefCell::default(), count: Cell::new(0), waiting: Notify::new() }
     }
-}
 
-impl LinesThread {
-    /// Waits until everything is written. Every [`Lines`] and [`Buffer`] must be gone.
-    pub fn join(self) {
-        let _ = self.0.join();
-    }
-}
-
-fn drain(receiver: &Receiver<Vec<u8>>, mut sink: impl Write, dropped: &Counter) {
-    while let Ok(chunk) = receiver.recv() {
-        // a reader that went away must not take the gate with it
-        if sink.write_all(&chunk).and_then(|()| sink.flush()).is_err() {
-            let lines = chunk.iter().filter(|byte| **byte == b'\n').count();
-            dropped.inc_by(u64::try_from(lines).unwrap_or(u64::MAX));
-        }
+    /// Waits until all that was handed over is written, a second at most. What a [`Buffer`] holds comes when that is gone.
+    pub fn finish(&self) {
+        self.writer.iter().for_each(|writer| writer.finish(PATIENCE));
     }
 }
 
@@ -125,12 +103,9 @@ impl Buffer {
         if bytes.is_empty() {
             return;
         }
-        match writer.try_send(bytes) {
+        match writer.push(bytes) {
             Ok(()) => self.count.set(0),
-            Err(TrySendError::Full(bytes)) => self.bytes.replace(bytes).clear(),
-            Err(TrySendError::Disconnected(_)) => {
-                self.lines.dropped.inc_by(self.count.take());
-            }
+            Err(bytes) => drop(self.bytes.replace(bytes)),
         }
     }
 
@@ -150,8 +125,15 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         let Some(writer) = self.lines.writer.take() else { return };
         let bytes = self.bytes.take();
+        if bytes.is_empty() {
+            return;
+        }
         // the last lines may wait for the writer: nothing else is left to do on this core
-        if !bytes.is_empty() && writer.send(bytes).is_err() {
+        let left = writer.push(bytes).or_else(|bytes| {
+            writer.finish(PATIENCE);
+            writer.push(bytes)
+        });
+        if left.is_err() {
             self.lines.dropped.inc_by(self.count.take());
         }
     }
@@ -161,24 +143,26 @@ const CHUNK_BYTES: usize = 32 * 1024;
 /// What most lines do not exceed.
 const LINE_BYTES: usize = 4 * 1024;
 const BUFFER_BYTES_MAX: usize = 1024 * 1024;
-const CHUNKS_MAX: usize = 64;
 const FLUSH_AFTER: Duration = Duration::from_millis(50);
+/// How long the end of a process waits for whoever reads.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::outlet::tests::Stuck;
     use crate::telemetry::sink::Sink;
 
     #[test]
     fn every_line_arrives_whole_and_in_order() {
         let sink = Sink::default();
-        let (lines, thread) = Lines::start(sink.clone(), &Metrics::default()).unwrap();
+        let lines = Lines::start(sink.clone(), &Metrics::default()).unwrap();
         let buffer = lines.buffer();
         for number in 0..10_000 {
             buffer.add(|bytes| bytes.extend_from_slice(format!("line {number}\n").as_bytes()));
         }
-        drop((buffer, lines));
-        thread.join();
+        drop(buffer);
+        lines.writer.unwrap().finish(Duration::from_secs(60));
         let text = sink.text();
         assert!(text.lines().enumerate().all(|(number, line)| line == format!("line {number}")));
         assert_eq!(text.lines().count(), 10_000);
@@ -186,19 +170,9 @@ mod tests {
 
     #[test]
     fn a_stuck_writer_costs_lines_and_never_the_core() {
-        struct Stuck(std::sync::mpsc::Receiver<()>);
-        impl Write for Stuck {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                let _ = self.0.recv();
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let (release, stuck) = std::sync::mpsc::channel();
         let metrics = Metrics::default();
-        let (lines, thread) = Lines::start(Stuck(stuck), &metrics).unwrap();
+        let (release, stuck) = Stuck::before(io::sink());
+        let lines = Lines::start(stuck, &metrics).unwrap();
         let buffer = lines.buffer();
         for _ in 0..5_000 {
             buffer.add(|bytes| bytes.extend_from_slice(&[b'x'; 1024]));
@@ -208,7 +182,6 @@ mod tests {
             "the rest was dropped and counted"
         );
         drop(release);
-        drop((buffer, lines));
-        thread.join();
+        drop(buffer);
     }
 }

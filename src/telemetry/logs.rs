@@ -2,12 +2,14 @@
 
 use std::io::{self, Write};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::escape;
+use super::outlet::Outlet;
 
 /// How logs are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,22 +41,38 @@ pub enum LogError {
     /// The filter cannot be read.
     #[error("the log filter cannot be read")]
     Filter(#[from] ParseError),
+    /// The thread that writes cannot be started.
+    #[error("the log cannot be started")]
+    Thread(#[from] io::Error),
     /// The process has a subscriber already.
     #[error("logging is already set up")]
     Taken(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Events that could not be written: nobody is kept from anything by a log that is full or gone.
+/// The log of this process. Dropped at its end, it waits for what is not yet written, a second at most.
+#[derive(Debug)]
+#[must_use = "what is not yet written at the end is lost without it"]
+pub struct Log(Outlet);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.finish(PATIENCE);
+    }
+}
+
+/// Events that could not be written, or not in time: nobody is kept from anything by a log that is full, stuck or gone.
 pub(super) static LOST: LazyLock<Counter> = LazyLock::new(Counter::default);
 
 /// Sends the events of this process to standard error from now on.
 ///
 /// # Errors
-/// [`LogError`] when the filter is malformed or logging was set up before.
-pub fn start(settings: &Settings) -> Result<(), LogError> {
+/// [`LogError`] when the filter is malformed, logging was set up before, or there is no thread for it.
+pub fn start(settings: &Settings) -> Result<Log, LogError> {
     use tracing_subscriber::util::SubscriberInitExt;
-    subscriber(settings, || Escaping(io::stderr()))?.try_init()?;
-    Ok(())
+    let outlet = Outlet::start("log", io::stderr(), LOST.clone())?;
+    let log = Log(outlet.clone());
+    subscriber(settings, move || Escaping(outlet.clone(), LOST.clone()))?.try_init()?;
+    Ok(log)
 }
 
 fn subscriber<M>(settings: &Settings, writer: M) -> Result<Box<dyn tracing::Subscriber + Send + Sync>, ParseError>
@@ -73,7 +91,7 @@ where
 
 /// Escapes what is not plain in each line. The subscriber hands over one event at a time, ended by a line feed.
 #[derive(Debug)]
-struct Escaping<W>(W);
+struct Escaping<W>(W, Counter);
 
 impl<W: Write> Write for Escaping<W> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
@@ -87,7 +105,7 @@ impl<W: Write> Write for Escaping<W> {
         let mut escaped = escape::text(&line).into_owned();
         escaped.push('\n');
         if self.0.write_all(escaped.as_bytes()).is_err() {
-            LOST.inc();
+            self.1.inc();
         }
         Ok(())
     }
@@ -99,9 +117,13 @@ impl<W: Write> Write for Escaping<W> {
     }
 }
 
+/// How long the end of a process waits for whoever reads.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::outlet::tests::Stuck;
     use crate::telemetry::sink::Sink;
 
     #[test]
@@ -110,7 +132,7 @@ mod tests {
             let sink = Sink::default();
             let writer = sink.clone();
             let settings = Settings { format, filter: "info".to_owned() };
-            let subscriber = subscriber(&settings, move || Escaping(writer.clone())).unwrap();
+            let subscriber = subscriber(&settings, move || Escaping(writer.clone(), Counter::default())).unwrap();
             tracing::subscriber::with_default(subscriber, || {
                 tracing::info!(agent = "a\nb\u{202e}c\u{1b}[2J", "said");
                 tracing::debug!("not at this level");
@@ -134,10 +156,29 @@ mod tests {
                 Err(io::ErrorKind::BrokenPipe.into())
             }
         }
-        let before = LOST.get();
-        let subscriber = subscriber(&Settings::default(), || Escaping(Full)).unwrap();
+        let lost = Counter::default();
+        let counter = lost.clone();
+        let subscriber = subscriber(&Settings::default(), move || Escaping(Full, counter.clone())).unwrap();
         tracing::subscriber::with_default(subscriber, || tracing::error!("nobody reads this"));
-        assert_eq!(LOST.get(), before + 1);
+        assert_eq!(lost.get(), 1);
+    }
+
+    #[test]
+    fn whoever_logs_does_not_wait_for_a_reader_that_stopped() {
+        let sink = Sink::default();
+        let (release, stuck) = Stuck::before(sink.clone());
+        let lost = Counter::default();
+        let outlet = Outlet::start("log", stuck, lost.clone()).unwrap();
+        let (writer, counter) = (outlet.clone(), lost.clone());
+        let subscriber = subscriber(&Settings::default(), move || Escaping(writer.clone(), counter.clone())).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            let long = "x".repeat(1024);
+            (0..4_000).for_each(|_| tracing::error!(long, "said"));
+        });
+        drop(release);
+        outlet.finish(Duration::from_secs(60));
+        let (written, lost) = (sink.text().lines().count() as u64, lost.get());
+        assert!(lost > 0 && written > 0 && written + lost == 4_000, "{written} written, {lost} lost");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 pub mod escape;
 pub mod lines;
 pub mod logs;
+mod outlet;
 mod requests;
 #[cfg(test)]
 pub(crate) mod sink;
@@ -65,7 +66,11 @@ impl Default for Metrics {
         let certificates = Family::default();
         let help = "When the certificates of listeners end, in seconds since 1970";
         registry.register_with_unit("tls_cert_not_after", help, Unit::Seconds, certificates.clone());
-        registry.register("log_lines_lost", "Lines of the log that could not be written", logs::LOST.clone());
+        registry.register(
+            "log_lines_lost",
+            "Lines of the log that could not be written, or not in time",
+            logs::LOST.clone(),
+        );
         Self { registry: Mutex::new(registry), requests, certificates }
     }
 }

@@ -26,6 +26,7 @@ mod universe;
 mod damage;
 mod history;
 mod power;
+mod stuck;
 mod tape;
 mod uses;
 mod volume;

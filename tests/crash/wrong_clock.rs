@@ -92,8 +92,7 @@ impl Shifted {
         let behind = metrics.lines().find_map(|line| line.strip_prefix("hallpass_clock_behind_seconds "));
         let behind: f64 = behind.and_then(|text| text.parse().ok()).expect("a metric");
         assert!(behind > 3000.0, "{behind}");
-        let log = self.program.log();
-        assert!(log.contains("the clock was set back"), "{log}");
+        self.program.expect_logged("the clock was set back").await;
     }
 }
 

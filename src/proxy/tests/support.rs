@@ -128,7 +128,7 @@ impl House {
         let standings = Standings::new(reader, 100_000).unwrap();
         let log = Sink::default();
         // the writing thread ends when the gate is gone
-        let (lines, _) = Lines::start(log.clone(), &metrics).unwrap();
+        let lines = Lines::start(log.clone(), &metrics).unwrap();
         let (recorder, used, _) = uses::start(&folder.path().join("uses.redb"), &metrics).unwrap();
         let uses = uses.unwrap_or(recorder);
         let (sign_ins, _) = SignIns::new(authenticator.clone(), folder.path().join("sessions")).unwrap();

@@ -109,6 +109,17 @@ impl Program {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
+    /// Waits until the log says this: it is written by a thread of its own.
+    pub async fn expect_logged(&self, text: &str) {
+        let mut pause = tokio::time::interval(Duration::from_millis(5));
+        let logged = tokio::time::timeout(Duration::from_secs(20), async {
+            while !self.log().contains(text) {
+                pause.tick().await;
+            }
+        });
+        assert!(logged.await.is_ok(), "nothing of `{text}` in {}", self.log());
+    }
+
     /// Lets the process sleep (`STOP`) or wake (`CONT`), as a machine does with all of them.
     pub fn signal(&self, name: &str) {
         let id = self.process.as_ref().expect("a process").id().to_string();
@@ -124,6 +135,13 @@ impl Program {
         if let Some(mut process) = self.process.take() {
             process.wait().expect("gone");
         }
+    }
+
+    /// Waits until the process has ended, which it was asked to.
+    pub fn wait(&mut self) {
+        let mut process = self.process.take().expect("a process");
+        let status = process.wait().expect("gone");
+        assert!(status.success(), "{status}");
     }
 
     /// Runs a command of the program to its end: exit code and what it said.
