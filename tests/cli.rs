@@ -18,6 +18,8 @@ mod cutting;
 mod explain;
 #[path = "cli/findings.rs"]
 mod findings;
+#[path = "cli/golden.rs"]
+mod golden;
 #[path = "cli/hallpass.rs"]
 mod hallpass;
 #[path = "cli/interrupted.rs"]

@@ -172,9 +172,10 @@ fn tell(found: &Found, nothing_elsewhere: bool, json: bool, streams: &mut Stream
         writeln!(streams.err, "note: {told}")?;
     }
     if nothing_elsewhere {
-        let told = "a cut end shows only against a head kept elsewhere: note this one, and give it as --expect-head next \
-            time, or give --anchor";
-        writeln!(streams.err, "note: {told}")?;
+        let hidden = if matches!(found.end, End::Signed(_)) { "an older copy in its place" } else { "a cut end" };
+        let told = "shows only against a head kept elsewhere: note this one, and give it as --expect-head next time, or \
+            give --anchor";
+        writeln!(streams.err, "note: {hidden} {told}")?;
     }
     for (path, count) in &found.tally.lacking {
         let told = format!(
