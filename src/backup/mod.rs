@@ -24,7 +24,7 @@ use crate::uses::{self, UseSnapshot};
 
 pub use crate::uses::{Proof, Unproven, UseReader};
 pub use archive::{Archived, archive, discard, forget_archived, unsealed, uses_of_archive};
-pub use findings::Findings;
+pub use findings::{Findings, Uncarried};
 pub use left_over::{make_way, path_of_archive};
 pub use restore::{free, restore};
 pub use verify::{Proven, verify};
@@ -170,7 +170,8 @@ pub fn check(path: &Path, root: Option<PublicKey>, progress: stopped::Progress<'
             proof.take(&row)
         })?;
     }
-    let findings = Findings { notes: std::mem::take(&mut checked.missing), uses: proof.finish(), files: Vec::new() };
+    let findings =
+        Findings { notes: std::mem::take(&mut checked.missing), uses: proof.finish(), ..Findings::default() };
     Ok(Looked { checked, findings, lost: is_lost.then_some(beside) })
 }
 

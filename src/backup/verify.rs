@@ -84,7 +84,7 @@ pub fn verify(
     if checkpoint.as_ref().is_some_and(|note| !note.is_by(&signs)) {
         return Err(CarryError::Header("another key than the one in force signed its end"));
     }
-    let findings = Findings { notes: missing, uses: proof.finish(), files: Vec::new() };
+    let findings = Findings { notes: missing, uses: proof.finish(), ..Findings::default() };
     Ok(Proven { header, root, signs, head, checkpoint, records, rows, findings })
 }
 

@@ -32,6 +32,7 @@
 
 pub mod absent;
 pub mod backup;
+mod carried;
 pub mod chain;
 pub mod checkpoint;
 pub mod cut;
@@ -44,6 +45,7 @@ pub mod sign;
 pub mod upcast;
 pub mod verify;
 
+pub use carried::Carried;
 pub use chain::{Sealed, Tip};
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use cut::Cut;

@@ -11,7 +11,6 @@ use redb::{ReadTransaction, ReadableTable, TableError, WriteTransaction};
 use crate::domain::activation::Activation;
 use crate::domain::assignment::Assignment;
 use crate::journal::backup::Row;
-use crate::journal::record::Digest;
 use crate::store::StoreError;
 use crate::store::fold::{Concerns, Folded, write_activation, write_assignment, write_used};
 use crate::store::rows::Placed;
@@ -58,20 +57,6 @@ pub(super) fn of_store(source: &ReadTransaction) -> Result<Vec<Row>, StoreError>
         Err(TableError::TableDoesNotExist(_)) => Ok(Vec::new()),
         Err(error) => Err(error.into()),
     }
-}
-
-/// SHA-256 over these rows, in order: of each the length of the table's name as 8 bytes, big endian, that name, the length of
-/// the key, the key, the length of the value, and the value.
-pub(super) fn digest(carried: &[Row]) -> Digest {
-    let length = |part: &[u8]| u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes();
-    let mut bytes = Vec::new();
-    for Row { table, key, value } in carried {
-        for part in [table.as_bytes(), key, value] {
-            bytes.extend(length(part));
-            bytes.extend(part);
-        }
-    }
-    Digest::of(&[&bytes])
 }
 
 /// How what is carried changes by a cut: no more is written than that.

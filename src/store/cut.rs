@@ -15,7 +15,7 @@ use crate::domain::event::{Actor, Detail, Event, RecordRun};
 use crate::domain::id::{ActivationId, CommandId};
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
-use crate::journal::{Cut, Digest, upcast};
+use crate::journal::{Carried, Cut, Digest, upcast};
 use crate::store::bounds::{Bound, Wanted, bounded};
 use crate::store::fold::Folded;
 use crate::store::handle::guarded;
@@ -161,7 +161,7 @@ impl Snapshot {
             }
         }
         let carried_on = carried::carried_of(&transaction)?;
-        plan.carried = carried::digest(&carried_on);
+        plan.carried = carried_on.iter().collect::<Carried>().digest();
         plan.change = carried::Change::between(&carried, &carried_on);
         Ok(transaction.abort()?)
     }

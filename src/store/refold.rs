@@ -5,7 +5,7 @@ use redb::{ReadableTable, WriteTransaction};
 
 use crate::domain::standing::Position;
 use crate::journal::verify::Verifier;
-use crate::journal::{Cut, Note, PublicKey, Record, Sealed, Tip};
+use crate::journal::{Carried, Cut, Note, PublicKey, Record, Sealed, Tip};
 use crate::store::fold::{Folded, find_again, fold};
 use crate::store::tables::{JOURNAL, Source};
 use crate::store::{StoreError, carried, rows};
@@ -84,7 +84,7 @@ impl<'t> Refold<'t> {
     /// Whether the rows that are carried are those that `cut` names; none are without a cut.
     pub(super) fn is_carried(&self, cut: Option<&Cut>) -> Result<(), StoreError> {
         let rows = carried::all(self.transaction)?;
-        let as_signed = cut.map_or(rows.is_empty(), |cut| carried::digest(&rows) == cut.carried);
+        let as_signed = cut.map_or(rows.is_empty(), |cut| rows.iter().collect::<Carried>().digest() == cut.carried);
         if as_signed {
             Ok(())
         } else {

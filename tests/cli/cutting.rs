@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use hallpass::store::{self, ActivationFilter, Opened, Settings};
 use redb::{Database, TableDefinition};
 
+use crate::findings::with_new_end;
 use crate::years::{Years, case, month, now, person, settings};
 
 #[test]
@@ -166,6 +167,8 @@ fn a_changed_archive_and_changed_rows_are_refused() {
     }
     let refused = years.run(&["backup", "--store", "journal.redb", "--to", "backup"]);
     assert!(refused.code == 1 && !years.path("backup").exists(), "{refused:?}");
+    let found = years.verify(&["journal.redb"]);
+    assert!(found.code == 1 && found.err.contains(UNCARRIED), "{found:?}");
     change(&|transaction| {
         transaction.open_table(JOURNAL).unwrap().remove(27).unwrap();
     });
@@ -173,6 +176,48 @@ fn a_changed_archive_and_changed_rows_are_refused() {
         let refused = years.run(command);
         assert!(refused.code != 0 && refused.err.contains("damaged"), "{refused:?}");
     }
+}
+
+#[test]
+fn rows_of_a_backup_that_stand_for_what_was_cut_are_those_that_were_signed() {
+    let years = Years::write();
+    assert_eq!(years.cut("2020-08-15", "archive").code, 0);
+    let backup = ["backup", "--store", "journal.redb", "--to", "backup", "--key", "signing.key"];
+    assert_eq!(years.run(&backup).code, 0);
+    let sound = lines_of(&years, "backup");
+    let [first, second, ..] =
+        (1..sound.len()).filter(|at| sound[*at].starts_with("{\"carried\":")).collect::<Vec<_>>()[..]
+    else {
+        panic!("at least two rows are carried: {sound:?}")
+    };
+    let verify = |what: &str, changed: &[String]| {
+        assert_ne!(changed, sound, "{what}");
+        fs::write(years.path("changed"), with_new_end(changed.iter())).unwrap();
+        for files in [&["changed"][..], &["archive", "changed"]] {
+            let found = years.verify(files);
+            assert!(found.code == 1 && found.err.contains(UNCARRIED), "{what}: {files:?}: {found:?}");
+        }
+    };
+    let mut changed = sound.clone();
+    changed.swap(first, second);
+    verify("two swapped", &changed);
+    changed.remove(first);
+    verify("one removed", &changed);
+    changed.insert(first, sound[first].replace("\"value\":\"01", "\"value\":\"02"));
+    verify("one changed", &changed);
+
+    // the same rows where nothing was cut
+    let uncut = Years::write();
+    assert_eq!(uncut.run(&backup).code, 0);
+    let mut lines = lines_of(&uncut, "backup");
+    lines.insert(1, sound[first].clone());
+    fs::write(uncut.path("changed"), with_new_end(lines.iter())).unwrap();
+    let found = uncut.verify(&["changed"]);
+    assert!(found.code == 1 && found.err.contains("no record here tells of a cut"), "{found:?}");
+}
+
+fn lines_of(years: &Years, file: &str) -> Vec<String> {
+    fs::read_to_string(years.path(file)).unwrap().lines().map(str::to_owned).collect()
 }
 
 #[test]
@@ -207,3 +252,5 @@ fn heads_kept_elsewhere_are_held_against_the_archive_when_what_they_name_was_cut
     let refused = years.cut("2020-12-15", "two");
     assert!(refused.code == 1 && refused.err.contains("in doubt") && !years.path("two").exists(), "{refused:?}");
 }
+
+const UNCARRIED: &str = "had come to is not here as record";

@@ -65,7 +65,7 @@ impl History {
         history.note(&reader, &oracle, now);
         let mut cut_at = commands / 2;
         while history.commands < commands || history.kinds.len() < KINDS {
-            if history.commands >= cut_at {
+            if history.commands >= cut_at && !oracle.cases.is_empty() {
                 // what is over by then is cut, so that the second half is played on what was carried
                 cut_at = usize::MAX;
                 now = now.plus(Span::days(9));

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::backup::{Findings, Unproven};
+use crate::backup::{Findings, Uncarried, Unproven};
 use crate::cli::audit::elsewhere::{Elsewhere, Excused, Held, Named};
 use crate::domain::event::Event;
 use crate::domain::time::Timestamp;
 use crate::journal::export::ReadError;
 use crate::journal::record::event_type;
 use crate::journal::verify::{Fault, Verified, Verifier, Wrong};
-use crate::journal::{Digest, Exported, PublicKey, SealedUses, SignedCheckpoint, Tip, upcast};
+use crate::journal::{Carried, Digest, Exported, PublicKey, SealedUses, SignedCheckpoint, Tip, upcast};
 
 /// The key everything hangs on.
 #[derive(Debug, Clone, Copy)]
@@ -216,7 +216,18 @@ impl Judge {
         self.end = End::Signed(said.time);
     }
 
-    /// Takes what was found of them.
+    /// Takes what stands for the records that were cut: the newest of their cuts names it.
+    pub(super) fn carried(&mut self, carried: &Carried) {
+        let Some(verifier) = self.verifier.as_ref().filter(|_| self.fault.is_none()) else { return };
+        self.findings.carried.extend(match verifier.cuts().last() {
+            Some(cut) if cut.carried == carried.digest() => None,
+            Some(cut) => Some(Uncarried::Other { by: cut.by, last: cut.last() }),
+            None if carried.is_empty() => None,
+            None => Some(Uncarried::WithoutCut),
+        });
+    }
+
+    /// Takes what was found of the uses.
     pub(super) fn found(&mut self, uses: Vec<Unproven>) {
         self.findings.uses.extend(uses);
     }

@@ -15,7 +15,7 @@ use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
 use crate::journal::backup::{self, BackupError, Part};
 use crate::journal::export::read_json_lines;
-use crate::journal::{Digest, SealedUses};
+use crate::journal::{Carried, Digest, SealedUses};
 use crate::store::{StoreError, stopped};
 
 /// Hands the records in the file at `path` to `judge`: those of a store, a backup or an export, as the file begins. Returns
@@ -85,7 +85,11 @@ pub(super) fn store(path: &Path, judge: &mut Judge) -> Result<(), Failure> {
             if judge.take(Ok(record)).is_break() { Err(Ended::Early) } else { Ok(()) }
         });
         match each {
-            Ok(()) | Err(Ended::Early) => Ok(()),
+            Ok(()) => {
+                judge.carried(&journal.carried()?.iter().collect());
+                Ok(())
+            }
+            Err(Ended::Early) => Ok(()),
             Err(Ended::Store(error)) => Err(error),
         }
     });
@@ -121,11 +125,12 @@ fn backup(source: impl BufRead, judge: &mut Judge) -> Result<(), Failure> {
     let mut parts = backup::Reader::open(source).map_err(bad)?;
     let all = parts.header().sequence;
     let signed = parts.header().signed_end().map_err(bad)?;
-    let mut proof = None;
+    let (mut proof, mut carried) = (None, Carried::default());
     loop {
         let record = match parts.next() {
             None => {
                 let proof: Proof = proof.unwrap_or_else(|| Proof::new(judge.sealed()));
+                judge.carried(&carried);
                 judge.found(proof.finish());
                 judge.backup_ended(signed.as_ref());
                 return Ok(());
@@ -138,7 +143,10 @@ fn backup(source: impl BufRead, judge: &mut Judge) -> Result<(), Failure> {
                     .map_err(|error| Failure::False(format!("the backup is not to be relied on: {error}")))?;
                 continue;
             }
-            Some(Ok(Part::Carried(_))) => continue,
+            Some(Ok(Part::Carried(row))) => {
+                carried.take(&row);
+                continue;
+            }
             Some(Ok(Part::Record(record))) => Ok(*record),
             Some(Err(BackupError::Read(error))) => Err(error),
             Some(Err(error)) => return Err(bad(error)),
