@@ -1,6 +1,5 @@
 //! Tables from the journal, and the proof that they are nothing else.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
@@ -8,15 +7,13 @@ use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 use crate::domain::event::RecordRun;
 use crate::journal::record::Digest;
 use crate::journal::{Cut, PublicKey, Tip};
-use crate::store::append::{write_head, write_seal};
-use crate::store::build::{Build, Fresh};
 use crate::store::fold::Folded;
-use crate::store::open::{Chain, Trust, make_tables};
+use crate::store::open::{Trust, make_tables};
 use crate::store::refold::{Refold, Taken};
 use crate::store::scratch::Scratch;
 use crate::store::seal::Seals;
 use crate::store::tables::{Rows, Source};
-use crate::store::{Appender, Reader, StoreError, carried, rows};
+use crate::store::{Reader, StoreError, carried, rows};
 
 /// A table of rows and a digest over all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,46 +24,7 @@ pub struct TableDigest {
     pub digest: [u8; 32],
 }
 
-impl Appender {
-    /// Verifies the whole journal and folds all tables from it anew, in place, in one transaction.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`] names the first bad record; then nothing has changed.
-    pub fn rebuild(&mut self) -> Result<(), StoreError> {
-        let reader = self.reader();
-        let transaction = reader.shared.handle.write()?;
-        for table in Rows::ALL {
-            transaction.delete_table(table.definition())?;
-        }
-        make_tables(&transaction)?;
-        let Trust { key, chain, .. } = &reader.shared.trust;
-        let (tip, folded) = refold(&transaction, chain.root, Seals::new(key, &chain.realm))?;
-        write_head(&transaction, &tip)?;
-        write_seal(&transaction, &tip, &folded)?;
-        transaction.commit()?;
-        let sums = reader.read(|source| reader.shared.seals.sums_of(source))?;
-        reader.shared.seals.replace(sums);
-        Ok(())
-    }
-}
-
 impl Reader {
-    /// Writes a fresh store at `path`, which must not exist: the journal, verified, its notes, and all tables folded anew.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`] names the first bad record.
-    pub fn rebuild_into(&self, path: &Path) -> Result<(), StoreError> {
-        let Chain { realm, root } = &self.shared.trust.chain;
-        let snapshot = self.snapshot()?;
-        let fresh = Fresh::beside(path)?;
-        fresh.fill(|transaction| {
-            let mut build = Build::begin(transaction, *root)?;
-            build.take_all(&snapshot, &mut |_, _| {})?;
-            build.finish(realm, *root, &snapshot.cursors()?)
-        })?;
-        fresh.place()
-    }
-
     /// Digests over all tables, to compare them with those of another store of the same journal.
     ///
     /// # Errors
