@@ -1,7 +1,6 @@
 //! Small things done beside: sealing uses, watching health, counting.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
@@ -81,21 +80,29 @@ impl ClockAlarm {
         alarm
     }
 
-    /// Whether the clock lies too far behind.
-    fn look(&self, behind: Duration) -> bool {
+    /// What readiness lacks while the clock lies too far behind.
+    fn look(&self, clock: &Clock) -> Option<String> {
+        let behind = clock.behind();
         self.behind_seconds.set(behind.as_secs_f64());
-        let rings = behind > super::CLOCK_BEHIND_MAX;
+        let rings = behind > super::CLOCK_BEHIND_MAX || clock.is_lost();
         if self.rings.swap(rings, Ordering::Relaxed) != rings {
-            if rings {
+            if rings && clock.is_lost() {
                 tracing::error!(
                     behind_seconds = behind.as_secs(),
-                    "the clock was set back: what ended stays ended, and nothing new is granted until it has caught up; correct it"
+                    "the clock lies behind the newest record of the journal: nobody can tell which rights have ended, so no role \
+                     opens anything until it has caught up; correct it"
+                );
+            } else if rings {
+                tracing::error!(
+                    behind_seconds = behind.as_secs(),
+                    "the clock was set back: time goes on without it, and nothing new is granted until it has caught up; correct it"
                 );
             } else {
                 tracing::info!("the clock has caught up; rights are granted again");
             }
         }
-        rings
+        let stops = if clock.is_lost() { "no role opens anything" } else { "nothing new is granted" };
+        rings.then(|| format!("the clock lies {} s behind; {stops}", behind.as_secs()))
     }
 }
 
@@ -118,11 +125,9 @@ impl Watched {
             None => readiness.holds("uses"),
             Some(explanation) => readiness.missing("uses", explanation),
         }
-        let behind = self.clock.behind();
-        if self.alarm.look(behind) {
-            readiness.missing("clock", format!("the clock lies {} s behind; nothing new is granted", behind.as_secs()));
-        } else {
-            readiness.holds("clock");
+        match self.alarm.look(&self.clock) {
+            None => readiness.holds("clock"),
+            Some(lacking) => readiness.missing("clock", lacking),
         }
         let lacking = self.authenticator.without_keys();
         // one issuer that is down must not take the others' people down with it

@@ -14,7 +14,7 @@ use crate::anchor::{self, AnchorFile, Anchors, Compared, Publisher};
 use crate::app::pace::Pacing;
 use crate::app::retention::{self, Retaining};
 use crate::app::serving::RunningListener;
-use crate::app::{STANDINGS_MAX, Swapped, Threads, chores, settings};
+use crate::app::{CLOCK_BEHIND_MAX, STANDINGS_MAX, Swapped, Threads, chores, settings};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::event::Event;
@@ -51,7 +51,8 @@ impl Ground {
         let opened = store::open(&config.store, clock.now())
             .with_context(|| format!("the store `{}` cannot be opened", config.store.path.display()))?;
         let reader = opened.reader;
-        clock.raise_floor(reader.head().context("the head of the journal cannot be read")?.time);
+        let newest = reader.head().context("the head of the journal cannot be read")?.time;
+        clock.resume(newest, CLOCK_BEHIND_MAX);
         let standings = Standings::new(reader.clone(), STANDINGS_MAX).context("the journal cannot be read")?;
         look_for_doubt(config, &reader, &standings, metrics);
         let (anchors, publisher) = anchor::start(

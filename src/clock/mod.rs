@@ -1,24 +1,27 @@
 //! The one place where time enters.
 //!
-//! `now` never runs backwards: it is held at a floor, the latest instant this process has seen or its journal tells of, so
-//! that a clock set back revives nothing that has ended. `wait_until` wakes when the wall clock says so, also when
-//! somebody moves the clock or the machine slept.
+//! `now` follows the wall clock, but for one that lies behind what this process has told or its journal tells of: then it
+//! goes on from there by itself ([`course`]), so that a clock set back revives nothing that has ended, and lets nothing last
+//! longer. `wait_until` wakes when the time has come, also when somebody moves the clock or the machine slept.
 
 mod alarm;
+mod course;
 mod text;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::watch;
 
 pub use alarm::Alarm;
+use course::{Clocks, Course};
 pub use text::{MalformedTime, format_rfc3339, parse_rfc3339, parse_span};
 
 use crate::domain::time::{Span, Timestamp};
 
-/// Tells the time. Cheap to clone; all clones share one floor.
+/// Tells the time. Cheap to clone; all clones tell the same.
 #[derive(Debug, Clone)]
 pub struct Clock {
     shared: Arc<Shared>,
@@ -27,8 +30,7 @@ pub struct Clock {
 #[derive(Debug)]
 struct Shared {
     source: Source,
-    /// Milliseconds; the latest instant ever told.
-    floor: AtomicI64,
+    course: Course,
     /// Moves when waiting tasks must look at the time again.
     moved: watch::Sender<()>,
 }
@@ -36,7 +38,11 @@ struct Shared {
 #[derive(Debug)]
 enum Source {
     System,
-    Manual(AtomicI64),
+    /// Wall clock and time since boot, in milliseconds.
+    Manual {
+        wall: AtomicI64,
+        since_boot: AtomicI64,
+    },
 }
 
 impl Clock {
@@ -49,38 +55,46 @@ impl Clock {
     /// A clock that stands still until somebody moves it: for tests.
     #[must_use]
     pub fn manual(start: Timestamp) -> (Self, ManualClock) {
-        let clock = Self::new(Source::Manual(AtomicI64::new(start.as_millis())));
+        let clock =
+            Self::new(Source::Manual { wall: AtomicI64::new(start.as_millis()), since_boot: AtomicI64::new(0) });
         (clock.clone(), ManualClock { clock })
     }
 
     fn new(source: Source) -> Self {
-        let shared = Shared { source, floor: AtomicI64::new(0), moved: watch::Sender::new(()) };
+        let shared = Shared { source, course: Course::default(), moved: watch::Sender::new(()) };
         Self { shared: Arc::new(shared) }
     }
 
-    /// The present instant, never earlier than any told before.
+    /// The present instant: never earlier than any told before, unless the wall clock has caught up with the latest it showed
+    /// itself or the journal tells of.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        let reading = self.reading().as_millis();
-        // most readings move the floor by a millisecond at most: look before writing to the shared line
-        let floor = self.shared.floor.load(Ordering::Acquire);
-        if reading <= floor {
-            return Timestamp::from_millis(floor);
-        }
-        Timestamp::from_millis(self.shared.floor.fetch_max(reading, Ordering::AcqRel).max(reading))
+        Timestamp::from_millis(self.shared.course.now(&self.shared.source))
     }
 
-    /// Nothing before `at` will be told any more.
-    pub fn raise_floor(&self, at: Timestamp) {
-        self.shared.floor.fetch_max(at.as_millis(), Ordering::AcqRel);
+    /// Goes on from `newest`, which the journal tells of.
+    pub fn resume(&self, newest: Timestamp, behind_max: Duration) {
+        let behind_max = i64::try_from(behind_max.as_millis()).unwrap_or(i64::MAX);
+        self.shared.course.resume(newest.as_millis(), behind_max, &self.shared.source);
         self.shared.moved.send_replace(());
     }
 
-    /// How far the underlying clock lies behind what was already told: more than a moment means it was set back.
+    /// Nothing before `at`, which was told by this clock, will be told any more.
+    pub fn hold(&self, at: Timestamp) {
+        self.shared.course.raise(at.as_millis(), &self.shared.source);
+    }
+
+    /// Whether nobody knows what time it is: this process began with a wall clock that lay behind the journal, and it has not
+    /// caught up.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.shared.course.is_lost()
+    }
+
+    /// How far the wall clock lies behind what was already told: more than a moment means it was set back.
     #[must_use]
     pub fn behind(&self) -> Duration {
-        let floor = Timestamp::from_millis(self.shared.floor.load(Ordering::Acquire));
-        Duration::from_millis(floor.millis_since(self.reading()))
+        Duration::from_millis(u64::try_from(self.shared.course.behind(&self.shared.source)).unwrap_or_default())
     }
 
     /// Returns once `now` is at or after `at`.
@@ -92,7 +106,7 @@ impl Clock {
                 return;
             }
             match self.shared.source {
-                Source::Manual(_) => {
+                Source::Manual { .. } => {
                     let _ = moved.changed().await;
                 }
                 Source::System => {
@@ -123,9 +137,29 @@ impl Clock {
     }
 
     fn reading(&self) -> Timestamp {
-        match &self.shared.source {
-            Source::System => wall(),
-            Source::Manual(millis) => Timestamp::from_millis(millis.load(Ordering::Acquire)),
+        Timestamp::from_millis(self.shared.source.wall())
+    }
+}
+
+impl Clocks for Source {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+    fn wall(&self) -> i64 {
+        match self {
+            Self::System => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+            }
+            Self::Manual { wall, .. } => wall.load(Ordering::Acquire),
+        }
+    }
+
+    fn since_boot(&self) -> i64 {
+        match self {
+            Self::System => {
+                let since = clock_gettime(ClockId::Boottime);
+                since.tv_sec.saturating_mul(1000).saturating_add(since.tv_nsec / 1_000_000)
+            }
+            Self::Manual { since_boot, .. } => since_boot.load(Ordering::Acquire),
         }
     }
 }
@@ -137,15 +171,19 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// Moves the clock forward.
+    /// Lets time pass.
     pub fn advance(&self, by: Span) {
-        self.set(self.reading().plus(by));
+        let (from, to) = (self.reading(), self.reading().plus(by));
+        if let Source::Manual { since_boot, .. } = &self.clock.shared.source {
+            since_boot.fetch_add(to.as_millis().saturating_sub(from.as_millis()), Ordering::AcqRel);
+        }
+        self.set(to);
     }
 
-    /// Sets the clock, also backwards.
+    /// Sets the wall clock, also backwards.
     pub fn set(&self, to: Timestamp) {
-        if let Source::Manual(millis) = &self.clock.shared.source {
-            millis.store(to.as_millis(), Ordering::Release);
+        if let Source::Manual { wall, .. } = &self.clock.shared.source {
+            wall.store(to.as_millis(), Ordering::Release);
         }
         self.clock.shared.moved.send_replace(());
     }
@@ -155,12 +193,6 @@ impl ManualClock {
     pub fn reading(&self) -> Timestamp {
         self.clock.reading()
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
-fn wall() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Time awake, for measuring how long something took; never for deciding.

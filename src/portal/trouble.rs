@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::portal::Portal;
 use crate::writer::StoreState;
 
@@ -24,7 +25,8 @@ impl Portal {
         let parts = &self.shared.parts;
         let doubt = parts.standings.doubted().map(|reason| of_doubt(reason));
         let store = || of_store(parts.writer.health().state());
-        doubt.or_else(store).or_else(|| of_clock(parts.clock.behind()))
+        let lost = || of_lost_clock(&parts.clock);
+        doubt.or_else(lost).or_else(store).or_else(|| of_clock(parts.clock.behind()))
     }
 }
 
@@ -64,6 +66,19 @@ fn of_store(state: StoreState) -> Option<Trouble> {
              to make the tables again (`hallpass store rebuild STORE`).",
         ),
     }
+}
+
+fn of_lost_clock(clock: &Clock) -> Option<Trouble> {
+    clock.is_lost().then(|| Trouble {
+        means: "No role opens anything at present, and nothing new is granted: the clock of this machine is wrong.",
+        meanwhile: "What needs no role works as ever, and roles that are held can be handed back and taken away.",
+        reason: format!(
+            "when hallpass started, the clock lay behind the newest record of its journal, by {} seconds now: nobody can \
+             tell how long it was stopped, and which roles have ended",
+            clock.behind().as_secs()
+        ),
+        remedy: "Correct the machine's clock. Once it has caught up, hallpass goes on by itself.",
+    })
 }
 
 fn of_clock(behind: Duration) -> Option<Trouble> {

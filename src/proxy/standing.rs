@@ -74,8 +74,7 @@ impl Judge {
                 .map(|permit| judged(permit, at, Vec::new()))
                 .map_err(NotPermitted::Denied);
         };
-        // a journal in doubt gives nobody a role
-        if asks_roles(&rule.demand) && self.standings.doubted().is_some() {
+        if asks_roles(&rule.demand) && self.gives_no_role() {
             return self.without_standing(rule, stamp);
         }
         let Some(own) = self.of_principal(stamp, &identity.principal) else {
@@ -103,8 +102,8 @@ impl Judge {
     /// Whether the same standings would be found now. Says nothing about time.
     pub(super) fn is_unchanged(&self, identity: &Identity, standings: &[Arc<Standing>]) -> bool {
         let stamp = self.standings.stamp();
-        // what a journal in doubt says stays the same, and no longer counts
-        if self.standings.doubted().is_some() {
+        // what the journal says stays the same, and no longer counts
+        if self.gives_no_role() {
             return false;
         }
         let Some((own, groups)) = standings.split_first() else { return true };
@@ -112,6 +111,11 @@ impl Judge {
             |found: Option<Arc<Standing>>, was: &Arc<Standing>| found.is_some_and(|found| Arc::ptr_eq(&found, was));
         is_same(self.of_principal(stamp, &identity.principal), own)
             && identity.groups.iter().zip(groups).all(|(group, was)| is_same(self.of_group(stamp, group), was))
+    }
+
+    /// A journal in doubt gives nobody a role, nor does one whose rights may have ended long ago.
+    fn gives_no_role(&self) -> bool {
+        self.standings.doubted().is_some() || self.clock.is_lost()
     }
 
     /// The principal's own standing and those of its groups, each with the group; `None` when one cannot be read.

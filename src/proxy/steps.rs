@@ -149,6 +149,7 @@ pub(super) fn judge(
         let refused = match not {
             NotPermitted::Denied(denial) => Refused::Denied(denial),
             NotPermitted::Unknown if core.judge.standings().doubted().is_some() => Refused::Doubted,
+            NotPermitted::Unknown if core.judge.clock().is_lost() => Refused::ClockBehind,
             NotPermitted::Unknown => UNAVAILABLE,
         };
         denied(rule, refused, record)

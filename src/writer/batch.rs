@@ -219,6 +219,7 @@ impl Batches {
         let took = awake().duration_since(began);
         self.commit_seconds.observe(took.as_secs_f64());
         self.head.set(i64::try_from(committed.head.position.0).unwrap_or(i64::MAX));
+        self.clock.hold(committed.head.time);
         self.standings.publish(&committed.touched, committed.head.position);
         took
     }

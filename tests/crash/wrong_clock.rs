@@ -61,6 +61,15 @@ impl Shifted {
         self.program.post(&self.token(who), "/activations", &wish).await.expect("an answer")
     }
 
+    /// Changes something at the gate, which that role alone may.
+    async fn edit(&self, token: &str) -> (u16, String) {
+        let url = format!("{}/records/1", self.program.gate);
+        let answer = self.program.http.put(url).bearer_auth(token).body("{}").send().await.expect("an answer");
+        let status = answer.status().as_u16();
+        let told: Value = answer.json().await.unwrap_or_default();
+        (status, told["type"].as_str().and_then(|of| of.rsplit('/').next()).unwrap_or_default().to_owned())
+    }
+
     async fn end(&self, who: &Person, id: &str, how: &str) -> u16 {
         let path = format!("/activations/{id}/{how}");
         self.program.post(&self.token(who), &path, &json!({})).await.expect("an answer").0
@@ -79,7 +88,7 @@ impl Shifted {
     }
 
     /// The alarm rings everywhere, and nothing new is granted.
-    async fn expect_alarm(&self) {
+    async fn expect_alarm(&self, told: &str) {
         let refused = self.ask(&OTHER).await;
         let code = refused.1["type"].as_str().unwrap_or_default();
         assert!(refused.0 == 503 && code.ends_with("/clock_behind"), "{refused:?}");
@@ -92,7 +101,7 @@ impl Shifted {
         let behind = metrics.lines().find_map(|line| line.strip_prefix("hallpass_clock_behind_seconds "));
         let behind: f64 = behind.and_then(|text| text.parse().ok()).expect("a metric");
         assert!(behind > 3000.0, "{behind}");
-        self.program.expect_logged("the clock was set back").await;
+        self.program.expect_logged(told).await;
     }
 }
 
@@ -108,13 +117,23 @@ async fn a_clock_set_back_across_a_restart_revives_nothing_and_grants_nothing() 
     let over = id(&shifted.ask(&WORKER).await);
     assert_eq!(shifted.end(&WORKER, &over, "deactivate").await, 200);
     let held = id(&shifted.ask(&OTHER).await);
+    let other = shifted.token(&OTHER);
+    assert_eq!(shifted.edit(&other).await.0, PASSED);
     shifted.program.kill();
 
     shifted.shift("-1h");
     shifted.program.start(&ROOT).await;
     assert_eq!(shifted.state_of(&over).await, "ended", "what ended stays ended");
-    assert_eq!(shifted.state_of(&held).await, "active", "and what is held is held");
-    shifted.expect_alarm().await;
+    let refused = (503, "clock_behind".to_owned());
+    assert_eq!(shifted.edit(&other).await, refused, "nobody can tell whether this right has ended meanwhile");
+    shifted.expect_alarm("the clock lies behind the newest record of the journal").await;
+    // the clock is corrected, and then wrong again: now it is known how much time passes
+    shifted.shift("+0");
+    eventually("roles open again", || async { shifted.edit(&other).await.0 == PASSED }).await;
+    eventually("it is ready", || async { shifted.program.admin("/readyz").await.0 == 200 }).await;
+    shifted.shift("-1h");
+    shifted.expect_alarm(SET_BACK).await;
+    assert_eq!(shifted.edit(&other).await.0, PASSED, "what is held is held");
     // ending is never made to wait for the clock
     assert_eq!(shifted.end(&ROOT, &held, "revoke").await, 200);
     shifted.program.kill();
@@ -138,13 +157,13 @@ async fn a_clock_set_forward_and_back_while_running_leaves_ended_what_it_ended()
     shifted.shift("+0");
     assert_eq!(shifted.state_of(&held).await, "ended");
     eventually("its end is written down", || async { shifted.has_record("activation_ended").await }).await;
-    shifted.expect_alarm().await;
+    shifted.expect_alarm(SET_BACK).await;
 
     // also after a restart: the journal remembers how late it was
     shifted.program.kill();
     shifted.program.start(&ROOT).await;
     assert_eq!(shifted.state_of(&held).await, "ended");
-    shifted.expect_alarm().await;
+    shifted.expect_alarm("the clock lies behind the newest record of the journal").await;
     // and when real time has caught up, rights are granted again
     shifted.shift("+3h");
     eventually("rights are granted again", || async { shifted.ask(&WORKER).await.0 == 201 }).await;
@@ -155,10 +174,8 @@ async fn whoever_slept_over_an_end_wakes_to_a_refusal() {
     let Some(mut shifted) = Shifted::new().await else { return };
     shifted.program.start(&ROOT).await;
     id(&shifted.ask(&WORKER).await);
-    let (token, gate) = (shifted.token(&WORKER), shifted.program.gate.clone());
-    let edit = || shifted.program.http.put(format!("{gate}/records/1")).bearer_auth(&token).body("{}").send();
-    let before = edit().await.expect("an answer");
-    assert_eq!(before.status(), 502, "it passed, and there is no application behind it");
+    let token = shifted.token(&WORKER);
+    assert_eq!(shifted.edit(&token).await.0, PASSED);
 
     shifted.program.signal("STOP");
     // sent while it sleeps: the first thing it finds when it wakes
@@ -166,9 +183,38 @@ async fn whoever_slept_over_an_end_wakes_to_a_refusal() {
         shifted.shift("+2h");
         shifted.program.signal("CONT");
     };
-    let (first, ()) = tokio::join!(edit(), wakes);
-    let first = first.expect("an answer");
-    assert_eq!(first.status(), 403, "the right ended while nobody looked");
-    let told: Value = first.json().await.expect("a problem");
-    assert!(told["type"].as_str().is_some_and(|code| code.ends_with("/role_not_active")), "{told}");
+    let (first, ()) = tokio::join!(shifted.edit(&token), wakes);
+    assert_eq!(first, (403, "role_not_active".to_owned()), "the right ended while nobody looked");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ends_while_the_clock_is_set_back_ends_in_time() {
+    let Some(mut shifted) = Shifted::new().await else { return };
+    shifted
+        .program
+        .edit(r#"activation = { max = "1h", default = "30m" }"#, r#"activation = { min = "1s", max = "1h" }"#);
+    shifted.program.start(&ROOT).await;
+    let options = TokenOptions { lifetime: Span::seconds(6), ..TokenOptions::default() };
+    let brief = shifted.program.issuer.token(&OTHER, &options).expect("a token");
+    id(&shifted.ask(&OTHER).await);
+    let wish = json!({ "role": "shop/records-editor", "justification": "for a moment only", "duration": "6s" });
+    let worker = shifted.token(&WORKER);
+    let held = shifted.program.post(&worker, "/activations", &wish).await.expect("an answer");
+    let held = id(&held);
+    shifted.shift("-1h");
+    eventually("the right ends", || async { shifted.edit(&worker).await == (403, "role_not_active".to_owned()) }).await;
+    eventually("the token ends", || async { shifted.edit(&brief).await == (401, "invalid_token".to_owned()) }).await;
+    assert_eq!(shifted.edit(&shifted.token(&OTHER)).await.0, PASSED, "and nothing that is not over");
+    eventually("its end is written down", || async { shifted.has_record("activation_ended").await }).await;
+    shifted.expect_alarm(SET_BACK).await;
+
+    // nor does it come back when the clock does
+    shifted.shift("+0");
+    assert_eq!(shifted.state_of(&held).await, "ended");
+    assert_eq!(shifted.edit(&worker).await, (403, "role_not_active".to_owned()));
+    assert_eq!(shifted.edit(&brief).await, (401, "invalid_token".to_owned()));
+}
+
+/// It came through, and there is no application behind the gate.
+const PASSED: u16 = 502;
+const SET_BACK: &str = "the clock was set back";

@@ -57,6 +57,8 @@ pub enum Refused {
     },
     /// The journal is in doubt, so no role opens anything until its operator has restored or confirmed it.
     Doubted,
+    /// Nobody knows what time it is, so no role opens anything until the machine's clock is right again.
+    ClockBehind,
     /// More than can be done at once.
     Overloaded {
         /// When to try again.

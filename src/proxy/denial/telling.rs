@@ -70,6 +70,15 @@ impl Telling {
                  has looked into it; nothing is wrong with your request, and trying again will not help",
                 GrpcStatus::FailedPrecondition,
             ),
+            Refused::ClockBehind => tell(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "clock_behind",
+                "No role opens anything at present",
+                "the clock of the machine lies behind what hallpass has on record, so that nobody can tell which roles have \
+                 ended, and none opens anything until whoever runs it has corrected the clock; nothing is wrong with your \
+                 request",
+                GrpcStatus::FailedPrecondition,
+            ),
             Refused::Overloaded { .. } => tell(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "overloaded",

@@ -73,6 +73,7 @@ fn kinds() -> Vec<(&'static str, Refused)> {
         ("forbidden", Denial::Forbidden.into()),
         ("unavailable", Refused::Unavailable { retry_after }),
         ("doubted", Refused::Doubted),
+        ("clock behind", Refused::ClockBehind),
         ("overloaded", Refused::Overloaded { retry_after: Duration::ZERO }),
         ("upstream failed", Refused::UpstreamFailed),
         ("upstream timeout", Refused::UpstreamTimeout),
