@@ -14,6 +14,8 @@ mod audit;
 mod bound;
 #[path = "cli/cutting.rs"]
 mod cutting;
+#[path = "cli/damaged.rs"]
+mod damaged;
 #[path = "cli/explain.rs"]
 mod explain;
 #[path = "cli/findings.rs"]

@@ -48,8 +48,7 @@ impl Ground {
         clock: Clock,
         metrics: &Metrics,
     ) -> anyhow::Result<(Self, Threads, UseRecorder)> {
-        let opened = store::open(&config.store, clock.now())
-            .with_context(|| format!("the store `{}` cannot be opened", config.store.path.display()))?;
+        let opened = store::open(&config.store, clock.now()).map_err(|error| not_opened(&config.store.path, error))?;
         let reader = opened.reader;
         let newest = reader.head().context("the head of the journal cannot be read")?.time;
         clock.resume(newest, CLOCK_BEHIND_MAX);
@@ -164,6 +163,15 @@ impl Ground {
         };
         tasks.spawn(pacing.run(stop.clone()));
     }
+}
+
+fn not_opened(path: &Path, error: StoreError) -> anyhow::Error {
+    let path = path.display();
+    let what_to_do = match error {
+        StoreError::Damaged(_) => format!(" (`hallpass store check {path}` says whether it can be made sound again)"),
+        _ => String::new(),
+    };
+    anyhow::Error::new(error).context(format!("the store `{path}` cannot be opened{what_to_do}"))
 }
 
 /// What was done under past activations is proven by the journal, but kept in a file of its own: tells when that was lost.

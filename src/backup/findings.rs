@@ -11,7 +11,7 @@ pub struct Findings {
     pub notes: Vec<RecordRun>,
     /// Uses that are not those that were sealed.
     pub uses: Vec<Unproven>,
-    /// Files of uses that cannot be read to their end, and why.
+    /// Files that are damaged or cannot be read to their end, and why.
     pub files: Vec<String>,
     /// Rows that stand for what was cut, and are not what was signed.
     pub carried: Vec<Uncarried>,

@@ -65,13 +65,15 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<()
         Command::Check(whole) => check(whole, streams),
         Command::Compact(file) => {
             let compact = |progress: stopped::Progress<'_>| backup::compact(&file.store, progress);
-            tell("compacted", &with_bar("compacting", &file.store, compact)?, streams)?;
+            let remade = with_bar("compacting", compact).map_err(|error| refused_at(&file.store, error))?;
+            tell("compacted", &remade, streams)?;
             let told = "copies and backups made before still hold what they held, and the disk may keep old blocks";
             Ok(writeln!(streams.err, "note: {told}")?)
         }
         Command::Rebuild(place) => {
             let rebuild = |progress: stopped::Progress<'_>| stopped::rebuild(&place.store, place.public_key, progress);
-            tell("rebuilt", &with_bar("rebuilding", &place.store, rebuild)?, streams)
+            let remade = with_bar("rebuilding", rebuild).map_err(|error| refused_at(&place.store, error))?;
+            tell("rebuilt", &remade, streams)
         }
     }
 }
@@ -79,7 +81,10 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<()
 fn check(Whole { place, key }: &Whole, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let bound = key.as_deref().map(bound).transpose()?;
     let look = |progress: stopped::Progress<'_>| backup::check(&place.store, place.public_key, progress);
-    let Looked { checked, findings, lost } = with_bar("checking", &place.store, look)?;
+    let Looked { checked, findings, lost } = match with_bar("checking", look) {
+        Err(StoreError::Damaged(why)) => return Err(damaged(place, &why)),
+        looked => looked.map_err(|error| refused_at(&place.store, error))?,
+    };
     let pin = bound.as_ref().and_then(|(_, pin)| pin.as_ref());
     if let Some(pin) = pin {
         stopped::is_pinned(&place.store, pin).map_err(|error| refused(CarryError::Store(error), &place.store))?;
@@ -120,15 +125,35 @@ pub(super) fn none_found(findings: &Findings, err: &mut dyn Write) -> Result<(),
     Err(Failure::False(told.to_owned()))
 }
 
+fn refused_at(store: &Path, error: StoreError) -> Failure {
+    refused(CarryError::Store(error), store)
+}
+
+/// A damaged store, and what is left of it.
+fn damaged(place: &Place, why: &str) -> Failure {
+    let salvaged = with_bar("reading", |progress| stopped::can_be_rebuilt(&place.store, place.public_key, progress));
+    let what_to_do = match salvaged {
+        Ok(ended) => format!(
+            "its journal is whole, {} records up to {}:{}, and only what is made from it is not: `hallpass store rebuild` makes \
+             it anew",
+            ended.records,
+            ended.head.position,
+            HEXLOWER.encode(&ended.head.hash)
+        ),
+        Err(error) => format!("nor is its journal whole ({error}): restore a backup"),
+    };
+    Failure::False(format!(
+        "`{}` is not to be relied on: the store is damaged: {why}; {what_to_do}",
+        place.store.display()
+    ))
+}
+
 fn with_bar<T>(
     heading: &'static str,
-    store: &Path,
     work: impl FnOnce(stopped::Progress<'_>) -> Result<T, StoreError>,
-) -> Result<T, Failure> {
+) -> Result<T, StoreError> {
     let mut bar = Bar::new(heading);
-    let done = work(&mut |done, all| bar.show(done, all));
-    drop(bar);
-    done.map_err(|error| refused(CarryError::Store(error), store))
+    work(&mut |done, all| bar.show(done, all))
 }
 
 fn tell(done: &str, remade: &Remade, streams: &mut Streams<'_>) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! The one place where time enters.
 //!
 //! `now` follows the wall clock, but for one that lies behind what this process has told or its journal tells of: then it
-//! goes on from there by itself ([`course`]), so that a clock set back revives nothing that has ended, and lets nothing last
+//! goes on from there by itself (`course`), so that a clock set back revives nothing that has ended, and lets nothing last
 //! longer. `wait_until` wakes when the time has come, also when somebody moves the clock or the machine slept.
 
 mod alarm;

@@ -1,9 +1,10 @@
 //! The open database, shared by all readers and the appender, and exchanged when it must be reopened.
 
+use std::cell::Cell;
 use std::os::unix::fs::MetadataExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Once, PoisonError, RwLock};
 
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
@@ -100,10 +101,27 @@ pub(crate) fn by_name_alone<T>(path: &Path, open: impl FnMut() -> Result<T, Stor
 /// Nobody makes a file anew more often in a row.
 const OPENED_MAX: usize = 8;
 
-/// Runs `work`; a panic over damaged pages becomes an error.
+/// Runs `work`; a panic over damaged pages becomes an error, and is no other news.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(StoreError::Damaged("the database cannot make sense of its pages".to_owned())))
+    QUIET.call_once(|| {
+        let tell = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if GUARDED.get() == 0 {
+                tell(panic);
+            }
+        }));
+    });
+    GUARDED.set(GUARDED.get().saturating_add(1));
+    let done = catch_unwind(AssertUnwindSafe(work));
+    GUARDED.set(GUARDED.get().saturating_sub(1));
+    done.unwrap_or_else(|_| Err(StoreError::Damaged("the database cannot make sense of its pages".to_owned())))
+}
+
+static QUIET: Once = Once::new();
+
+thread_local! {
+    /// How many guards this thread is within.
+    static GUARDED: Cell<u32> = const { Cell::new(0) };
 }
 
 #[cfg(test)]

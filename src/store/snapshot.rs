@@ -9,7 +9,7 @@ use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
 use crate::journal::backup::Row;
 use crate::journal::{Checkpoint, Exported, PublicKey, Sealed, SignedCheckpoint, SigningKey, upcast};
-use crate::store::handle::guarded;
+use crate::store::handle::{Handle, guarded};
 use crate::store::scratch::Scratch;
 use crate::store::tables::{CURSORS, JOURNAL};
 use crate::store::{Head, Reader, StoreError, carried, key, rows};
@@ -21,7 +21,7 @@ pub struct Snapshot {
     pub(super) realm: String,
     pub(super) public_key: PublicKey,
     /// The database, when nobody else keeps it open.
-    _own: Option<Database>,
+    _own: Option<Handle>,
     /// Where the journal can be folded to look at what comes of it.
     pub(super) scratch: Scratch,
 }
@@ -51,7 +51,7 @@ impl Snapshot {
         let (realm, public_key) = (text("realm")?, text("public_key")?);
         let public_key =
             public_key.parse().map_err(|_| StoreError::Damaged("the public key of the store is none".to_owned()))?;
-        Ok(Self { source, realm, public_key, _own: Some(database), scratch })
+        Ok(Self { source, realm, public_key, _own: Some(Handle::new(database)), scratch })
     }
 
     /// The newest record.

@@ -77,6 +77,31 @@ pub fn snapshot(path: &Path) -> Result<Snapshot, StoreError> {
     guarded(|| Snapshot::of(look(path, Alone::FromWriters)?, Scratch::beside(path)))
 }
 
+/// The same of a store whose pages are not what was written, as far as they can be read: nothing vouches for what is not
+/// verified by the chain.
+///
+/// # Errors
+/// As [`snapshot`].
+pub fn salvage(path: &Path) -> Result<Snapshot, StoreError> {
+    guarded(|| Snapshot::of(open(path, Alone::FromWriters, Pages::AsTheyAre)?, Scratch::beside(path)))
+}
+
+/// Where the journal ends that is in a damaged store at `path`, if it is whole: then [`rebuild`] makes a sound store of it.
+///
+/// # Errors
+/// [`StoreError::Damaged`] says what of the journal is not whole, or cannot be read.
+pub fn can_be_rebuilt(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Result<Ended, StoreError> {
+    let snapshot = salvage(path)?;
+    guarded(|| {
+        let root = root_of(&snapshot, root)?;
+        let scratch = snapshot.scratch.database()?;
+        let transaction = scratch.begin_write()?;
+        let ended = journal_of(&snapshot, &transaction, root, progress)?;
+        transaction.abort()?;
+        Ok(ended)
+    })
+}
+
 /// Verifies every page, the whole chain against `root` (what the store names without it), and that every row is what the
 /// journal says. The file stays as it is.
 ///
@@ -103,17 +128,40 @@ pub fn check(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Re
 }
 
 /// Verifies the journal of the store at `path` and folds all its tables anew into a fresh file, which then takes its place.
+/// Pages that hold none of the journal may be damaged.
 ///
 /// # Errors
 /// [`StoreError`]; then the file is as it was.
 pub fn rebuild(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> Result<Remade, StoreError> {
-    remake(path, |snapshot, target| {
-        let root = root_of(snapshot, root)?;
-        let mut build = Build::begin(target, root)?;
-        build.take_all(snapshot, progress)?;
-        let ended = build.finish(snapshot.realm(), root, &snapshot.cursors()?)?;
-        Ok((ended.head, ended.records))
-    })
+    let mut remake = |pages| {
+        remake(path, pages, |snapshot, target| {
+            let ended = journal_of(snapshot, target, root_of(snapshot, root)?, progress)?;
+            Ok((ended.head, ended.records))
+        })
+    };
+    match remake(Pages::Checked) {
+        // what is taken over is verified record by record, on whatever page it lies
+        Err(StoreError::Damaged(why)) => remake(Pages::AsTheyAre).map_err(|error| match error {
+            // said of pages that nothing vouches for
+            StoreError::Damaged(_) | StoreError::UnknownVersion { .. } | StoreError::UnknownRecord { .. } => {
+                StoreError::Damaged(format!("{why}, and its journal is not whole ({error})"))
+            }
+            other => other,
+        }),
+        done => done,
+    }
+}
+
+/// Makes all tables in `target` of the verified journal in `snapshot`.
+fn journal_of(
+    snapshot: &Snapshot,
+    target: &WriteTransaction,
+    root: PublicKey,
+    progress: Progress<'_>,
+) -> Result<Ended, StoreError> {
+    let mut build = Build::begin(target, root)?;
+    build.take_all(snapshot, progress)?;
+    build.finish(snapshot.realm(), root, &snapshot.cursors()?)
 }
 
 /// Copies what the store at `path` holds, and nothing else, into a fresh file, which then takes its place: what was erased is
@@ -122,7 +170,7 @@ pub fn rebuild(path: &Path, root: Option<PublicKey>, progress: Progress<'_>) -> 
 /// # Errors
 /// [`StoreError`]; then the file is as it was.
 pub fn compact(path: &Path, progress: Progress<'_>) -> Result<Remade, StoreError> {
-    remake(path, |snapshot, target| {
+    remake(path, Pages::Checked, |snapshot, target| {
         let (source, head) = (&snapshot.source, snapshot.head()?);
         copy(source, target, META, &mut |_| {})?;
         copy(source, target, CURSORS, &mut |_| {})?;
@@ -177,12 +225,13 @@ pub fn rehearse<E: From<StoreError>>(
 
 fn remake(
     path: &Path,
+    pages: Pages,
     write: impl FnOnce(&Snapshot, &WriteTransaction) -> Result<(Head, u64), StoreError>,
 ) -> Result<Remade, StoreError> {
+    let before = std::fs::metadata(path).map_err(|error| StoreError::reading(path, error))?.len();
+    // held until the new file has its place: nobody may start on the old one meanwhile
+    let snapshot = guarded(|| Snapshot::of(open(path, Alone::FromAll, pages)?, Scratch::beside(path)))?;
     guarded(|| {
-        let before = std::fs::metadata(path).map_err(|error| StoreError::reading(path, error))?.len();
-        // held until the new file has its place: nobody may start on the old one meanwhile
-        let snapshot = Snapshot::of(look(path, Alone::FromAll)?, Scratch::beside(path))?;
         let fresh = Fresh::beside(path)?;
         let (head, records) = fresh.fill(|target| write(&snapshot, target))?;
         let after = fresh.length()?;
@@ -229,9 +278,21 @@ fn root_of(snapshot: &Snapshot, given: Option<PublicKey>) -> Result<PublicKey, S
 }
 
 fn look(path: &Path, alone: Alone) -> Result<Database, StoreError> {
-    // every page is held against its checksum first: what somebody changed is damage, and nothing to fall over
+    open(path, alone, Pages::Checked)
+}
+
+/// What is known of pages before they are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pages {
+    /// Each is held against its checksum first: what somebody changed is damage, and nothing to fall over.
+    Checked,
+    /// Nothing.
+    AsTheyAre,
+}
+
+fn open(path: &Path, alone: Alone, pages: Pages) -> Result<Database, StoreError> {
     let mut builder = Builder::new();
-    builder.set_check_integrity_on_open(true).set_cache_size(CACHE_BYTES);
+    builder.set_check_integrity_on_open(pages == Pages::Checked).set_cache_size(CACHE_BYTES);
     builder.create_with_backend(Overlay::open(path, alone)?).map_err(|error| match error {
         redb::DatabaseError::Storage(redb::StorageError::Io(error))
             if error.kind() == std::io::ErrorKind::InvalidData =>

@@ -85,6 +85,7 @@ pub(super) struct Judge {
     files: Vec<(Tip, Digest)>,
     /// The uses that the records of this file seal.
     sealed: Vec<SealedUses>,
+    is_damaged: bool,
     findings: Findings,
     fault: Option<Fault>,
 }
@@ -117,6 +118,7 @@ impl Judge {
             tally: Tally::default(),
             files: Vec::new(),
             sealed: Vec::new(),
+            is_damaged: false,
             findings: Findings::default(),
             fault: None,
         }
@@ -214,6 +216,25 @@ impl Judge {
             None
         };
         self.end = End::Signed(said.time);
+    }
+
+    /// The pages of this store are not what was written: whatever of it is no record is not what was recorded.
+    pub(super) fn damaged(&mut self, store: &Path, why: &str) {
+        let store = store.display();
+        let told = format!("the store is damaged: {why}; `hallpass store check {store}` says what can be done");
+        self.findings.files.push(told);
+        self.is_damaged = true;
+    }
+
+    /// Whether the pages of a store were not what was written.
+    pub(super) const fn is_damaged(&self) -> bool {
+        self.is_damaged
+    }
+
+    /// The next record cannot be read.
+    pub(super) fn unreadable(&mut self, why: String) {
+        let tip = self.verifier.as_ref().map_or(0, |verifier| verifier.tip().sequence);
+        self.fault.get_or_insert(Fault { sequence: tip.saturating_add(1), wrong: Wrong::Unreadable(why) });
     }
 
     /// Takes what stands for the records that were cut: the newest of their cuts names it.

@@ -16,7 +16,7 @@ use crate::cli::progress::Bar;
 use crate::journal::backup::{self, BackupError, Part};
 use crate::journal::export::read_json_lines;
 use crate::journal::{Carried, Digest, SealedUses};
-use crate::store::{StoreError, stopped};
+use crate::store::{Snapshot, StoreError, stopped};
 
 /// Hands the records in the file at `path` to `judge`: those of a store, a backup or an export, as the file begins. Returns
 /// SHA-256 over an export that was read to its end.
@@ -75,33 +75,50 @@ pub(super) fn input(input: &mut dyn BufRead, judge: &mut Judge) -> Result<(), Fa
     lines(input, 0, judge).map(|_| ())
 }
 
-/// Hands the records of the store at `path`, on which no hallpass runs, to `judge`.
+/// Hands the records of the store at `path`, on which no hallpass runs, to `judge`: of a damaged one, all that can be read.
 pub(super) fn store(path: &Path, judge: &mut Judge) -> Result<(), Failure> {
-    let mut bar = Bar::new("verifying");
-    let read = stopped::snapshot(path).and_then(|journal| {
-        let all = journal.head()?.position.0;
-        let each = journal.each_record(|record| {
-            shown(&mut bar, judge, |judge| (judge.seen(), all));
-            if judge.take(Ok(record)).is_break() { Err(Ended::Early) } else { Ok(()) }
-        });
-        match each {
-            Ok(()) => {
-                judge.carried(&journal.carried()?.iter().collect());
-                Ok(())
-            }
-            Err(Ended::Early) => Ok(()),
-            Err(Ended::Store(error)) => Err(error),
+    let journal = match stopped::snapshot(path) {
+        Err(StoreError::Damaged(why)) => {
+            judge.damaged(path, &why);
+            stopped::salvage(path)
         }
+        opened => opened,
+    };
+    match journal.and_then(|journal| each_of(&journal, judge)) {
+        // whatever a damaged page seems to say
+        Err(error) if judge.is_damaged() => {
+            judge.unreadable(error.to_string());
+            Ok(())
+        }
+        read => read.map_err(|error| cannot_read(path, error)),
+    }
+}
+
+fn each_of(journal: &Snapshot, judge: &mut Judge) -> Result<(), StoreError> {
+    let mut bar = Bar::new("verifying");
+    let all = journal.head()?.position.0;
+    let each = journal.each_record(|record| {
+        shown(&mut bar, judge, |judge| (judge.seen(), all));
+        if judge.take(Ok(record)).is_break() { Err(Ended::Early) } else { Ok(()) }
     });
-    read.map_err(|error| {
-        let what_to_do = match error {
-            StoreError::Locked => "; stop that hallpass first, or verify through its portal: leave out the file",
-            _ => "",
-        };
-        let place = if error.names_its_file() { String::new() } else { format!(" `{}`", path.display()) };
-        let why = anyhow::Error::new(error);
-        Failure::Unusable(format!("cannot read the store{place}: {why:#}{what_to_do}"))
-    })
+    match each {
+        Ok(()) => {
+            judge.carried(&journal.carried()?.iter().collect());
+            Ok(())
+        }
+        Err(Ended::Early) => Ok(()),
+        Err(Ended::Store(error)) => Err(error),
+    }
+}
+
+fn cannot_read(path: &Path, error: StoreError) -> Failure {
+    let what_to_do = match error {
+        StoreError::Locked => "; stop that hallpass first, or verify through its portal: leave out the file",
+        _ => "",
+    };
+    let place = if error.names_its_file() { String::new() } else { format!(" `{}`", path.display()) };
+    let why = anyhow::Error::new(error);
+    Failure::Unusable(format!("cannot read the store{place}: {why:#}{what_to_do}"))
 }
 
 /// Why no further record is read from a store.
