@@ -67,6 +67,19 @@ impl EndedInMemory {
         let Self { activations, assignments, principals, credentials } = self;
         activations.is_empty() && assignments.is_empty() && principals.is_empty() && credentials.is_empty()
     }
+
+    fn take_from(&self, party: &Party, standing: &mut Standing) {
+        standing.held.retain(|held| match held.basis {
+            Basis::Activation(id) => !self.activations.contains(&id),
+            Basis::Assignment(id) => !self.assignments.contains(&id),
+        });
+        if let Party::Principal(principal) = party {
+            if self.principals.contains(principal) {
+                standing.lock = Lock::Locked;
+            }
+            standing.credentials_since = standing.credentials_since.max(self.credentials.get(principal).copied());
+        }
+    }
 }
 
 /// Equal stamps mean that nothing a verdict depends on was published in between.
@@ -175,6 +188,11 @@ impl Standings {
         self.announce(self.position());
     }
 
+    /// Takes from `standing`, which is that of `party` as the journal has it, what ended in memory.
+    pub fn take_what_ended(&self, party: &Party, standing: &mut Standing) {
+        self.shared.ended.load().take_from(party, standing);
+    }
+
     fn announce(&self, position: Position) {
         self.shared.stamp.fetch_add(1, Ordering::AcqRel);
         self.shared.head.send_replace(position);
@@ -206,16 +224,7 @@ impl Standings {
             return standing;
         }
         let mut standing = Standing::clone(&standing);
-        standing.held.retain(|held| match held.basis {
-            Basis::Activation(id) => !ended.activations.contains(&id),
-            Basis::Assignment(id) => !ended.assignments.contains(&id),
-        });
-        if let Party::Principal(principal) = party {
-            if ended.principals.contains(principal) {
-                standing.lock = Lock::Locked;
-            }
-            standing.credentials_since = standing.credentials_since.max(ended.credentials.get(principal).copied());
-        }
+        ended.take_from(party, &mut standing);
         Arc::new(standing)
     }
 }

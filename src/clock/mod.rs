@@ -97,6 +97,13 @@ impl Clock {
         Duration::from_millis(u64::try_from(self.shared.course.behind(&self.shared.source)).unwrap_or_default())
     }
 
+    /// Time since boot, asleep or awake, for pauses between tries: whoever sets the wall clock makes none of them longer or
+    /// shorter.
+    #[must_use]
+    pub fn since_boot(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.shared.source.since_boot()).unwrap_or_default())
+    }
+
     /// Returns once `now` is at or after `at`.
     pub async fn wait_until(&self, at: Timestamp) {
         let mut moved = self.shared.moved.subscribe();
@@ -173,11 +180,16 @@ pub struct ManualClock {
 impl ManualClock {
     /// Lets time pass.
     pub fn advance(&self, by: Span) {
-        let (from, to) = (self.reading(), self.reading().plus(by));
+        self.rest(by);
+        self.set(self.reading().plus(by));
+    }
+
+    /// Lets time pass, and the wall clock does not tell.
+    pub fn rest(&self, by: Span) {
         if let Source::Manual { since_boot, .. } = &self.clock.shared.source {
-            since_boot.fetch_add(to.as_millis().saturating_sub(from.as_millis()), Ordering::AcqRel);
+            let passed = Timestamp::from_millis(0).plus(by);
+            since_boot.fetch_add(passed.as_millis(), Ordering::AcqRel);
         }
-        self.set(to);
     }
 
     /// Sets the wall clock, also backwards.

@@ -108,20 +108,21 @@ impl Appender {
         )))
     }
 
+    /// Closes what cannot be believed: readers answer [`StoreError::Closed`] until it is reopened.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] while a transaction still writes.
+    pub fn close(&mut self) -> Result<(), StoreError> {
+        self.shared.handle.let_go()
+    }
+
     /// After a failed commit: close, reopen, verify. Readers made earlier go on with what was reopened; in between they
     /// answer [`StoreError::Closed`]. May be tried again when it failed.
     ///
     /// # Errors
     /// As [`crate::store::open`].
     pub fn reopen(&mut self) -> Result<(), StoreError> {
-        match self.shared.handle.close() {
-            // it stays open until that transaction is dropped, and two of them must never write
-            Err(StoreError::Database(error)) if matches!(*error, redb::Error::TransactionInProgress) => {
-                return Err(StoreError::Database(error));
-            }
-            // whatever else a broken store says when it is closed changes nothing: it is verified next
-            Ok(()) | Err(_) => {}
-        }
+        self.close()?;
         let Trust { key, chain, pin } = &self.shared.trust;
         let Checked { database, chain: found, sums } = self.place.open_checked(key, pin.as_ref())?;
         if found != *chain {

@@ -93,6 +93,12 @@ impl Aside {
         done
     }
 
+    /// Whether some file holds what was kept last, so that it outlives the process.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.places.iter().any(|place| place.sound)
+    }
+
     fn signed(&self, line: &str) -> String {
         let Trust { key, chain, .. } = &self.reader.shared.trust;
         format!("{} {line}\n", LineSignature::new(key, &chain.realm, line))

@@ -36,7 +36,11 @@ impl Transaction {
         case.subject_lock = case.caller.first().map_or(Lock::Open, |standing| standing.lock);
         case.pending = rows::pending_counts(&self.transaction, own, asked_role(command))?;
         match command {
-            Command::Assign { .. } | Command::RevokeCredentials { .. } => {}
+            Command::Assign { .. } => {}
+            Command::RevokeCredentials { principal, .. } => {
+                let subject = source.standing(&Party::Principal(principal.clone()), position)?;
+                case.subject_credentials_since = subject.credentials_since;
+            }
             Command::ChangeAssignment { id, .. } | Command::RemoveAssignment { id, .. } => {
                 case.assignment = self.assignment(*id)?;
                 case.open = source.open_behind(*id)?;

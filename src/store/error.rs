@@ -196,6 +196,41 @@ impl StoreError {
         )
     }
 
+    /// Whether the store could not be looked at, rather than not be believed. Each error has its place here by name.
+    #[must_use]
+    pub fn is_out_of_reach(&self) -> bool {
+        match self {
+            Self::Locked
+            | Self::File { .. }
+            | Self::Unreadable { .. }
+            | Self::ReadOnly { .. }
+            | Self::Io(_)
+            | Self::Full(_)
+            | Self::Closed
+            | Self::Overtaken
+            | Self::Poisoned
+            | Self::Randomness => true,
+            Self::Database(error) => matches!(
+                **error,
+                redb::Error::TransactionInProgress | redb::Error::PreviousIo | redb::Error::Backend(_)
+            ),
+            Self::Damaged(_)
+            | Self::UnknownVersion { .. }
+            | Self::UnknownRecord { .. }
+            | Self::Foreign(_)
+            | Self::AnotherJournal { .. }
+            | Self::AnotherRoot { .. }
+            | Self::JournalGone { .. }
+            | Self::Pin { .. }
+            | Self::KeyPermissions { .. }
+            | Self::KeyMissing(_)
+            | Self::Key { .. }
+            | Self::TimeBackwards { .. }
+            | Self::Stray(_)
+            | Self::Record(_) => false,
+        }
+    }
+
     /// A file that is only to be read failed.
     pub(crate) fn reading(path: &std::path::Path, source: io::Error) -> Self {
         Self::Unreadable { path: path.to_owned(), source }

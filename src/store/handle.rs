@@ -51,6 +51,20 @@ impl Handle {
         }
     }
 
+    /// Closes it so that it can be opened anew, as it is on disk.
+    ///
+    /// # Errors
+    /// When a transaction still writes: it stays open until that one is dropped, and two of them must never write. Whatever
+    /// else a broken database says when it is closed changes nothing: it is verified when it is opened.
+    pub(crate) fn let_go(&self) -> Result<(), StoreError> {
+        match self.close() {
+            Err(StoreError::Database(error)) if matches!(*error, redb::Error::TransactionInProgress) => {
+                Err(StoreError::Database(error))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Shares another one.
     pub(crate) fn set(&self, database: Database) {
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);

@@ -33,14 +33,7 @@ impl UseFile {
 
     /// After a failed commit, which nobody repeats: closes it and opens it again, as it is on disk.
     pub(super) fn reopen(&self) -> Result<(), StoreError> {
-        match self.handle.close() {
-            // somebody's write is still under way
-            Err(StoreError::Database(error)) if matches!(*error, redb::Error::TransactionInProgress) => {
-                return Err(StoreError::Database(error));
-            }
-            // whatever else a broken file says when it is closed changes nothing
-            Ok(()) | Err(_) => {}
-        }
+        self.handle.let_go()?;
         self.handle.set(guarded(|| self.place.open())?);
         Ok(())
     }

@@ -12,10 +12,11 @@ use tokio::sync::mpsc;
 use crate::clock::{Clock, awake};
 use crate::domain::activation::Choice;
 use crate::domain::command::{Caller, Command};
-use crate::domain::decide::decide;
+use crate::domain::decide::{Case, decide};
 use crate::domain::event::Event;
 use crate::domain::id::{ActivationId, AssignmentId, CommandId};
 use crate::domain::policy::Policies;
+use crate::domain::principal::Party;
 use crate::domain::refusal::{Refusal, Refusals};
 use crate::domain::time::Timestamp;
 use crate::standings::Standings;
@@ -81,8 +82,8 @@ impl Batches {
             aside: appender.aside(settings.aside.clone()),
             appender,
             standings,
+            outage: Outage::new(health, clock.clone()),
             clock,
-            outage: Outage::new(health),
             room: Room::Enough,
             settings,
             commit_seconds,
@@ -148,7 +149,8 @@ impl Batches {
         let (submissions, replies): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|queued| (queued.submission, queued.reply)).unzip();
         match self.carry_out(submissions.iter().map(|submission| (submission, DecidedAt::Now))) {
-            Ok(results) => {
+            Ok(mut results) => {
+                self.settle_what_is_owed(&submissions, &mut results);
                 for (reply, result) in replies.into_iter().zip(results) {
                     // whoever asked may be gone; what was done stays done
                     let _ = reply.send(result);
@@ -203,7 +205,7 @@ impl Batches {
             } else if self.room != Room::Enough && grants(&submission.command) {
                 Err(SubmitError::DiskFull)
             } else {
-                carry_out_one(&mut transaction, submission, decided_at, &policies, now)?
+                carry_out_one(&mut transaction, submission, decided_at, &policies, &self.standings, now)?
             });
         }
         if transaction.head().position == before.position {
@@ -235,6 +237,7 @@ fn carry_out_one(
     submission: &Submission,
     decided_at: DecidedAt,
     policies: &Arc<Policies>,
+    standings: &Standings,
     now: Timestamp,
 ) -> Result<Result<Outcome, SubmitError>, BatchError> {
     let Submission { caller, command, idempotency, purpose } = submission;
@@ -248,9 +251,12 @@ fn carry_out_one(
         let position = remembered.records.1;
         return outcome(transaction, events, position, Replayed::Yes).map(Ok);
     }
-    let case = transaction.case(caller, command, policies)?;
+    let mut case = transaction.case(caller, command, policies)?;
     let at = match decided_at {
-        DecidedAt::Now => now,
+        DecidedAt::Now => {
+            take_what_ended(&mut case, caller, standings);
+            now
+        }
         DecidedAt::Earlier(at, _) => at.min(now),
     };
     let events = match decide(&case, caller, command, at) {
@@ -275,6 +281,16 @@ fn carry_out_one(
     transaction.append(&header, &events, &command.detail(caller))?;
     let position = transaction.head().position;
     outcome(transaction, events, position, Replayed::No).map(Ok)
+}
+
+/// Whoever lost a right in memory, which the journal still tells of, commands nothing by it.
+fn take_what_ended(case: &mut Case, caller: &Caller, standings: &Standings) {
+    let Some(identity) = caller.identity() else { return };
+    let own = Party::Principal(identity.principal.clone());
+    let groups = identity.groups.iter().cloned().map(Party::Group);
+    for (party, standing) in std::iter::once(own).chain(groups).zip(&mut case.caller) {
+        standings.take_what_ended(&party, standing);
+    }
 }
 
 /// What the events of one command came to, with the case and assignment as they are now.

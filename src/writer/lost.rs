@@ -74,6 +74,13 @@ impl LostEnd {
         );
     }
 
+    /// Another command that was carried out since ended the same, or lifted it.
+    pub(super) fn tell_settled(&self, by: &Submission) {
+        let Self { principal, what, ended_at } = self;
+        let (by, ended_at) = (Self::of(by, self.ended_at).principal, format_rfc3339(*ended_at));
+        tracing::warn!(%principal, what, ended_at, by, "what the journal had refused is owed no more: a later command says how it is");
+    }
+
     /// hallpass stops, and the journal does not hold it.
     pub(super) fn tell_lost(&self) {
         let Self { principal, what, ended_at } = self;

@@ -4,9 +4,9 @@
 //! reopened and verified. Meanwhile nothing new is granted. What ends a right takes effect in memory at once, its caller
 //! is told that it is not yet durable, and it is [owed](super::owed) to the journal.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::clock::awake;
+use crate::clock::Clock;
 use crate::domain::assignment::{Assignment, AssignmentKind, Origin};
 use crate::domain::command::{Caller, Command};
 use crate::domain::decide::{Case, authority, decide};
@@ -25,7 +25,9 @@ use crate::writer::{Purpose, Queued, Submission, SubmitError};
 /// The present outage, if there is one, and what must be made durable when it is over.
 pub(super) struct Outage {
     pub(super) health: Health,
-    next_try: Option<Instant>,
+    clock: Clock,
+    /// Since boot.
+    next_try: Option<Duration>,
     pause: Duration,
     cause: Cause,
     pub(super) owed: Vec<Owed>,
@@ -45,13 +47,13 @@ enum Cause {
 pub(super) enum Room {
     /// There is.
     Enough,
-    /// There is not; when to look again.
-    Short(Instant),
+    /// There is not; when to look again, since boot.
+    Short(Duration),
 }
 
 impl Outage {
-    pub(super) const fn new(health: Health) -> Self {
-        Self { health, next_try: None, pause: FIRST_PAUSE, cause: Cause::Other, owed: Vec::new() }
+    pub(super) const fn new(health: Health, clock: Clock) -> Self {
+        Self { health, clock, next_try: None, pause: FIRST_PAUSE, cause: Cause::Other, owed: Vec::new() }
     }
 
     /// Whether it began because there is no room left.
@@ -66,7 +68,7 @@ impl Outage {
 
     /// Tries the store next, without waiting for its turn.
     pub(super) fn hurry(&mut self) {
-        self.next_try = Some(awake());
+        self.next_try = Some(self.clock.since_boot());
     }
 
     /// Whether this very command of the same principal took effect already. Revoking credentials once more is another
@@ -79,7 +81,7 @@ impl Outage {
         self.health.failed(error);
         self.health.set(StoreState::Out);
         self.cause = if matches!(error, BatchError::Store(StoreError::Full(_))) { Cause::Full } else { Cause::Other };
-        self.next_try = Some(awake());
+        self.next_try = Some(self.clock.since_boot());
     }
 }
 
@@ -87,7 +89,7 @@ impl Batches {
     /// Whether the store takes commands, after reopening it when that is due.
     pub(super) fn recovered(&mut self) -> bool {
         let Some(due) = self.outage.next_try else { return true };
-        if awake() < due {
+        if self.clock.since_boot() < due {
             return false;
         }
         match self.reopen() {
@@ -103,15 +105,17 @@ impl Batches {
             }
             Err(error) => {
                 tracing::error!(%error, "the store could not be reopened");
-                if matches!(&error, BatchError::Store(error) if is_disbelief(error)) {
-                    // what was read before cannot be told from what is damaged: unknown means no
+                if matches!(&error, BatchError::Store(error) if !error.is_out_of_reach()) {
+                    // what was read before cannot be told from what is damaged: unknown means no. Nothing writes now, so
+                    // there is nothing that could keep it open
+                    let _ = self.appender.close();
                     self.standings.abandon(self.standings.position());
                     self.outage.health.set(StoreState::Damaged);
                 }
                 if matches!(&error, BatchError::Store(StoreError::Full(_))) {
                     self.outage.cause = Cause::Full;
                 }
-                self.outage.next_try = Some(awake() + self.outage.pause);
+                self.outage.next_try = Some(self.clock.since_boot().saturating_add(self.outage.pause));
                 self.outage.pause = (self.outage.pause * 2).min(LONGEST_PAUSE);
                 false
             }
@@ -121,7 +125,7 @@ impl Batches {
     fn reopen(&mut self) -> Result<(), BatchError> {
         if self.outage.cause == Cause::Full {
             self.appender.give_reserve_back()?;
-            self.room = Room::Short(awake() + ROOM_PAUSE);
+            self.room = Room::Short(self.clock.since_boot().saturating_add(ROOM_PAUSE));
         }
         self.appender.reopen()?;
         let head = self.appender.reader().head()?;
@@ -133,7 +137,7 @@ impl Batches {
     pub(super) fn look_for_room_at_start(&mut self) {
         if let Err(error) = self.appender.hold_reserve() {
             tracing::error!(%error, "there is no room to set aside; rights can be ended, and nothing new is granted");
-            self.room = Room::Short(awake() + ROOM_PAUSE);
+            self.room = Room::Short(self.clock.since_boot().saturating_add(ROOM_PAUSE));
             self.outage.health.set(StoreState::EndsOnly);
         }
     }
@@ -141,7 +145,7 @@ impl Batches {
     /// Whether there is room for new rights, after looking for it when that is due.
     pub(super) fn has_room(&mut self) -> bool {
         let Room::Short(due) = self.room else { return true };
-        if awake() < due {
+        if self.clock.since_boot() < due {
             return false;
         }
         match self.appender.hold_reserve() {
@@ -153,7 +157,7 @@ impl Batches {
             }
             Err(error) => {
                 tracing::warn!(%error, "there is still no room for the journal; nothing new is granted");
-                self.room = Room::Short(awake() + ROOM_PAUSE);
+                self.room = Room::Short(self.clock.since_boot().saturating_add(ROOM_PAUSE));
                 false
             }
         }
@@ -182,6 +186,10 @@ impl Batches {
         }
         let now = self.clock.now();
         let standings = self.known_standings(identity);
+        // the journal would refuse it
+        if !standings.first().is_some_and(|own| own.believes(identity)) {
+            return false;
+        }
         let may = match &submission.command {
             Command::Deactivate { id } => holds_activation(&standings, *id),
             Command::Revoke { id, .. } => self.may_revoke(*id, identity, &standings, now),
@@ -196,7 +204,7 @@ impl Batches {
 
     /// Administrators may, and whoever today's policy names as approver of the role that is held.
     fn may_revoke(&self, id: ActivationId, identity: &Identity, standings: &[Standing], now: Timestamp) -> bool {
-        if !standings.first().is_some_and(|own| own.lock == Lock::Open && own.believes(identity)) {
+        if !standings.first().is_some_and(|own| own.lock == Lock::Open) {
             return false;
         }
         if authority::holds(standings, identity, &RoleId::administrator(), now) {
@@ -265,19 +273,7 @@ fn awaits(standings: &[Standing], id: ActivationId) -> bool {
     standings.first().is_some_and(|own| own.pending.iter().any(|pending| pending.activation == id))
 }
 
-/// Whether what was reopened is not what it should be, rather than out of reach.
-const fn is_disbelief(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::Damaged(_)
-            | StoreError::Foreign(_)
-            | StoreError::AnotherJournal { .. }
-            | StoreError::UnknownVersion { .. }
-            | StoreError::UnknownRecord { .. }
-    )
-}
-
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How often it is looked for room.
-const ROOM_PAUSE: Duration = Duration::from_secs(5);
+pub(super) const ROOM_PAUSE: Duration = Duration::from_secs(5);

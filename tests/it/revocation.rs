@@ -80,7 +80,10 @@ async fn everybody_may_revoke_their_own_credentials_and_no_one_elses() {
     let refused =
         lost.post("/principals/demo:grace/revoke-credentials", json!({ "justification": "just because" })).await;
     assert_eq!(refused.expect(403).problem(), "not_administrator");
-    lost.post("/principals/demo:ada/revoke-credentials", json!({})).await.expect(200);
+    let revoked = lost.post("/principals/demo:ada/revoke-credentials", json!({})).await.expect(200).json();
+    let again = json!({ "justification": "in the same instant" });
+    let again = house.root().post("/principals/demo:ada/revoke-credentials", again).await.expect(200).json();
+    assert_eq!(again, revoked, "it is so already");
     assert_eq!(lost.get("/account").await.expect(401).problem(), "credential_revoked");
     assert_eq!(house.ada().get("/account").await.status, 200);
     house.stop().await;

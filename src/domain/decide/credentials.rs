@@ -23,5 +23,9 @@ pub(super) fn revoke(
         refusals = reason_refusals(if own { Need::Optional } else { Need::Required }, justification);
     }
     Refusals::none_of(refusals)?;
+    // the instant never moves back
+    if case.subject_credentials_since.is_some_and(|since| now <= since) {
+        return Ok(Vec::new());
+    }
     Ok(vec![Event::CredentialsRevoked { principal: principal.clone(), issued_before: now }])
 }

@@ -53,6 +53,8 @@ pub struct Case {
     pub pending: PendingCounts,
     /// Whether the principal the command is about is locked.
     pub subject_lock: Lock,
+    /// The instant before which credentials of the principal count no more whose credentials the command revokes.
+    pub subject_credentials_since: Option<Timestamp>,
     /// The records whose notes are of the principal the command is about, oldest first.
     pub notes: Vec<Position>,
     /// Who is locked of those with a standing or declared assignment the command must know.

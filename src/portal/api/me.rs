@@ -64,14 +64,17 @@ pub(super) async fn revoke_credentials(
     Named(short): Named<String>,
     OptionalJson { value, bytes }: OptionalJson<Reason>,
 ) -> Result<Response, Problem> {
-    let command =
-        Command::RevokeCredentials { principal: order.principal(&short)?, justification: value.justification };
+    let (principal, standings) = (order.principal(&short)?, order.portal.shared.parts.standings.clone());
+    let command = Command::RevokeCredentials { principal: principal.clone(), justification: value.justification };
     let told = |outcome: &Outcome| {
         let issued_before = outcome.events.iter().find_map(|event| match event {
             Event::CredentialsRevoked { issued_before, .. } => Some(Instant(*issued_before)),
             _ => None,
         });
-        let issued_before = issued_before.ok_or_else(|| Problem::new(Kind::INTERNAL, "the event is missing"))?;
+        // in the same instant it was so already
+        let already = || standings.of(&principal.into()).ok()?.credentials_since.map(Instant);
+        let issued_before =
+            issued_before.or_else(already).ok_or_else(|| Problem::new(Kind::INTERNAL, "the event is missing"))?;
         Ok(CredentialState { principal: short, issued_before })
     };
     order.told(command, &bytes, told).await

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use redb::StorageBackend;
@@ -32,6 +32,9 @@ pub(crate) struct Disk {
     trouble: Arc<ArcSwap<Trouble>>,
     syncs: Arc<AtomicU64>,
     syncs_failed: Arc<AtomicU64>,
+    /// Whether a sync failed since somebody opened it.
+    failed_since_opened: Arc<AtomicBool>,
+    syncs_repeated: Arc<AtomicU64>,
 }
 
 impl Disk {
@@ -42,6 +45,8 @@ impl Disk {
             trouble: Arc::new(ArcSwap::from_pointee(Trouble::None)),
             syncs: Arc::default(),
             syncs_failed: Arc::default(),
+            failed_since_opened: Arc::default(),
+            syncs_repeated: Arc::default(),
         }
     }
 
@@ -63,6 +68,16 @@ impl Disk {
     /// How often somebody asked it to confirm writes and was told no.
     pub(crate) fn syncs_failed(&self) -> u64 {
         self.syncs_failed.load(Ordering::SeqCst)
+    }
+
+    /// How often somebody asked it to confirm writes after it had told them no, without closing it in between.
+    pub(crate) fn syncs_repeated(&self) -> u64 {
+        self.syncs_repeated.load(Ordering::SeqCst)
+    }
+
+    /// The same bytes, through a door of their own: nothing is wrong with that one.
+    pub(crate) fn well(&self) -> Self {
+        Self { bytes: Arc::clone(&self.bytes), ..Self::new() }
     }
 
     fn writable(&self) -> io::Result<()> {
@@ -93,8 +108,12 @@ impl StorageBackend for Disk {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        if self.failed_since_opened.load(Ordering::SeqCst) {
+            self.syncs_repeated.fetch_add(1, Ordering::SeqCst);
+        }
         self.writable()?;
         if self.suffers() == Trouble::Syncing {
+            self.failed_since_opened.store(true, Ordering::SeqCst);
             self.syncs_failed.fetch_add(1, Ordering::SeqCst);
             return Err(io::Error::other("input/output error"));
         }
@@ -105,5 +124,10 @@ impl StorageBackend for Disk {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.writable()?;
         self.bytes.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.failed_since_opened.store(false, Ordering::SeqCst);
+        self.bytes.close()
     }
 }

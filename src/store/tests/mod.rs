@@ -3,6 +3,7 @@
 mod damaged;
 pub(crate) mod disk;
 mod files;
+pub(crate) mod garbled;
 mod golden;
 mod lists;
 mod recovery;

@@ -131,7 +131,8 @@ async fn no_record_is_lost_whatever_happens_between_plan_and_cut() {
                     let lock = lock("eve", None);
                     // in the same queue, before it and behind it
                     let before = world.submit("ada", request(number, WHY));
-                    let (before, _, _) = tokio::join!(before, archives.cut(&world, ready), world.submit("ada", lock));
+                    let (before, _, _) =
+                        tokio::join!(biased; before, archives.cut(&world, ready), world.submit("ada", lock));
                     if before.is_ok() {
                         world.submit("ada", Command::Deactivate { id: act(number) }).await.unwrap();
                         ended.push(number);

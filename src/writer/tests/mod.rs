@@ -1,13 +1,14 @@
 //! The writer when the disk fails, the clock is wrong or a decision panics: what is granted, what ends, what is owed.
 
 mod cutting;
+mod disbelief;
 mod owed;
+mod refused;
 mod world;
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use world::*;
+
+use super::outage::ROOM_PAUSE;
 
 use crate::domain::activation::{Ending, Phase};
 use crate::domain::assignment::AssignmentKind;
@@ -65,13 +66,13 @@ async fn what_ends_a_right_is_in_force_at_once_and_durable_afterwards() {
 #[tokio::test]
 async fn stolen_credentials_count_no_more_at_once_however_often_they_are_stolen() {
     let world = World::new().await;
-    world.holds("ben", 2).await;
+    world.holds("ada", 1).await;
     world.break_the_disk().await;
     let believes = |who: &str, issued_at| {
         let standing = world.standings.of(&Party::Principal(person(who))).unwrap();
         standing.believes(&Identity { issued_at: Some(issued_at), ..identity(who) })
     };
-    let revoke = || Command::RevokeCredentials { principal: person("ada"), justification: Some(WHY.to_owned()) };
+    let revoke = || revoke_credentials("ada");
     let issued = |minutes: i64| Timestamp::from_seconds(NOW + 60 * minutes);
     assert!(believes("ada", issued(0)));
     out(&world.submit("ben", revoke()).await);
@@ -82,6 +83,9 @@ async fn stolen_credentials_count_no_more_at_once_however_often_they_are_stolen(
     world.clock.advance(Span::minutes(1));
     in_memory(&world.submit("root", revoke()).await);
     assert!(!believes("ada", issued(1)) && believes("ada", issued(2)), "what was issued since is reached as well");
+    out(&world.submit("ada", Command::Cancel { id: act(1) }).await);
+    out(&world.submit("ada", Command::Deactivate { id: act(1) }).await);
+    assert!(world.is_held_by("ada"), "whoever has them ends nothing by them");
     world.clock.advance(Span::minutes(1));
     world.mend_the_disk().await;
     assert!(!believes("ada", issued(1)) && believes("ada", issued(2)), "as of when it was told");
@@ -182,11 +186,21 @@ async fn a_repeat_with_the_same_key_is_answered_alike_before_and_after() {
 async fn a_panic_while_deciding_is_a_failed_commit_and_no_more() {
     let world = World::new().await;
     world.holds("ada", 1).await;
-    let good = request(2, WHY);
-    let (bad, _) = tokio::join!(world.submit("ben", request(3, TRAP)), world.submit("ben", good));
+    let crew = caller_of_crew("crew-1");
+    let hold = Submission { caller: crew, command: request(5, HOLD), idempotency: None, purpose: Purpose::DryRun };
+    // both wait in the queue when the writer goes on, and so share a commit
+    let (_, bad, good, ()) = tokio::join!(
+        biased;
+        world.writer.submit(hold),
+        world.submit("ben", request(3, TRAP)),
+        world.submit("ben", request(2, WHY)),
+        async { world.lets_go() }
+    );
     out(&bad);
+    out(&good);
     world.mend_the_disk().await;
     assert!(world.is_held_by("ada"));
+    assert!(world.reader.activation(act(2)).unwrap().is_none(), "nothing of the batch was kept");
     assert!(world.reader.activation(act(3)).unwrap().is_none(), "nothing of it was kept");
     world.submit("ben", request(4, WHY)).await.unwrap();
 }
@@ -215,8 +229,7 @@ async fn a_journal_in_doubt_takes_only_the_ends_that_somebody_asks_for() {
     world.standings.doubt("for a test");
     let before = world.reader.head().unwrap().position;
     world.submit("vera", lock("ada", Some(WHY))).await.unwrap();
-    let credentials = Command::RevokeCredentials { principal: person("ben"), justification: Some(WHY.to_owned()) };
-    world.submit("vera", credentials).await.unwrap();
+    world.submit("vera", revoke_credentials("ben")).await.unwrap();
     assert!(world.reader.head().unwrap().position > before);
     assert!(!world.is_held_by("ada"));
 
@@ -231,7 +244,7 @@ async fn a_journal_in_doubt_takes_only_the_ends_that_somebody_asks_for() {
         (Caller::Hallpass, seal),
         (Caller::Configuration, reconcile),
         (caller("vera"), erase),
-        (caller("vera"), Command::Unlock { principal: person("ada"), justification: Some(WHY.to_owned()) }),
+        (caller("vera"), unlock("ada")),
         (caller("ada"), request(3, WHY)),
     ] {
         let refused = world.submit_as(by, command.clone(), None).await;
@@ -240,17 +253,15 @@ async fn a_journal_in_doubt_takes_only_the_ends_that_somebody_asks_for() {
     let stop = tokio_util::sync::CancellationToken::new();
     let (reader, writer) = (world.reader.clone(), world.writer.clone());
     let sweeping = sweep::run(reader, writer, world.standings.clone(), world.now.clone(), stop);
-    tokio::time::timeout(Duration::from_secs(30), sweeping).await.expect("there is nothing for it to do");
+    tokio::time::timeout(PATIENCE, sweeping).await.expect("there is nothing for it to do");
     assert_eq!(world.reader.head().unwrap(), head, "nothing was written");
 }
 
 #[tokio::test]
 async fn a_sweep_writes_down_everything_that_is_due_and_then_rests() {
     let world = World::new().await;
-    let crowd = (0..150_u8).map(|number| {
-        let one = Identity { groups: vec![crew()], ..identity(&format!("crew-{number}")) };
-        world.submit_as(Caller::Identity(Arc::new(one)), request(number, WHY), None)
-    });
+    let crowd = (0..150_u8)
+        .map(|number| world.submit_as(caller_of_crew(&format!("crew-{number}")), request(number, WHY), None));
     for granted in futures_util::future::join_all(crowd).await {
         granted.unwrap();
     }
@@ -274,7 +285,7 @@ async fn a_sweep_writes_down_everything_that_is_due_and_then_rests() {
         stop.cancel();
     };
     let both = async { tokio::join!(sweeping, watching) };
-    tokio::time::timeout(Duration::from_secs(30), both).await.expect("the sweep comes to an end");
+    tokio::time::timeout(PATIENCE, both).await.expect("the sweep comes to an end");
     assert_eq!(world.reader.next_due().unwrap(), None);
     world.reader.check_rows().unwrap();
 }
@@ -285,10 +296,14 @@ async fn a_failed_sync_is_never_asked_for_again_and_the_store_is_verified_first(
     world.holds("ada", 1).await;
     world.disk.suffer(Trouble::Syncing);
     out(&world.submit("ben", request(2, WHY)).await);
-    // one for the commit; closing the store before it is verified may ask the disk once more
-    let failed = world.disk.syncs_failed();
-    assert!((1..=2).contains(&failed), "{failed} syncs");
-    assert_eq!(world.writer.health().state(), StoreState::Out);
+    world.rests().await;
+    for tries in 1..4 {
+        // one for the commit, and one for each try to reopen the store
+        assert_eq!(world.disk.syncs_failed(), 1 + tries);
+        assert_eq!(world.writer.health().state(), StoreState::Out);
+        world.tries_again().await;
+    }
+    assert_eq!(world.disk.syncs_repeated(), 0, "it is closed before it is asked anything again");
     assert!(world.is_held_by("ada") && !world.is_held_by("ben"));
     world.mend_the_disk().await;
     assert_eq!(world.writer.health().state(), StoreState::Open);
@@ -309,8 +324,16 @@ async fn on_a_disk_without_room_only_what_ends_a_right_is_taken() {
     assert!(matches!(world.phase(1), Phase::Ended { ending: Ending::Deactivated, .. }));
     let refused = world.submit("ben", request(2, WHY)).await;
     assert!(matches!(refused, Err(SubmitError::DiskFull)), "{refused:?}");
-    world.submit("root", lock("ben", Some(WHY))).await.unwrap();
-    assert!(world.reader.is_locked(&person("ben")).unwrap());
+    world.submit("root", lock("eve", Some(WHY))).await.unwrap();
+    assert!(world.reader.is_locked(&person("eve")).unwrap());
+    world.clock.rest(Span::seconds(ROOM_PAUSE.as_secs()));
+    let found = async {
+        while world.writer.health().state() != StoreState::Open {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, found).await.expect("there is room again");
+    world.submit("ben", request(2, WHY)).await.unwrap();
 }
 
 #[tokio::test]

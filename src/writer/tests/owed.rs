@@ -11,7 +11,7 @@ use crate::domain::time::{Span, Timestamp};
 use crate::store::tests::disk::Trouble;
 
 /// Two files in folders of their own.
-fn places(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn places(folder: &Path) -> Vec<PathBuf> {
     let place = |name: &str| {
         fs::create_dir_all(folder.join(name)).unwrap();
         folder.join(name).join("owed")
@@ -31,10 +31,6 @@ async fn owing(places: Vec<PathBuf>) -> World {
     let principal = person("vera");
     in_memory(&world.submit("vera", Command::RevokeCredentials { principal, justification: None }).await);
     world
-}
-
-fn unlock(who: &str) -> Command {
-    Command::Unlock { principal: person(who), justification: Some(WHY.to_owned()) }
 }
 
 fn believes_vera(world: &World, issued_at: Timestamp) -> bool {

@@ -1,5 +1,7 @@
 //! A writer on a disk that can be told to fail, a clock that can be moved, and people to give commands.
 
+use std::sync::Barrier;
+
 use crate::clock::ManualClock;
 use crate::domain::activation::{Choice, Phase};
 use crate::domain::assignment::AssignmentKind;
@@ -17,12 +19,17 @@ use crate::domain::time::{Span, Timestamp};
 use crate::journal::SigningKey;
 use crate::store::tests::disk::{Disk, Trouble};
 use crate::store::{Opened, Reader, open_backend};
+use crate::writer::outage::LONGEST_PAUSE;
 pub(super) use crate::writer::*;
 
 pub(super) const NOW: i64 = 1_800_000_000;
 pub(super) const WHY: &str = "the till of shop 4 is stuck";
 /// A justification over which the role's pattern panics.
 pub(super) const TRAP: &str = "step on me, please";
+/// A justification over which the role's pattern waits for [`World::lets_go`].
+pub(super) const HOLD: &str = "one moment, please";
+/// What is waited for takes no time of its own: longer than any machine is stalled.
+pub(super) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A writer over such a disk, with ada who may activate a role and root who is administrator for ten minutes.
 pub(super) struct World {
@@ -35,7 +42,18 @@ pub(super) struct World {
     pub(super) metrics: Metrics,
     pub(super) running: Running,
     policies: Arc<ArcSwap<Policies>>,
+    hold: Arc<Barrier>,
     key: Vec<u8>,
+    aside: Vec<PathBuf>,
+}
+
+/// What the process finds when it starts.
+struct Found {
+    disk: Disk,
+    key: Vec<u8>,
+    time: (Clock, ManualClock),
+    policies: Arc<ArcSwap<Policies>>,
+    hold: Arc<Barrier>,
     aside: Vec<PathBuf>,
 }
 
@@ -46,9 +64,12 @@ impl World {
 
     /// Ends that the store does not take are kept in these files.
     pub(super) async fn keeping(aside: Vec<PathBuf>) -> Self {
-        let (key, bytes) = SigningKey::generate().unwrap();
-        let (now, clock) = Clock::manual(Timestamp::from_seconds(NOW));
-        let world = Self::over(Disk::new(), (key, bytes.to_vec()), (now, clock), aside).unwrap();
+        let (_, key) = SigningKey::generate().unwrap();
+        let hold = Arc::new(Barrier::new(2));
+        let policies = Arc::new(ArcSwap::from_pointee(policies(&hold, "lea", Span::minutes(5))));
+        let time = Clock::manual(Timestamp::from_seconds(NOW));
+        let found = Found { disk: Disk::new(), key: key.to_vec(), time, policies, hold, aside };
+        let world = Self::over(found).unwrap();
         let declared = |seed, kind, role, who, ends_at| Declared {
             id: AssignmentId::from_random([seed; 16]),
             kind,
@@ -72,18 +93,14 @@ impl World {
     }
 
     /// On a disk that opens, whatever is wrong with it afterwards.
-    fn over(
-        disk: Disk,
-        (key, key_bytes): (SigningKey, Vec<u8>),
-        (now, clock): (Clock, ManualClock),
-        aside: Vec<PathBuf>,
-    ) -> Result<Self, StoreError> {
+    fn over(found: Found) -> Result<Self, StoreError> {
+        let Found { disk, key, time: (now, clock), policies, hold, aside } = found;
         let trouble = disk.suffers();
         disk.suffer(Trouble::None);
-        let Opened { reader, appender } = open_backend(disk.clone(), key, now.now())?;
+        let signing = SigningKey::from_pkcs8(&key).unwrap();
+        let Opened { reader, appender } = open_backend(disk.clone(), signing, now.now())?;
         disk.suffer(trouble);
         let standings = Standings::new(reader.clone(), 100)?;
-        let policies = Arc::new(ArcSwap::from_pointee(policies_with_approver("lea")));
         let settings = Settings {
             policies: Arc::clone(&policies),
             clock_behind_max: Duration::from_secs(5),
@@ -91,25 +108,34 @@ impl World {
         };
         let metrics = Metrics::default();
         let (writer, running) = start(appender, standings.clone(), now.clone(), settings, &metrics)?;
-        Ok(Self { disk, clock, now, reader, standings, writer, metrics, running, policies, key: key_bytes, aside })
+        Ok(Self { disk, clock, now, reader, standings, writer, metrics, running, policies, hold, key, aside })
     }
 
     /// From now on this person approves what lea approved.
     pub(super) fn approver_is(&self, who: &str) {
-        self.policies.store(Arc::new(policies_with_approver(who)));
+        self.policies.store(Arc::new(policies(&self.hold, who, Span::minutes(5))));
+    }
+
+    /// From now on administrators must have signed in within this time.
+    pub(super) fn administrators_signed_in_within(&self, max_age: Span) {
+        self.policies.store(Arc::new(policies(&self.hold, "lea", max_age)));
+    }
+
+    /// Blocks until the writer waits over [`HOLD`], and lets it go on.
+    pub(super) fn lets_go(&self) {
+        self.hold.wait();
     }
 
     /// The process ends, and another one starts on the disk as it is then.
     pub(super) fn restart(self) -> Result<Self, StoreError> {
-        let Self { disk, clock, now, reader, standings, writer, running, key, aside, .. } = self;
+        let Self { disk, clock, now, reader, standings, writer, running, policies, hold, key, aside, .. } = self;
         let trouble = disk.suffers();
         // nothing that a process does on its way out may matter
         disk.suffer(Trouble::Writing);
         drop((writer, reader, standings));
         running.join();
         disk.suffer(trouble);
-        let signing = SigningKey::from_pkcs8(&key).unwrap();
-        Self::over(disk, (signing, key), (now, clock), aside)
+        Self::over(Found { disk, key, time: (now, clock), policies, hold, aside })
     }
 
     pub(super) async fn submit_as(
@@ -165,16 +191,35 @@ impl World {
         assert!(!self.writer.health().takes_commands());
     }
 
+    /// What was due has been tried, and the store is not tried again before time goes on.
+    pub(super) async fn rests(&self) {
+        let submission = Submission {
+            caller: caller("ada"),
+            command: request(98, WHY),
+            idempotency: None,
+            purpose: Purpose::DryRun,
+        };
+        let _ = self.writer.submit(submission).await;
+    }
+
     /// The disk is well again, and the writer has found out.
     pub(super) async fn mend_the_disk(&self) {
+        self.rests().await;
         self.disk.suffer(Trouble::None);
-        let found_out = async {
-            while !self.writer.health().takes_commands() {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(30), found_out).await.expect("the store is reopened");
+        self.tries_again().await;
+        assert!(self.writer.health().takes_commands(), "{:?}", self.writer.health().state());
         self.reader.check_rows().unwrap();
+    }
+
+    /// The longest pause between two tries goes by, and what is due then has been tried.
+    pub(super) async fn tries_again(&self) {
+        self.clock.rest(Span::seconds(LONGEST_PAUSE.as_secs()));
+        self.rests().await;
+    }
+
+    /// Whether no file tells of an end that is owed.
+    pub(super) fn aside_is_empty(&self) -> bool {
+        self.aside.iter().all(|place| !place.exists())
     }
 
     pub(super) fn phase(&self, number: u8) -> Phase {
@@ -199,9 +244,10 @@ pub(super) fn safe() -> RoleId {
     "shop/safe".parse().unwrap()
 }
 
-fn policies_with_approver(who: &str) -> Policies {
+fn policies(hold: &Arc<Barrier>, approver: &str, max_age: Span) -> Policies {
+    let policy = |role| policy(role, hold, max_age);
     let mut approved = policy(safe());
-    approved.approval.stages = vec![Stage { approvers: vec![person(who).into()], quorum: 1, deny_threshold: 1 }];
+    approved.approval.stages = vec![Stage { approvers: vec![person(approver).into()], quorum: 1, deny_threshold: 1 }];
     Policies::new([policy(role()), policy(RoleId::administrator()), approved], PendingLimits::default())
 }
 
@@ -213,7 +259,7 @@ pub(super) fn act(number: u8) -> ActivationId {
     ActivationId::from_random([number; 16])
 }
 
-/// Signed in at the beginning; administrators must have signed in within five minutes.
+/// Signed in at the beginning; administrators must have signed in within five minutes at first.
 pub(super) fn identity(name: &str) -> Identity {
     Identity {
         principal: person(name),
@@ -230,8 +276,19 @@ pub(super) fn caller(name: &str) -> Caller {
     Caller::Identity(Arc::new(identity(name)))
 }
 
-pub(super) fn policy(role: RoleId) -> RolePolicy {
-    let max_age = (role == RoleId::administrator()).then(|| Span::minutes(5));
+pub(super) fn caller_of_crew(name: &str) -> Caller {
+    Caller::Identity(Arc::new(Identity { groups: vec![crew()], ..identity(name) }))
+}
+
+/// Who signed in just now.
+pub(super) fn fresh(world: &World, name: &str) -> Caller {
+    let assurance = Assurance { auth_time: Some(world.now.now()), ..Assurance::default() };
+    Caller::Identity(Arc::new(Identity { assurance, issued_at: Some(world.now.now()), ..identity(name) }))
+}
+
+fn policy(role: RoleId, hold: &Arc<Barrier>, max_age: Span) -> RolePolicy {
+    let max_age = (role == RoleId::administrator()).then_some(max_age);
+    let hold = Arc::clone(hold);
     let limits = AssignmentLimits { permanent: Permanence::Allowed, max: Span::days(365) };
     RolePolicy {
         role,
@@ -248,7 +305,10 @@ pub(super) fn policy(role: RoleId) -> RolePolicy {
             need: Need::Required,
             characters_min: 0,
             characters_max: 0,
-            pattern: Some(Pattern::new("anything", |text| {
+            pattern: Some(Pattern::new("anything", move |text| {
+                if text == HOLD {
+                    hold.wait();
+                }
                 assert_ne!(text, TRAP, "this panic is part of a test");
                 true
             })),
@@ -273,6 +333,14 @@ pub(super) fn request(number: u8, why: &str) -> Command {
         ticket: None,
         wanted: None,
     }
+}
+
+pub(super) fn unlock(who: &str) -> Command {
+    Command::Unlock { principal: person(who), justification: Some(WHY.to_owned()) }
+}
+
+pub(super) fn revoke_credentials(who: &str) -> Command {
+    Command::RevokeCredentials { principal: person(who), justification: Some(WHY.to_owned()) }
 }
 
 pub(super) fn lock(who: &str, why: Option<&str>) -> Command {

@@ -127,7 +127,12 @@ fn credentials_are_revoked_by_administrators_and_their_owner_and_then_command_no
     assert_eq!(codes(decide(&as_administrator(), &caller("root"), &revoke(None), now())), ["justification_missing"]);
     let event = Event::CredentialsRevoked { principal: person("ada"), issued_before: now() };
     assert_eq!(decide(&as_administrator(), &caller("root"), &revoke(Some(WHY)), now()), Ok(vec![event.clone()]));
-    assert_eq!(decide(&stranger, &caller("ada"), &revoke(None), now()), Ok(vec![event]));
+    assert_eq!(decide(&stranger, &caller("ada"), &revoke(None), now()), Ok(vec![event.clone()]));
+    for (since, moves) in [(Timestamp::from_seconds(NOW - 1), true), (now(), false), (later(1), false)] {
+        let case = Case { subject_credentials_since: Some(since), ..case(policy()) };
+        let events = if moves { vec![event.clone()] } else { Vec::new() };
+        assert_eq!(decide(&case, &caller("ada"), &revoke(None), now()), Ok(events), "never back, from {since:?}");
+    }
 
     let since = Standing { credentials_since: Some(now()), ..Standing::default() };
     let after = Case { caller: vec![since], ..stranger };

@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::World;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 use crate::portal::tests::world::{ADA, NOW, OTTO, ROOT, VAULT, WHY, Who};
 use crate::store::tests::disk::Trouble;
 use crate::writer::StoreState;
@@ -53,12 +53,13 @@ async fn a_full_disk_is_told() {
     assert_eq!(asks(&world, &ADA).await, 503);
     // what was set aside gives the store room to be reopened, and no more than that
     world.disk.suffer(Trouble::None);
+    world.clock.rest(Span::minutes(1));
     let reopened = async {
         while world.writer.health().state() != StoreState::EndsOnly {
             tokio::task::yield_now().await;
         }
     };
-    assert!(tokio::time::timeout(std::time::Duration::from_secs(30), reopened).await.is_ok(), "never reopened");
+    assert!(tokio::time::timeout(std::time::Duration::from_secs(180), reopened).await.is_ok(), "never reopened");
     let told = ["there is no room left to write it down", "here is no room left for the journal", "Make room"];
     is_told(&world, told).await;
 }
