@@ -78,9 +78,9 @@ impl Default for Fetcher {
 }
 
 impl Fetcher {
-    /// For exchanges that a person waits for.
-    pub(super) fn patient() -> Self {
-        Self { timeout: PATIENT_TIMEOUT, ..Self::default() }
+    /// With another time for each exchange.
+    pub(super) fn waiting(timeout: Duration) -> Self {
+        Self { timeout, ..Self::default() }
     }
 
     /// Reads the key set of an issuer from wherever its settings say.
@@ -193,7 +193,8 @@ pub(super) fn file(path: &Path) -> Result<Vec<u8>, FetchError> {
 
 const BYTES_MAX: usize = 512 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(2);
-const PATIENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For exchanges that a person waits for.
+pub(super) const PATIENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

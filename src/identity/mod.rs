@@ -45,6 +45,8 @@ pub use session::{FileError, Session};
 pub use settings::{
     ASSERTION_TYPE, ClaimPath, ClaimPaths, IssuerSettings, KeySource, Settings, SignInSettings, UnusableSettings,
 };
+#[cfg(test)]
+pub(crate) use sign_in::Patience;
 pub use sign_in::{
     Asked, Begun, Fault, FellShort, Finished, NoticeError, Offer, Presence, SignInError, SignInWorker, SignIns,
     SignedOut,

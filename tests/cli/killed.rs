@@ -1,17 +1,18 @@
 //! What is left when a command is killed while it writes: nothing.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Command, Stdio};
 
 use hallpass::domain::event::{Actor, Detail, Event};
 use hallpass::domain::id::CommandId;
 use hallpass::domain::time::Timestamp;
 use hallpass::store::{self, Header, Opened, Settings};
 
-use crate::hallpass::{names_in, program, said, unnamed_files};
+use crate::hallpass::{names_in, program, said};
 
-/// Enough that making a file of them takes long enough to be killed.
+/// Enough that a file of them takes many writes.
 const RECORDS: u32 = 3000;
 
 /// A store with many records, closed.
@@ -35,16 +36,23 @@ fn backed_up<'c>(command: &'c mut Command, store: &Path, to: &Path) -> &'c mut C
     command.args(["backup", "--store"]).arg(store).arg("--to").arg(to)
 }
 
-/// Kills it while it has a file open that has no name yet; none when it was done before.
-fn killed_while_it_writes(mut child: Child) -> Option<()> {
-    while unnamed_files(child.id()) == 0 {
-        if child.try_wait().unwrap().is_some() {
-            return None;
-        }
-    }
-    child.kill().unwrap();
-    child.wait().unwrap().code().is_none().then_some(())
+/// Runs it where no file may grow beyond `blocks` of half a KiB: in the middle of the write that would go further, and before
+/// that write is done, the system kills it, however fast or slow anybody is.
+fn killed_while_it_writes(command: &Command, blocks: u64) -> bool {
+    let limited = Command::new("/bin/sh")
+        .env_clear()
+        .args(["-c", "ulimit -c 0 && ulimit -f \"$0\" && exec \"$@\"", &blocks.to_string()])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    limited.unwrap().signal() == Some(FILE_TOO_LARGE)
 }
+
+/// `SIGXFSZ`.
+const FILE_TOO_LARGE: i32 = 25;
 
 #[test]
 fn a_kill_leaves_neither_an_unfinished_file_nor_a_changed_one() {
@@ -63,10 +71,12 @@ fn a_kill_leaves_neither_an_unfinished_file_nor_a_changed_one() {
         ("backup", backed_up(&mut program(), &store, &again("backup-2"))),
         ("restore", &mut restore),
     ] {
-        killed_while_it_writes(command.spawn().unwrap())
-            .unwrap_or_else(|| panic!("{what} was done before it was killed"));
-        assert_eq!(names_in(folder.path()), names, "{what}");
-        assert_eq!(fs::read(&store).unwrap(), before, "{what}");
+        // from the first write on
+        for blocks in [1, 16, 128] {
+            assert!(killed_while_it_writes(command, blocks), "{what} came to its end in {blocks} blocks");
+            assert_eq!(names_in(folder.path()), names, "{what} in {blocks} blocks");
+            assert_eq!(fs::read(&store).unwrap(), before, "{what} in {blocks} blocks");
+        }
     }
     assert_eq!(said(program().args(["store", "check"]).arg(&store)).code, 0);
 }

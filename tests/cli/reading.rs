@@ -1,8 +1,9 @@
 //! Stories of looking: lists, whose token is shown, portals that are not there or not what they should be.
 
-use std::net::TcpListener;
+use std::net::SocketAddr;
 
 use serde_json::json;
+use socket2::{Domain, Socket, Type};
 
 use crate::hallpass::{ada, program, said};
 use crate::portal::{ADA_TOKEN, ID, Portal, active, pending};
@@ -105,10 +106,17 @@ fn a_token_that_proves_nobody_is_refused_with_advice() {
     ");
 }
 
+/// An address where nobody listens, and nobody else can while the socket is kept.
+fn deaf() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
 #[test]
 fn a_portal_that_is_not_there_is_unreachable() {
-    // a port that was free a moment ago
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_held, free) = deaf();
     let mut command = program();
     let gone = said(command.env("HALLPASS_TOKEN", ADA_TOKEN).args(["list", "--portal", &format!("http://{free}")]));
     assert_eq!(gone.code, 69);
@@ -142,7 +150,7 @@ fn health_is_asked_of_the_admin_listener() {
     let lines: Vec<String> = portal.seen().into_iter().map(|seen| seen.line).collect();
     assert_eq!(lines, ["GET /readyz", "GET /livez"]);
 
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_held, free) = deaf();
     assert_eq!(said(program().args(["healthcheck", "--admin", &free.to_string()])).code, 69);
     assert_eq!(said(program().args(["healthcheck", "--admin", "not an address"])).code, 2);
 }

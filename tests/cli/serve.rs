@@ -1,7 +1,7 @@
 //! Stories of running: started, asked how it is, reloaded, stopped.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 
 use crate::hallpass::{program, said};
@@ -18,20 +18,13 @@ pub(crate) fn config(admin: &str, filter: &str) -> String {
     format!("{moved}\n[admin]\nlisten = \"{admin}\"\n[log]\nfilter = \"{filter}\"\n")
 }
 
-/// An address nobody listens on at this moment, on a port below those the system gives to outgoing connections.
-fn free_address() -> String {
-    let first = 10_000 + u16::try_from(std::process::id() % 20_000).unwrap();
-    let held = (first..32_000).find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
-    held.unwrap().local_addr().unwrap().to_string()
-}
-
 fn signal(name: &str, process: u32) {
     assert!(Command::new("sh").args(["-c", &format!("kill -{name} {process}")]).status().unwrap().success());
 }
 
 /// The value of `hallpass_config_last_reload_success`.
 fn last_reload(admin: &str) -> String {
-    let mut stream = TcpStream::connect(admin).unwrap();
+    let mut stream = UnixStream::connect(admin.strip_prefix("unix://").unwrap()).unwrap();
     stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n").unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
@@ -43,7 +36,8 @@ fn last_reload(admin: &str) -> String {
 fn it_serves_until_it_is_told_to_stop() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("hallpass.toml");
-    let admin = free_address();
+    // in a folder of its own no neighbour can take the address
+    let admin = format!("unix://{}", folder.path().join("admin.sock").display());
     std::fs::write(folder.path().join("keys.json"), KEYS).unwrap();
     std::fs::write(&file, config(&admin, "info")).unwrap();
     let mut running = program().args(["serve", "--config"]).arg(&file).spawn().unwrap();

@@ -26,13 +26,8 @@ impl House {
 
     /// Lets the table follow; what the gate tells then.
     async fn usual_decision_becomes(&self, expected: &str) {
-        let follows = async {
-            while self.ada().get("/vault/keys").await.expect(403).json()["usual_decision"] != expected {
-                self.pass(Span::seconds(1));
-            }
-        };
-        let patience = std::time::Duration::from_secs(20);
-        assert!(tokio::time::timeout(patience, follows).await.is_ok(), "never told: {expected}");
+        let told = async || self.ada().get("/vault/keys").await.expect(403).json()["usual_decision"] == expected;
+        self.pass_until(expected, Span::seconds(1), told).await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{House, id};
+use crate::support::{House, id, until};
 
 #[tokio::test]
 async fn what_may_not_be_seen_is_answered_like_what_is_not_there() {
@@ -93,12 +93,7 @@ async fn health_and_metrics_are_told_on_their_own_listener() {
     }
     let ready =
         || async { house.http.get(format!("{}/readyz", house.admin())).send().await.expect("an answer").status() };
-    let became_ready = tokio::time::timeout(std::time::Duration::from_secs(10), async {
-        while ready().await != 200 {
-            tokio::task::yield_now().await;
-        }
-    });
-    assert!(became_ready.await.is_ok(), "never ready, though the keys of the issuer are there");
+    until("it is ready: the keys of the issuer are there", async || ready().await == 200).await;
     house.ada_holds_the_vault("10m").await;
     house.ada().get("/vault").await.expect(200);
     let metrics = house.http.get(format!("{}/metrics", house.admin())).send().await.expect("an answer");

@@ -73,11 +73,7 @@ async fn heads_are_published() {
 
     // refused: asked again after a pause, with the present head
     *hook.refuses.lock().expect("refuses") = false;
-    eventually("the webhook is asked again", || {
-        house.pass(Span::seconds(1));
-        hook.asked().len() == 2
-    })
-    .await;
+    house.pass_until("the webhook is asked again", Span::seconds(1), async || hook.asked().len() > 1).await;
     let (headers, body) = hook.asked().pop().expect("a message");
     let header = |name: &str| headers[name].to_str().expect("text").to_owned();
     let signed = format!("{}.{}.{body}", header("webhook-id"), header("webhook-timestamp"));
@@ -98,11 +94,7 @@ async fn heads_are_published() {
 
     // an interval
     let seen = hook.asked().len();
-    eventually("an anchor after the interval", || {
-        house.pass(Span::seconds(20));
-        hook.asked().len() > seen
-    })
-    .await;
+    house.pass_until("an anchor after the interval", Span::seconds(20), async || hook.asked().len() > seen).await;
 
     // and on demand
     let vera = house.vera();

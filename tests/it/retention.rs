@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{House, id};
+use crate::support::{House, id, until};
 
 /// A house that keeps records for ten days.
 async fn house(archives: &TempDir) -> House {
@@ -32,22 +32,8 @@ async fn ada_was_in_the_vault(house: &House) -> String {
     // written, so that they can be sealed
     until("her uses are there", async || uses(house, &activation).await == 3).await;
     house.pass(Span::hours(2));
-    until("they are sealed", async || {
-        house.pass(Span::seconds(10));
-        is_sealed(house, &activation).await
-    })
-    .await;
+    house.pass_until("they are sealed", Span::seconds(10), async || is_sealed(house, &activation).await).await;
     activation
-}
-
-/// Waits for what other tasks bring about.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let patience = tokio::time::timeout(std::time::Duration::from_secs(30), async {
-        while !holds().await {
-            tokio::task::yield_now().await;
-        }
-    });
-    assert!(patience.await.is_ok(), "never happened: {what}");
 }
 
 async fn is_sealed(house: &House, activation: &str) -> bool {
@@ -57,18 +43,18 @@ async fn is_sealed(house: &House, activation: &str) -> bool {
 /// Waits until all that time has brought about is written down and anchored; then lets a day pass, so that old records are
 /// looked for.
 async fn a_day_passes(house: &House, used: Option<&str>) {
-    until("it is written down, and anchored", async || {
-        house.pass(Span::minutes(6));
-        let head = house.vera().read("/audit/head").await.expect(200).json();
-        let anchors = fs::read_to_string(house.folder().join("anchors")).expect("anchors");
-        let anchored = read_all(&anchors).pop().map(|note| note.checkpoint.sequence);
-        let is_sealed = match used {
-            Some(used) => is_sealed(house, used).await,
-            None => true,
-        };
-        is_sealed && anchored == head["sequence"].as_u64()
-    })
-    .await;
+    house
+        .pass_until("it is written down, and anchored", Span::minutes(6), async || {
+            let head = house.vera().read("/audit/head").await.expect(200).json();
+            let anchors = fs::read_to_string(house.folder().join("anchors")).expect("anchors");
+            let anchored = read_all(&anchors).pop().map(|note| note.checkpoint.sequence);
+            let is_sealed = match used {
+                Some(used) => is_sealed(house, used).await,
+                None => true,
+            };
+            is_sealed && anchored == head["sequence"].as_u64()
+        })
+        .await;
     house.pass(Span::hours(36));
     house.until_keys_are_there().await;
 }

@@ -4,7 +4,7 @@ use hallpass::demo::issuer::{ADA, TokenOptions};
 use hallpass::domain::time::Span;
 use serde_json::json;
 
-use crate::support::sockets::{open, until_cut};
+use crate::support::sockets::{open, until_cut, until_over};
 use crate::support::visitor::{GATE, PORTAL};
 use crate::support::{House, Who, id};
 
@@ -135,9 +135,7 @@ async fn sessions_and_the_streams_they_opened_end_with_the_credentials_and_with_
         house.pass(Span::seconds(1));
         house.root().post(&format!("/principals/demo:ada/{end}"), why.clone()).await.expect(200);
         for stream in &mut streams {
-            let rest = async { while matches!(stream.chunk().await, Ok(Some(_))) {} };
-            let ended = tokio::time::timeout(std::time::Duration::from_secs(5), rest).await;
-            assert!(ended.is_ok(), "{end}: {} goes on", stream.url());
+            until_over(stream).await;
         }
         let json = [("accept", "application/json")];
         let gate = ada.sends(reqwest::Method::GET, &account, &json, None).await;

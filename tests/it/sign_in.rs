@@ -1,18 +1,15 @@
 //! People before a browser: signed in by the demo's provider, through sockets, at gate and portal.
 
-use std::time::Duration;
-
 use hallpass::domain::time::Span;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::House;
 use crate::support::eventually;
-use crate::support::sockets::timed;
+use crate::support::sockets::until_over;
 use crate::support::visitor::{CLIENT, GATE, PORTAL, Visitor, next};
 
 const ADA: &str = "person=ada&second_factor=yes";
-const PROMPT: Duration = Duration::from_millis(100);
 
 fn at(origin: &str, path: &str) -> String {
     format!("{origin}{path}")
@@ -188,10 +185,7 @@ async fn signing_out_needs_a_button_and_cuts_what_is_open() {
     assert!(stream.chunk().await.expect("bytes").is_some(), "it has begun");
     let kept = ada.cookies(GATE);
     let out = ada.submits(&own, "").await.expect(200);
-    let rest = async { while matches!(stream.chunk().await, Ok(Some(_))) {} };
-    let (ended, took) = timed(tokio::time::timeout(Duration::from_secs(5), rest)).await;
-    assert!(ended.is_ok(), "the stream was never cut");
-    assert!(took < PROMPT, "cut after {took:?}");
+    until_over(&mut stream).await;
     let headers = [("sec-fetch-mode", "navigate"), ("cookie", kept.as_str())];
     ada.sends(Method::GET, &at(GATE, "/account"), &headers, None).await.expect(302);
     // and on to the provider, which sends the browser back
@@ -223,9 +217,7 @@ async fn a_provider_that_signs_somebody_out_ends_every_session_and_stream() {
     }
     assert!(house.issuer.sign_out("ada").await > 0, "hallpass understood");
     for stream in &mut streams {
-        let rest = async { while matches!(stream.chunk().await, Ok(Some(_))) {} };
-        let (ended, took) = timed(tokio::time::timeout(Duration::from_secs(5), rest)).await;
-        assert!(ended.is_ok() && took < PROMPT, "cut after {took:?}");
+        until_over(stream).await;
     }
     ada.opens(&at(GATE, "/account")).await.expect(302);
     ada.sends(Method::GET, &at(PORTAL, "/api/v1/me"), &[], None).await.expect(401);
@@ -362,8 +354,7 @@ async fn a_reload_without_sign_in_cuts_sessions_and_shows_the_old_page() {
         .reload(&format!("{sign_in}scopes = [\"openid\", \"profile\", \"email\", \"groups\"]\n"), "")
         .await
         .expect("reloaded");
-    let rest = async { while matches!(stream.chunk().await, Ok(Some(_))) {} };
-    assert!(tokio::time::timeout(Duration::from_secs(5), rest).await.is_ok(), "the stream was never cut");
+    until_over(&mut stream).await;
     let mut ada = Visitor::back(&house, kept);
     ada.opens(&at(GATE, "/account")).await.expect(401);
     eventually("streams end at the application too", || house.upstream.streams_open() == 0).await;

@@ -1,6 +1,5 @@
-//! What stays open ends with the right.
-
-use std::time::Duration;
+//! What stays open ends with the right. Nothing else would end it, for the clock stands still; how long a cut takes is for
+//! `benches/revoke.rs` to say.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use hallpass::domain::time::Span;
@@ -9,12 +8,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::House;
-use crate::support::eventually;
-use crate::support::sockets::{open, timed, until_cut};
-
-/// What is promised, and what a busy machine with a debug build may take on top.
-const PROMPT: Duration = Duration::from_millis(100);
+use crate::support::sockets::{open, until_cut, until_over};
+use crate::support::{House, PATIENCE, eventually, until};
 
 async fn revoke(house: &House, activation: &str) {
     house.root().post(&format!("/activations/{activation}/revoke"), json!({})).await.expect(200);
@@ -30,8 +25,7 @@ async fn revocation_cuts_an_open_websocket() {
     socket.send(Message::text("hello")).await.expect("sent");
     assert!(matches!(socket.next().await, Some(Ok(_))), "the feed speaks");
     revoke(&house, &activation).await;
-    let (code, took) = timed(until_cut(&mut socket)).await;
-    assert!(took < PROMPT, "cut after {took:?}");
+    let code = until_cut(&mut socket).await;
     assert!(code.is_none_or(|code| code == 1008), "policy violation: {code:?}");
     eventually("the application sees it end too", || house.upstream.streams_open() == 0).await;
     assert_eq!(open(&house.gate(), "/vault/feed", &ada).await.err(), Some(403));
@@ -56,8 +50,7 @@ async fn expiry_deactivation_and_a_lock_cut_as_well() {
                 house.root().post("/principals/demo:ada/lock", why).await.expect(200);
             }
         }
-        let (_, took) = timed(until_cut(&mut socket)).await;
-        assert!(took < PROMPT, "{end}: cut after {took:?}");
+        until_cut(&mut socket).await;
     }
     house.stop().await;
 }
@@ -72,10 +65,7 @@ async fn an_event_stream_and_a_download_end_with_the_right() {
         assert_eq!(response.status(), 200, "{path}");
         assert!(response.chunk().await.expect("bytes").is_some(), "{path} has begun");
         revoke(&house, &activation).await;
-        let rest = async { while matches!(response.chunk().await, Ok(Some(_))) {} };
-        let (ended, took) = timed(tokio::time::timeout(Duration::from_secs(5), rest)).await;
-        assert!(ended.is_ok(), "{path} was never cut");
-        assert!(took < PROMPT, "{path}: cut after {took:?}");
+        until_over(&mut response).await;
         eventually("the application sees it end too", || house.upstream.streams_open() == 0).await;
     }
     house.stop().await;
@@ -96,7 +86,7 @@ async fn a_stream_of_somebody_else_goes_on() {
         until_cut(&mut socket).await;
     }
     watched.send(Message::text("still there?")).await.expect("sent");
-    let spoke = tokio::time::timeout(Duration::from_secs(5), async {
+    let spoke = tokio::time::timeout(PATIENCE, async {
         while let Some(Ok(message)) = watched.next().await {
             if message.to_text().is_ok_and(|text| text.contains("still there?")) {
                 return true;
@@ -118,8 +108,7 @@ async fn losing_the_group_or_the_route_cuts_too() {
         .reload("path = \"/vault/**\"\nmode = \"role\"\nrole = \"shop/vault-reader\"", closed)
         .await
         .expect("a good configuration");
-    let (_, took) = timed(until_cut(&mut socket)).await;
-    assert!(took < PROMPT, "cut after {took:?}");
+    until_cut(&mut socket).await;
     house.stop().await;
 }
 
@@ -132,36 +121,25 @@ async fn uses_name_the_activation_and_are_sealed_after_its_end() {
         ada.get("/vault").await.expect(200);
     }
     let read = || async { house.vera().read(&format!("/uses?activation={activation}")).await.expect(200).json() };
-    let mut uses = read().await;
-    while uses["items"].as_array().map(Vec::len) != Some(3) {
-        tokio::task::yield_now().await;
-        uses = read().await;
-    }
-    assert_eq!(uses["items"][0]["path"], "/vault", "{uses}");
+    until("her uses are there", async || read().await["items"].as_array().map(Vec::len) == Some(3)).await;
+    assert_eq!(read().await["items"][0]["path"], "/vault");
     house.pass(Span::minutes(10));
     house.pass(Span::seconds(30));
-    let vera = house.vera();
     let path = format!("/audit?activation={activation}&event=uses_sealed");
-    let sealed = tokio::time::timeout(Duration::from_secs(10), async {
-        loop {
-            let records = vera.read(&path).await.expect(200).json();
-            if let Some(record) = records["items"].as_array().and_then(|items| items.first()) {
-                return record.clone();
-            }
-            house.pass(Span::seconds(6));
-            tokio::task::yield_now().await;
-        }
-    });
-    let sealed = sealed.await.expect("sealed in time");
+    let mut sealed = serde_json::Value::Null;
+    house
+        .pass_until("they are sealed", Span::seconds(6), async || {
+            // with a token of this moment
+            sealed = house.vera().read(&path).await.expect(200).json()["items"][0].clone();
+            !sealed.is_null()
+        })
+        .await;
     assert_eq!(sealed["event"]["count"], 3, "{sealed}");
     house.stop().await;
 }
 
-/// The promise is a quarter of a second, kept by a release build (`cargo bench --bench revoke`); this is a debug build that
-/// also plays the application and all the clients, so it gets longer.
 #[tokio::test]
-async fn ten_thousand_streams_are_rechecked_within_a_quarter_second() {
-    const GENEROUS: Duration = Duration::from_secs(4);
+async fn one_revocation_cuts_ten_thousand_streams() {
     let house = House::new().await;
     let ada = house.ada();
     let activation = house.ada_holds_the_vault("10m").await;
@@ -179,11 +157,9 @@ async fn ten_thousand_streams_are_rechecked_within_a_quarter_second() {
     }
     assert_eq!(house.upstream.streams_open(), count);
     revoke(&house, &activation).await;
-    let cut = futures_util::future::join_all(streams.iter_mut().map(until_over));
-    let (all, took) = timed(tokio::time::timeout(Duration::from_secs(30), cut)).await;
-    println!("{count} streams (of 10,000: the limit of open files is {}) cut {took:?} after the answer", files_max());
-    assert!(all.is_ok(), "some were never cut");
-    assert!(took < GENEROUS, "{count} streams cut after {took:?}");
+    let cut = futures_util::future::join_all(streams.iter_mut().map(until_hung_up));
+    println!("{count} streams (of 10,000: the limit of open files is {})", files_max());
+    assert!(tokio::time::timeout(PATIENCE, cut).await.is_ok(), "some were never cut");
     assert_eq!(ada.get("/vault").await.status, 403);
     drop(streams);
     house.stop().await;
@@ -201,7 +177,7 @@ async fn begun(address: &str, head: &str) -> TcpStream {
     stream
 }
 
-async fn until_over(stream: &mut TcpStream) {
+async fn until_hung_up(stream: &mut TcpStream) {
     let mut rest = [0; 64];
     while stream.read(&mut rest).await.is_ok_and(|length| length > 0) {}
 }

@@ -87,7 +87,7 @@ impl Shared {
                 let _place = self.notices_waiting.try_acquire().map_err(|_| error)?;
                 let reading = issuer.feed.next_reading(self.now());
                 // whether it came or not: what is known by now decides
-                let _ = tokio::time::timeout(KEY_WAIT, reading).await;
+                let _ = tokio::time::timeout(self.patience.keys, reading).await;
                 verify(&self.notifying(&read)?, text, &read, self.now())
             }
             verified => verified,
@@ -220,6 +220,6 @@ const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 const LIFE_MAX: Span = Span::hours(1);
 const NAME_BYTES_MAX: usize = 256;
 const SEEN_MAX: usize = 100_000;
-const KEY_WAIT: Duration = Duration::from_secs(3);
+pub(super) const KEY_WAIT: Duration = Duration::from_secs(3);
 /// How many notices wait for keys at the same time.
 pub(super) const NOTICES_WAITING_MAX: usize = 32;

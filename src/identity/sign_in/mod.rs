@@ -21,6 +21,7 @@ mod worker;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 use tokio::sync::Semaphore;
@@ -32,12 +33,12 @@ pub use worker::SignInWorker;
 
 use super::authenticator::Authenticator;
 use super::error::AuthnError;
-use super::fetch::Fetcher;
+use super::fetch::{Fetcher, PATIENT_TIMEOUT};
 use super::session::{FileError, Session, Sessions, State};
 use super::settings::{IssuerSettings, Settings, SignInSettings};
 use super::site::{Presented, Site};
 use crate::domain::time::Timestamp;
-use logout::{NOTICES_WAITING_MAX, Replays};
+use logout::{KEY_WAIT, NOTICES_WAITING_MAX, Replays};
 use pending::Pendings;
 use provider::Providers;
 use renewal::AskedInVain;
@@ -62,6 +63,22 @@ pub(super) struct Shared {
     replays: Replays,
     /// Notices that wait for an issuer's keys.
     notices_waiting: Semaphore,
+    patience: Patience,
+}
+
+/// How long others are waited for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// A provider, in each exchange with it.
+    pub(crate) provider: Duration,
+    /// Keys that a notice may be signed with.
+    pub(crate) keys: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { provider: PATIENT_TIMEOUT, keys: KEY_WAIT }
+    }
 }
 
 /// What a request to sign in is answered with.
@@ -121,14 +138,24 @@ impl SignIns {
     /// # Errors
     /// When sessions are configured and their file cannot be opened.
     pub fn new(authenticator: Authenticator, path: PathBuf) -> Result<(Self, SignInWorker), FileError> {
+        Self::with(Patience::default(), authenticator, path)
+    }
+
+    /// The same with another patience.
+    pub(crate) fn with(
+        patience: Patience,
+        authenticator: Authenticator,
+        path: PathBuf,
+    ) -> Result<(Self, SignInWorker), FileError> {
         let (jobs, pools) = Jobs::new();
         let shared = Arc::new(Shared {
             sessions: Sessions::new(authenticator.clone(), path),
             authenticator,
             pending: Pendings::default(),
-            providers: Providers::new(Fetcher::patient()),
+            providers: Providers::new(Fetcher::waiting(patience.provider)),
             replays: Replays::default(),
             notices_waiting: Semaphore::new(NOTICES_WAITING_MAX),
+            patience,
         });
         let offered = shared.authenticator.offers_sign_in();
         if offered {

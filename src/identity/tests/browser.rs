@@ -1,6 +1,7 @@
 //! A browser, a provider that says whatever a test wants, and the two sites between them.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use axum::extract::{Form, State};
@@ -15,10 +16,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::forge::{RSA, World, with};
+use super::forge::{NEVER, RSA, World, with};
 use crate::domain::time::{Span, Timestamp};
 use crate::identity::settings::SignInSettings;
-use crate::identity::{Begun, Finished, IssuerSettings, Presence, Session, SignInError, SignIns, Site};
+use crate::identity::{
+    Begun, Finished, IssuerSettings, Patience, Presence, Session, SignInError, SignInWorker, SignIns, Site,
+};
 
 pub(super) const CLIENT: &str = "web";
 
@@ -137,7 +140,7 @@ impl Street {
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
         let folder = tempfile::tempdir().unwrap();
-        let (sign_ins, worker) = SignIns::new(world.authenticator.clone(), folder.path().join("sessions")).unwrap();
+        let (sign_ins, worker) = opened(&world, folder.path().join("sessions"));
         let stop = CancellationToken::new();
         tasks.spawn(worker.run(stop.clone()));
         let (gate, portal) = (Site::gate("https://shop.test"), Site::portal("https://pass.test"));
@@ -159,9 +162,8 @@ impl Street {
         tasks.join_next().await.unwrap().unwrap();
         let path = self.folder.path().join("sessions");
         // its last handle must be gone before the file can be opened again
-        let (other, _) = SignIns::new(self.world.authenticator.clone(), self.folder.path().join("other")).unwrap();
-        self.sign_ins = other;
-        let (sign_ins, worker) = SignIns::new(self.world.authenticator.clone(), path).unwrap();
+        self.sign_ins = opened(&self.world, self.folder.path().join("other")).0;
+        let (sign_ins, worker) = opened(&self.world, path);
         self.sign_ins = sign_ins;
         self.stop = CancellationToken::new();
         self.tasks.spawn(worker.run(self.stop.clone()));
@@ -269,6 +271,11 @@ impl Street {
         self.world.authenticator.reload(crate::identity::Settings { issuers: vec![issuer] }).unwrap();
         self.sign_ins.reconsider();
     }
+}
+
+/// Waits for others for as long as it takes.
+fn opened(world: &World, path: PathBuf) -> (SignIns, SignInWorker) {
+    SignIns::with(Patience { provider: NEVER, keys: NEVER }, world.authenticator.clone(), path).unwrap()
 }
 
 async fn metadata(State(shared): State<Shared>) -> Json<Value> {

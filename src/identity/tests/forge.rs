@@ -1,6 +1,7 @@
 //! Makes keys and tokens by hand, good ones and forged ones.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
@@ -184,7 +185,8 @@ impl World {
     pub(super) fn of(settings: Settings, folder: TempDir) -> Self {
         let (clock, manual) = Clock::manual(at(NOW));
         let metrics = Metrics::default();
-        let (authenticator, refresher) = Authenticator::new(settings, clock.clone(), &metrics).unwrap();
+        let (authenticator, mut refresher) = Authenticator::new(settings, clock.clone(), &metrics).unwrap();
+        refresher.fetcher.timeout = NEVER;
         Self { authenticator, refresher, metrics, manual, clock, folder }
     }
 
@@ -217,4 +219,12 @@ impl World {
             other => panic!("{other:?} instead of `{reason}`: {token:.300}"),
         }
     }
+}
+
+/// Longer than any test waits: what ends a wait is never this.
+pub(super) const NEVER: Duration = Duration::from_secs(3600);
+
+/// Waits for what must come, for so long that only what never comes is given up: a busy machine stalls for seconds.
+pub(super) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("it comes soon")
 }

@@ -144,12 +144,17 @@ async fn who_commands_too_fast_waits_and_others_do_not() {
     let limits = Limits { commands_per_second: one, commands_burst: one.saturating_add(2), ..Limits::default() };
     let world = World::with(limits).await;
     let body = json!({"role": "shop/none", "justification": WHY});
-    let mut refused = None;
-    for _ in 0..5 {
+    // on a machine that stalls more of them are let through meanwhile, and never fewer
+    let mut passed = 0;
+    let refused = loop {
         let answer = world.post(&ADA, "/activations?dry_run=true", &body).await;
-        refused = (answer.status == 429).then_some(answer);
-    }
-    let refused = refused.expect("the fifth is too many");
+        if answer.status == 429 {
+            break answer;
+        }
+        passed += 1;
+        assert!(passed < 1000, "none is too many");
+    };
+    assert!(passed >= 3, "{passed} are not too many");
     assert_eq!(refused.problem(429), "rate_limited");
     assert_eq!(refused.header("retry-after"), "1");
     assert_eq!(world.post(&GRACE, "/activations?dry_run=true", &body).await.status, 200);

@@ -29,7 +29,7 @@ use crate::domain::principal::{Group, Party, Principal};
 use crate::domain::role::RoleId;
 use crate::domain::time::{Span, Timestamp};
 use crate::identity::names::IssuerNames;
-use crate::identity::{Authenticator, IssuerSettings, KeySource, Settings as IdentitySettings, SignIns};
+use crate::identity::{Authenticator, IssuerSettings, KeySource, Settings as IdentitySettings};
 use crate::journal::SigningKey;
 use crate::portal::{Limits, Parts, Portal, RoutesByRole, Settings, router};
 use crate::standings::Standings;
@@ -112,7 +112,7 @@ impl World {
             writer::start(opened.appender, standings.clone(), clock.clone(), writer_settings, &metrics).unwrap();
         let key = Ed25519KeyPair::generate().unwrap();
         let authenticator = authenticator(&folder, &key, &clock, &metrics);
-        let (sign_ins, worker) = SignIns::new(authenticator.clone(), folder.path().join("store.sessions")).unwrap();
+        let (sign_ins, worker) = super::notices::sign_ins(&authenticator, folder.path().join("store.sessions"));
         let (recorder, uses, _) = uses::start(&folder.path().join("uses.redb"), &metrics).unwrap();
         let stop = CancellationToken::new();
         let names = IssuerNames::new([("demo".into(), ISSUER.into())]);

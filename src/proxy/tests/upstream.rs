@@ -7,15 +7,15 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::support::{House, Upstream, ada, read_head, settings, soon};
-use crate::clock::awake;
 
 const GET: &str = "GET /open/x HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n";
 
 #[tokio::test]
 async fn an_upstream_that_is_down_is_a_502() {
-    let mut upstream = Upstream::says("").await;
-    upstream.stop().await;
-    let house = House::new(&upstream.url);
+    // a port that is taken, so that nobody else can listen there
+    let deaf = tokio::net::TcpSocket::new_v4().unwrap();
+    deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let house = House::new(&format!("http://{}", deaf.local_addr().unwrap()));
     assert!(house.raw(GET).await.starts_with("HTTP/1.1 502"));
 }
 
@@ -197,10 +197,8 @@ async fn a_client_that_stalls_in_its_body_is_given_up() {
     let mut settings = settings(&upstream.url);
     settings.body_timeout = Duration::from_millis(50);
     let house = House::with(settings);
-    let began = awake();
     let answer = soon(house.raw("POST /open/x HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 5\r\n\r\nhel")).await;
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
-    assert!(awake() - began < Duration::from_secs(5));
 }
 
 /// A short body goes on under the permit it began with, so it must not go on for ever.

@@ -12,7 +12,6 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::support::{House, Upstream, Way, ada, at, read_head, soon};
-use crate::clock::awake;
 use crate::domain::time::Span;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -78,10 +77,9 @@ async fn a_websocket_works_both_ways_and_is_cut_with_its_right() {
         }
         let open_now = "hallpass_tunnels_open 1";
         assert!(house.metrics.encode().contains(open_now));
-        let began = awake();
         end(&house);
+        // nothing else would ever end it: time stands still, and both sides would go on
         assert_eq!(end_of(&mut socket).await, Some(CloseCode::Policy.into()));
-        assert!(awake() - began < Duration::from_millis(100), "{reason} took {:?}", awake() - began);
         let line = &soon(house.lines(2)).await[1];
         assert_eq!((&line["cut"], &line["status"]), (&reason.into(), &101.into()), "{line}");
         let closed = format!("hallpass_tunnels_closed_total{{reason=\"{reason}\"}} 1");
@@ -310,12 +308,10 @@ async fn a_tunnel_ends_with_its_right_whatever_its_sides_are_doing() {
         })
         .await;
         assert!(hangs_up.try_recv().is_err(), "{doing:?}");
-        let began = awake();
         house.remove(1);
         let line = &soon(house.lines(1)).await[0];
         assert_eq!(line["cut"], "revoked", "{doing:?}");
-        // 100 ms for the cut, and the access log is flushed each 50 ms
-        assert!(awake() - began < Duration::from_millis(200), "{doing:?} took {:?}", awake() - began);
+        // only now may they do anything: none of them brought the cut about
         cut.send_replace(());
         soon(hangs_up.recv()).await.unwrap();
         assert!(house.metrics.encode().contains("hallpass_tunnels_open 0"), "{doing:?}");

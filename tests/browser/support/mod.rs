@@ -49,5 +49,5 @@ pub async fn within<T>(patience: std::time::Duration, mut found: impl AsyncFnMut
     tokio::time::timeout(patience, asking).await.ok()
 }
 
-/// Longer than anything a story waits for.
-pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
+/// So long that only what never comes is given up: a busy machine stalls for seconds.
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);

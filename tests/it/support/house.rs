@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use futures_util::FutureExt as _;
 use hallpass::app::App;
 use hallpass::clock::{Clock, ManualClock};
 use hallpass::config::{self, Config, Source, Sources};
@@ -50,12 +51,16 @@ impl House {
 
     /// The keys of an issuer are fetched in the background.
     pub async fn until_keys_are_there(&self) {
-        let ready = tokio::time::timeout(std::time::Duration::from_secs(10), async {
-            while self.ada().get("/account").await.status == 503 {
-                tokio::task::yield_now().await;
+        let mut pause = tokio::time::interval(std::time::Duration::from_secs(5));
+        pause.tick().await;
+        super::until("the keys of the issuer are there", async || {
+            // whoever stalled while they were fetched is given up, and asked again half a minute later
+            if pause.tick().now_or_never().is_some() {
+                self.pass(Span::seconds(30));
             }
-        });
-        assert!(ready.await.is_ok(), "the keys of the issuer never came");
+            self.ada().get("/account").await.status != 503
+        })
+        .await;
     }
 
     pub fn gate(&self) -> String {
@@ -94,6 +99,18 @@ impl House {
     /// Time passes for everybody.
     pub fn pass(&self, span: Span) {
         self.clock.advance(span);
+    }
+
+    /// Lets time pass for everybody, one step after the other, until it holds: slowly, so that for whoever stalls meanwhile
+    /// not years go by.
+    pub async fn pass_until(&self, what: &str, step: Span, mut holds: impl AsyncFnMut() -> bool) {
+        let mut pause = tokio::time::interval(std::time::Duration::from_millis(20));
+        super::until(what, async || {
+            pause.tick().await;
+            self.pass(step);
+            holds().await
+        })
+        .await;
     }
 
     /// Reads the configuration again, with one text in it replaced.

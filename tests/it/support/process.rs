@@ -1,8 +1,11 @@
 //! The real program in a process of its own, in real time: it can be killed.
 
 use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use hallpass::clock::Clock;
@@ -10,6 +13,9 @@ use hallpass::demo::issuer::{Issuer, Person, TokenOptions};
 use hallpass::domain::time::Span;
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// So long that only what never comes is given up: a busy machine stalls for seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A configuration on disk, with an issuer beside it, and perhaps a process that serves it.
 pub struct Program {
@@ -44,7 +50,7 @@ impl Program {
             admin: format!("http://127.0.0.1:{admin}"),
             environment: Vec::new(),
             issuer,
-            http: reqwest::Client::builder().timeout(Duration::from_secs(20)).build().expect("a client"),
+            http: reqwest::Client::builder().timeout(PATIENCE).build().expect("a client"),
             folder,
             process: None,
         }
@@ -92,7 +98,7 @@ impl Program {
         let long = TokenOptions { lifetime: Span::hours(6), ..TokenOptions::default() };
         let token = self.issuer.token(somebody, &long).expect("a token");
         let mut pause = tokio::time::interval(Duration::from_millis(5));
-        let ready = tokio::time::timeout(Duration::from_secs(20), async {
+        let ready = tokio::time::timeout(PATIENCE, async {
             loop {
                 let asked = self.http.get(&me).bearer_auth(&token).send().await;
                 if asked.is_ok_and(|answer| answer.status() == 200) {
@@ -112,7 +118,7 @@ impl Program {
     /// Waits until the log says this: it is written by a thread of its own.
     pub async fn expect_logged(&self, text: &str) {
         let mut pause = tokio::time::interval(Duration::from_millis(5));
-        let logged = tokio::time::timeout(Duration::from_secs(20), async {
+        let logged = tokio::time::timeout(PATIENCE, async {
             while !self.log().contains(text) {
                 pause.tick().await;
             }
@@ -184,12 +190,20 @@ impl Drop for Program {
 }
 
 /// Ports nobody listens on at this moment, below those the system gives to outgoing connections: a port from there could
-/// be taken by any client before the program under test listens on it.
+/// be taken by any client before the program under test listens on it. No other test draws them while this process lives.
 pub fn free_ports<const N: usize>() -> [u16; N] {
     let mut bits = [0; 2];
     aws_lc_rs::rand::fill(&mut bits).expect("random bits");
     let first = 10_000 + u16::from_be_bytes(bits) % 20_000;
-    let held: Vec<_> = (first..32_000).filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok()).take(N).collect();
-    let ports: Vec<u16> = held.iter().map(|port| port.local_addr().expect("an address").port()).collect();
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok() && is_ours(*port);
+    let ports: Vec<u16> = (first..32_000).filter(free).take(N).collect();
     ports.try_into().expect("as many as asked for")
+}
+
+/// Whether no other test has drawn this port: each draws by taking a name that the system gives back when its process ends.
+fn is_ours(port: u16) -> bool {
+    static TAKEN: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
+    let name = SocketAddr::from_abstract_name(format!("hallpass-tests-port-{port}")).expect("a name");
+    let taken = UnixListener::bind_addr(&name);
+    taken.map(|taken| TAKEN.lock().expect("names").push(taken)).is_ok()
 }

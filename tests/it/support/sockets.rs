@@ -1,7 +1,5 @@
 //! Raw sockets and WebSockets: what a client library would hide.
 
-use std::time::{Duration, Instant};
-
 use futures_util::StreamExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -9,6 +7,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use super::PATIENCE;
 use super::people::Who;
 
 pub type WebSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -36,15 +35,14 @@ pub async fn until_cut(socket: &mut WebSocket) -> Option<u16> {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), over).await.expect("the socket was never cut")
+    tokio::time::timeout(PATIENCE, over).await.expect("the socket was never cut")
 }
 
-/// How long `future` takes.
-#[expect(clippy::disallowed_methods, reason = "a test measures how long a cut takes")]
-pub async fn timed<T>(future: impl Future<Output = T>) -> (T, Duration) {
-    let began = Instant::now();
-    let value = future.await;
-    (value, began.elapsed())
+/// Reads an answer that would go on for ever, until it is cut.
+pub async fn until_over(stream: &mut reqwest::Response) {
+    let rest = async { while matches!(stream.chunk().await, Ok(Some(_))) {} };
+    let ended = tokio::time::timeout(PATIENCE, rest).await;
+    assert!(ended.is_ok(), "never cut: {}", stream.url());
 }
 
 /// Sends bytes as they are and reads until the other side closes.
@@ -52,7 +50,7 @@ pub async fn raw(address: &str, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address.trim_start_matches("http://")).await.expect("a connection");
     stream.write_all(bytes).await.expect("written");
     let mut answer = Vec::new();
-    let reading = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut answer));
+    let reading = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer));
     let _ = reading.await.expect("the connection was never closed");
     String::from_utf8_lossy(&answer).into_owned()
 }
