@@ -273,7 +273,7 @@ fn what_only_the_key_holder_could_write_is_refused_all_the_same() {
     let mut records = chain.records.clone();
     records.push(Exported::new(5, sealed, None, chain.tip.time));
     let fault = chain.check(&records).unwrap_err();
-    assert_eq!((fault.sequence, fault.wrong), (5, Wrong::Unreadable("version 2 is not known".into())));
+    assert_eq!((fault.sequence, fault.wrong), (5, Wrong::Later("version 2 is not known".into())));
 }
 
 #[test]

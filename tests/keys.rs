@@ -188,23 +188,29 @@ fn checkpoints_are_read_by_an_implementation_of_others() {
     }
 }
 
-/// What a verifier says: whether all is well, and the first bad record when it is not.
+/// What a verifier says: whether all is well, and the first bad record when it is not, or the first it does not know.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Good,
     Bad { record: u64 },
+    Later { record: u64 },
 }
 
 fn verdict(command: &mut Command) -> Verdict {
     let output = command.output().unwrap();
     // a verifier that found something beside the chain tells of the chain first
     let said = String::from_utf8([output.stderr, output.stdout].concat()).unwrap();
+    let record = || {
+        let (_, rest) = said.split_once("record ").unwrap_or_else(|| panic!("no record is named: {said}"));
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().unwrap()
+    };
     match output.status.code() {
         Some(0) => Verdict::Good,
-        Some(1) => {
-            let (_, rest) = said.split_once("record ").unwrap_or_else(|| panic!("no record is named: {said}"));
-            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-            Verdict::Bad { record: digits.parse().unwrap() }
+        Some(1) => Verdict::Bad { record: record() },
+        Some(70) => {
+            assert!(said.contains("was written by a later hallpass"), "{said}");
+            Verdict::Later { record: record() }
         }
         code => panic!("{code:?}: {said}"),
     }
@@ -213,6 +219,49 @@ fn verdict(command: &mut Command) -> Verdict {
 #[expect(clippy::disallowed_methods, reason = "a test is told by the environment where Python is")]
 fn python() -> Option<String> {
     std::env::var("TESTS_VERIFIER_PYTHON").ok()
+}
+
+/// The lines of `journal`, whose last record has other bytes and is rightly signed.
+fn ending_with(mut journal: Journal, from: &str, to: &str) -> String {
+    let own = journal.records.pop().unwrap();
+    let core = String::from_utf8(own.sealed.core).unwrap();
+    assert!(core.contains(from), "{core}");
+    let core = core.replace(from, to).into_bytes();
+    let sealed = chain::seal(&journal.key, REALM, own.sequence, own.sealed.previous, core);
+    journal.records.push(Exported::new(own.sequence, sealed, None, journal.tip.time));
+    journal.lines().concat()
+}
+
+#[test]
+fn what_only_a_later_hallpass_knows_is_no_damage_and_not_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("export.jsonl");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verifier/verify.py");
+    let ends_locked = || {
+        let mut journal = golden();
+        journal.append(locked(), "");
+        journal
+    };
+    let (later, version) = (|record| Verdict::Later { record }, ("\"version\":1", "\"version\":9"));
+    let event = ("principal_locked", "principal_praised");
+    let forged = |(from, to): (&str, &str)| {
+        ending_with(ends_locked(), from, to).replacen("\"signature\":\"", "\"signature\":\"0", 1)
+    };
+    for (what, text, expected) in [
+        ("a version", ending_with(ends_locked(), version.0, version.1), later(10)),
+        ("an event", ending_with(ends_locked(), event.0, event.1), later(10)),
+        ("the first record", ending_with(Journal::new(), version.0, version.1), later(1)),
+        ("not signed", forged(version), Verdict::Bad { record: 1 }),
+    ] {
+        std::fs::write(&file, &text).unwrap();
+        let own = &mut Command::new(env!("CARGO_BIN_EXE_hallpass"));
+        let own = own.args(["audit", "verify"]).arg(&file).args(["--key", GOLDEN_ROOT]);
+        assert_eq!(verdict(own), expected, "{what}");
+        if let Some(python) = python() {
+            let foreign = verdict(Command::new(python).arg(&script).arg(&file).args(["--key", GOLDEN_ROOT]));
+            assert_eq!(foreign, expected, "{what}");
+        }
+    }
 }
 
 /// Exports, each with what is wrong with it and the record at which it shows.

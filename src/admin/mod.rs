@@ -15,7 +15,7 @@ use axum::routing::get;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, escape};
 
 /// What the admin listener serves.
 #[derive(Clone)]
@@ -78,7 +78,7 @@ impl Readiness {
     fn report(&self) -> (bool, String) {
         let conditions = self.lock();
         let starting = (!conditions.started).then(|| "starting\n".to_owned());
-        let missing = conditions.missing.iter().map(|(name, reason)| format!("{name}: {}\n", reason.escape_debug()));
+        let missing = conditions.missing.iter().map(|(name, reason)| format!("{name}: {}\n", escape::text(reason)));
         let lines: String = starting.into_iter().chain(missing).collect();
         if lines.is_empty() { (true, "ready\n".to_owned()) } else { (false, lines) }
     }

@@ -192,10 +192,11 @@ impl Publisher {
     async fn to_file(&self, published: &mut Published) {
         let Some(file) = self.file.clone() else { return };
         let (note, at) = (published.checkpoint.clone(), published.checkpoint.checkpoint.time);
+        let path = file.path().display().to_string();
         let written = tokio::task::spawn_blocking(move || file.append(&note)).await;
         match written {
             Ok(Ok(())) => self.told.reached(published, "file", at),
-            Ok(Err(error)) => self.told.missed(published, "file", error.to_string()),
+            Ok(Err(error)) => self.told.missed(published, "file", format!("`{path}`: {error}")),
             Err(error) => self.told.missed(published, "file", error.to_string()),
         }
     }
@@ -264,7 +265,7 @@ struct Ages {
 impl Collector for Ages {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let help = "how long ago the newest anchor was published";
+        let help = "how long ago the newest anchor was published, or, while there was none, hallpass was started";
         let mut family = encoder.encode_descriptor("anchor_age_seconds", help, None, MetricType::Gauge)?;
         for (target, at) in newest {
             let age = self.clock.now().as_millis().saturating_sub(at.as_millis()).max(0) / 1000;

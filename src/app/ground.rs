@@ -79,7 +79,7 @@ impl Ground {
         .context("the writer cannot be started")?;
         let path_of_uses = config.store.path.with_extension("uses");
         let (recorder, uses, uses_thread) =
-            uses::start(&path_of_uses, metrics).context("the record of uses cannot be opened")?;
+            uses::start(&path_of_uses, metrics).with_context(|| cannot_be_opened(&path_of_uses))?;
         look_for_lost_uses(&path_of_uses, &uses, &reader).context("the record of uses cannot be read")?;
         let threads = Threads { writer: writer_thread, uses: uses_thread };
         // a head in doubt is told to nobody: the newest anchor must stay the one that was right
@@ -222,4 +222,13 @@ fn tell_of_former(config: &Config) {
             "heads were written to a file until now, and `anchor.file` is not configured any more: the journal is compared with nothing"
         );
     }
+}
+
+/// What to do about a file of uses that is damaged. Rights do not hang on it, but what was done under them is proven by it.
+fn cannot_be_opened(uses: &Path) -> String {
+    let shown = uses.display();
+    format!(
+        "the file of uses `{shown}` cannot be opened. When it is damaged, move it aside and start again: a new one is begun, and \
+         `hallpass store check` names the activations whose sealed uses are in the old one, or in a backup, only"
+    )
 }

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use crate::anchor::{AnchorFile, Compared, compare};
 use crate::cli::failure::Failure;
 use crate::cli::files::Files;
-use crate::cli::offline::{agreed, anchor, anchors_can_be_written, failed, reason};
+use crate::cli::offline::{agreed, anchor, anchors_can_be_written, because, failed, reason};
 use crate::cli::terminal::{Streams, safe};
 use crate::clock::Clock;
 use crate::store;
@@ -33,7 +33,7 @@ struct ConfirmArguments {
     #[command(flatten)]
     files: Files,
     /// Why this journal is the right one; kept with the record
-    #[arg(long = "because", value_name = "TEXT")]
+    #[arg(long = "because", value_name = "TEXT", value_parser = because)]
     because: String,
     /// Do not ask
     #[arg(long)]

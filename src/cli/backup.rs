@@ -17,6 +17,7 @@ use crate::cli::output;
 use crate::cli::progress::Bar;
 use crate::cli::store::none_found;
 use crate::cli::terminal::{Streams, safe};
+use crate::cli::wire;
 use crate::clock::Clock;
 use crate::journal::PublicKey;
 use crate::journal::backup::BackupError;
@@ -56,6 +57,10 @@ pub struct RestoreArguments {
     /// Restore although texts or uses in it are not what was recorded; the chain of records must be whole in any case
     #[arg(long)]
     pub despite_findings: bool,
+    /// Restore although nobody signed where the backup ends: whoever could write it may have cut its end, with revocations and
+    /// locks. Backups of the first format, and those taken without the signing key, need it
+    #[arg(long)]
+    pub unsigned_end: bool,
     /// The signing key the store will run with: it, and the journal that its pin binds it to, must be the ones
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
@@ -67,10 +72,10 @@ pub struct RestoreArguments {
 pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let Arguments { to, store, key, public_key, portal } = arguments;
     let file = output::beside(to)?;
-    match store {
-        Some(store) => of_files(store, key.as_deref(), file.file())?,
-        None => of_portal(portal, file.file()).await?,
-    }
+    let doubt = match store {
+        Some(store) => of_files(store, key.as_deref(), (file.file(), to)).map(|()| None)?,
+        None => of_portal(portal, (file.file(), to)).await?,
+    };
     let proven = proven((file.file(), to), to, *public_key, None)?;
     output::place(file, to)?;
     if portal.json {
@@ -81,20 +86,26 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
     }
     let told = "the signing key is not in it: keep a copy of that file elsewhere; who has both can write history";
     writeln!(streams.err, "note: {told}")?;
-    if proven.checkpoint.is_none() {
-        let told =
-            "nobody signed where it ends, so an end that is cut off would not show: give --key, or ask the portal";
+    if proven.checkpoint.is_none() && doubt.is_none() {
+        let told = "nobody signed where it ends, so an end that is cut off would not show, and `hallpass restore` wants \
+            --unsigned-end: give --key, or ask the portal";
         writeln!(streams.err, "note: {told}")?;
     }
     if public_key.is_none() {
         writeln!(streams.err, "note: {ITS_OWN_ROOT}")?;
     }
     // it is the best there is, and is kept: whoever takes it must know
-    none_found(&proven.findings, streams.err)
+    none_found(&proven.findings, streams.err)?;
+    doubt.map_or(Ok(()), |doubt| {
+        let doubt = safe(&doubt);
+        Err(Failure::False(format!(
+            "the backup was taken, and its end is not signed, since the portal doubts its journal: {doubt}; {DOUBT_REMEDY}"
+        )))
+    })
 }
 
 pub(super) fn restore(arguments: &RestoreArguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let RestoreArguments { from, to, despite_findings, key, public_key } = arguments;
+    let RestoreArguments { from, to, despite_findings, unsigned_end, key, public_key } = arguments;
     backup::free(to).map_err(|error| refused(error, to))?;
     let file = read(from)?;
     let bound = key.as_deref().map(bound).transpose()?;
@@ -115,6 +126,9 @@ pub(super) fn restore(arguments: &RestoreArguments, streams: &mut Streams<'_>) -
         let needed = proven.signs;
         let told = format!("`{}` is not the key this journal goes on with: that is {needed}", key.display());
         return Err(Failure::False(told));
+    }
+    if proven.checkpoint.is_none() && !unsigned_end {
+        return Err(Failure::False(format!("`{}` is not to be relied on: {UNSIGNED_END}", from.display())));
     }
     let mut bar = Bar::new("restoring");
     let head = backup::restore(rewound(&file)?, to, Some(proven.root), &mut |done, all| bar.show(done, all));
@@ -145,14 +159,14 @@ fn warn(proven: &Proven, key_is_there: bool, err: &mut dyn Write) -> io::Result<
     )?;
     writeln!(
         err,
-        "note: a head published since names records that are not here. hallpass then keeps the routes that demand a role \
-         shut when it starts, says so, and waits until somebody confirms that this journal is to go on."
+        "note: if a head was published since, it names records that are not here. hallpass then keeps the routes that demand a \
+         role shut when it starts, says so, and waits until somebody confirms that this journal is to go on."
     )?;
     if proven.checkpoint.is_none() {
         writeln!(
             err,
             "warning: nobody signed where this backup ends, so whoever could write it may have cut its end, with revocations \
-             and locks. Hold it against anchors: `hallpass audit verify BACKUP --key HEX --anchor FILE --older-copy`."
+             and locks. Hold it against anchors: `hallpass audit verify BACKUP --key HEX --anchor FILE --older-copy --unsigned-end`."
         )?;
     }
     if !key_is_there {
@@ -161,7 +175,7 @@ fn warn(proven: &Proven, key_is_there: bool, err: &mut dyn Write) -> io::Result<
     Ok(())
 }
 
-fn of_files(store: &Path, key: Option<&Path>, file: &File) -> Result<(), Failure> {
+fn of_files(store: &Path, key: Option<&Path>, (file, to): (&File, &Path)) -> Result<(), Failure> {
     let now = Clock::system().now();
     let failed = |error| refused(error, store);
     let moment = Moment::of_files(store).map_err(|error| failed(error.into()))?;
@@ -171,21 +185,47 @@ fn of_files(store: &Path, key: Option<&Path>, file: &File) -> Result<(), Failure
     };
     let all = moment.length().map_err(|error| failed(error.into()))?;
     let mut bar = Bar::new("writing");
-    let written = moment.write(now, BufWriter::new(file), &mut |done| bar.show(done, all));
-    written.map(|_| ()).map_err(failed)
+    let mut target = Target { file, failed: false };
+    let written = moment.write(now, BufWriter::new(&mut target), &mut |done| bar.show(done, all));
+    let written = written.map(|out| drop(out.into_parts()));
+    // the store says which file it is about
+    written.map_err(|error| refused(error, if target.failed { to } else { store }))
 }
 
-async fn of_portal(portal: &Options, file: &File) -> Result<(), Failure> {
+/// A file that is written, and whether that failed.
+struct Target<'f> {
+    file: &'f File,
+    failed: bool,
+}
+
+impl Write for Target<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes).inspect_err(|error| self.failed |= error.kind() != io::ErrorKind::Interrupted)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush().inspect_err(|_| self.failed = true)
+    }
+}
+
+/// Fetches the portal's, and returns why the portal doubts its journal, while it does: such a journal it does not sign.
+async fn of_portal(portal: &Options, (file, to): (&File, &Path)) -> Result<Option<String>, Failure> {
     let client = Client::new(portal)?;
+    let wire::Head { doubt, sequence, .. } = client.get("/audit/head", &[]).await?.read()?;
     let response = client.open("/backup", &[], None).await?;
     let (mut file, mut bar, mut records) = (BufWriter::new(file), Bar::new("fetching"), 0);
-    copy(&client, response, &mut |bytes| {
+    let fetched = copy(&client, response, &mut |bytes| {
         records += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
-        bar.show(records, records);
+        bar.show(records, sequence.max(records));
         file.write_all(bytes)
     })
-    .await?;
-    Ok(file.flush()?)
+    .await;
+    let flushed = fetched.and_then(|()| Ok(file.flush()?));
+    flushed.map_err(|failure| match failure {
+        Failure::Output(error) => Failure::Unusable(format!("cannot write `{}`: {error}", to.display())),
+        other => other,
+    })?;
+    Ok(doubt)
 }
 
 fn proven(
@@ -197,7 +237,11 @@ fn proven(
     let mut bar = Bar::new("verifying");
     let proven = backup::verify(rewound(file)?, beside, root, pin, &mut |done, all| bar.show(done, all));
     drop(bar);
-    proven.map_err(|error| refused(error, path))
+    proven.map_err(|error| match error {
+        // what is folded to prove it lies beside what is made
+        CarryError::Store(error @ StoreError::Full(_)) => refused(error.into(), beside),
+        other => refused(other, path),
+    })
 }
 
 fn rewound(mut file: &File) -> io::Result<BufReader<&File>> {
@@ -265,6 +309,14 @@ pub(super) fn refused(error: CarryError, path: &Path) -> Failure {
         }
     }
 }
+
+/// What to do while a portal doubts its journal.
+pub(super) const DOUBT_REMEDY: &str =
+    "stop it and restore the right store, or, when this one is to go on, `hallpass anchor confirm`";
+/// What it means that nobody signed where a backup ends.
+pub(super) const UNSIGNED_END: &str = "nobody signed where this backup ends, so whoever could write it may have cut its end, with \
+    revocations and locks; take one that is signed (a running portal signs, and `--key FILE` of `hallpass backup`), or, when you \
+    trust where it lay, or hold it against anchors (`hallpass audit verify BACKUP --anchor FILE --older-copy --unsigned-end`), give --unsigned-end";
 
 /// What it means that nobody said by which key it must verify.
 const ITS_OWN_ROOT: &str =

@@ -16,7 +16,7 @@ pub struct Arguments {
     #[arg(value_name = "PRINCIPAL")]
     pub principal: String,
     /// Why; stays in the journal, so name the request and not the person
-    #[arg(long = "because", value_name = "TEXT")]
+    #[arg(long = "because", value_name = "TEXT", value_parser = crate::cli::offline::because)]
     pub justification: Option<String>,
     /// Do not ask
     #[arg(long)]

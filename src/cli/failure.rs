@@ -17,6 +17,8 @@ pub enum Exit {
     Usage,
     /// The other side could not be reached, or is not what it should be.
     Unreachable,
+    /// The portal was reached, and cannot do it at present, or has not yet written it down.
+    NotNow,
     /// hallpass itself is at fault, or what it works on cannot be used.
     Internal,
     /// The configuration is wrong.
@@ -33,6 +35,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Unreachable => 69,
             Self::Internal => 70,
+            Self::NotNow => 75,
             Self::Configuration => 78,
         }
     }

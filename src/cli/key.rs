@@ -12,7 +12,7 @@ use crate::cli::backup::refused;
 use crate::cli::desk::print_json;
 use crate::cli::failure::Failure;
 use crate::cli::files::Files;
-use crate::cli::offline::{agreed, anchor, anchors_can_be_written, failed, is_beyond_doubt, reason};
+use crate::cli::offline::{agreed, anchor, anchors_can_be_written, because, failed, is_beyond_doubt, reason};
 use crate::cli::terminal::{Streams, safe};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -56,8 +56,11 @@ struct RotateArguments {
     #[command(flatten)]
     files: Files,
     /// Why; kept with the record
-    #[arg(long = "because", value_name = "TEXT")]
+    #[arg(long = "because", value_name = "TEXT", value_parser = because)]
     because: String,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -72,7 +75,7 @@ struct LostArguments {
     #[arg(long = "key", value_name = "HEX")]
     root: PublicKey,
     /// Why; kept with the record
-    #[arg(long = "because", value_name = "TEXT")]
+    #[arg(long = "because", value_name = "TEXT", value_parser = because)]
     because: String,
     /// Do not ask
     #[arg(long)]
@@ -82,7 +85,7 @@ struct LostArguments {
 pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
     match &arguments.command {
         Command::Show(arguments) => show(&arguments.files.load()?, arguments.json, streams),
-        Command::Rotate(arguments) => rotate(&arguments.files.load()?, &arguments.because, streams),
+        Command::Rotate(arguments) => rotate(arguments, streams),
         Command::Lost(arguments) => lost(arguments, streams),
     }
 }
@@ -143,13 +146,16 @@ fn show_of_running(config: &Config, json: bool, streams: &mut Streams<'_>) -> Re
     Ok(writeln!(streams.err, "note: {told}")?)
 }
 
-fn rotate(config: &Config, because: &str, streams: &mut Streams<'_>) -> Result<(), Failure> {
+fn rotate(arguments: &RotateArguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let RotateArguments { files, because, yes } = arguments;
+    let config = &files.load()?;
     let settings = &config.store;
     let opened =
         store::open_existing(settings, Clock::system().now()).map_err(|error| failed(&settings.path, error))?;
     is_beyond_doubt(config, &opened.reader, "no key is rotated in")?;
     anchors_can_be_written(config)?;
     drop(opened);
+    agreed("let a new key sign from the next record on? Copies of the key in force become useless", *yes, streams)?;
     let rotated = store::rotate_key(settings, Clock::system().now(), &reason(because));
     let Rotated { former, current, since, kept, checkpoint } =
         rotated.map_err(|error| failed(&settings.path, error))?;

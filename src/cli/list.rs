@@ -67,6 +67,9 @@ async fn own(desk: &mut Desk<'_, '_>) -> Result<(), Failure> {
     if me.locked {
         writeln!(desk.streams.out, "locked: holds nothing and may ask for nothing until an administrator unlocks it")?;
     }
+    if let Some(trouble) = &me.trouble {
+        writeln!(desk.streams.out, "{}", safe(trouble))?;
+    }
     let mut rows = Vec::new();
     for held in &me.held {
         let id = held.activation.as_deref().or(held.assignment.as_deref()).unwrap_or_default();

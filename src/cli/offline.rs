@@ -11,14 +11,15 @@ use crate::store::{Reader, StoreError};
 
 /// A store that cannot be worked on, and what to do about it.
 pub(super) fn failed(path: &Path, error: StoreError) -> Failure {
-    let what_to_do = match &error {
-        StoreError::Locked => "; stop that hallpass first",
-        StoreError::KeyPermissions { .. } => "; chmod 600 it",
-        _ => "",
-    };
+    if matches!(error, StoreError::Locked) {
+        return Failure::Unusable(format!(
+            "a hallpass runs on the store `{}`: stop that hallpass first",
+            path.display()
+        ));
+    }
     let place = if error.names_its_file() { String::new() } else { format!(" `{}`", path.display()) };
     let why = anyhow::Error::new(error);
-    Failure::Unusable(format!("cannot work on the store{place}: {why:#}{what_to_do}"))
+    Failure::Unusable(format!("cannot work on the store{place}: {why:#}"))
 }
 
 /// Asks before something that cannot be taken back; `yes` answers for whoever is not there.
@@ -38,6 +39,14 @@ pub(super) fn agreed(question: &str, yes: bool, streams: &mut Streams<'_>) -> Re
     } else {
         Err(Failure::False("nothing was done".to_owned()))
     }
+}
+
+/// A reason that says something.
+pub(super) fn because(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("say why: it is kept with the record, for whoever asks one day".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// What the operator gave as the reason, kept beside the record.

@@ -119,6 +119,8 @@ pub(super) struct Me {
     #[serde(default)]
     pub(super) locked: bool,
     #[serde(default)]
+    pub(super) trouble: Option<String>,
+    #[serde(default)]
     pub(super) held: Vec<Held>,
     #[serde(default)]
     pub(super) eligible: Vec<Eligible>,
@@ -205,4 +207,7 @@ pub(super) struct Head {
     pub(super) sequence: u64,
     pub(super) hash: String,
     pub(super) public_key: String,
+    /// Why the portal doubts its journal, while it does.
+    #[serde(default)]
+    pub(super) doubt: Option<String>,
 }

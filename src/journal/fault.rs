@@ -53,6 +53,9 @@ pub enum Wrong {
     /// Its bytes are no record.
     #[error("it cannot be read: {0}")]
     Unreadable(String),
+    /// It is authentic, and of a version or an event that only a later hallpass knows.
+    #[error("it was written by a later hallpass: {0}")]
+    Later(String),
     /// Its time lies before that of the record before.
     #[error("its time lies before that of the record before")]
     TimeBackwards,
@@ -83,4 +86,7 @@ pub enum Wrong {
     /// An anchor was given that nobody signed who signed this journal.
     #[error("no key of this journal signed the anchor")]
     UnsignedAnchor,
+    /// A backup's end was signed by somebody who does not sign this journal.
+    #[error("it is the last one, and the key in force did not sign that the backup ends there")]
+    UnsignedEnd,
 }

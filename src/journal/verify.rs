@@ -288,13 +288,7 @@ impl Verifier {
             return Err(Wrong::Link);
         }
         // the realm of a whole chain is told by its first record, whose own hash then proves it
-        let (told, early) = match &self.realm {
-            Some(_) => (None, None),
-            None => {
-                let record = read(&sealed.core)?;
-                (Some(self.root_of(&record)?), Some(record))
-            }
-        };
+        let told = if self.realm.is_none() { Some(self.realm_begun(&sealed.core)?) } else { None };
         let realm = self.realm.as_deref().or(told.as_deref()).unwrap_or_default();
         if chain::hash(realm, sequence, &sealed.previous, &sealed.core) != sealed.hash {
             return Err(Wrong::Hash);
@@ -302,10 +296,7 @@ impl Verifier {
         if !self.in_force.verifies(&sealed.hash, &sealed.signature) {
             return Err(Wrong::Signature);
         }
-        let record = match early {
-            Some(record) => record,
-            None => read(&sealed.core)?,
-        };
+        let record = read(&sealed.core)?;
         if sequence > 1 && matches!(record.event, Event::JournalOpened { .. }) {
             return Err(Wrong::Root);
         }
@@ -334,13 +325,12 @@ impl Verifier {
         Ok(record)
     }
 
-    fn root_of(&self, record: &Record) -> Result<String, Wrong> {
-        if let Event::JournalOpened { realm, public_key } = &record.event
-            && *public_key == self.in_force.key.to_string()
-        {
-            return Ok(realm.clone());
+    fn realm_begun(&self, core: &[u8]) -> Result<String, Wrong> {
+        match upcast::begun(core) {
+            Ok(Some(begun)) if begun.public_key == self.in_force.key.to_string() => Ok(begun.realm),
+            Ok(_) => Err(Wrong::Root),
+            Err(unreadable) => Err(Wrong::Unreadable(unreadable.to_string())),
         }
-        Err(Wrong::Root)
     }
 }
 
@@ -388,5 +378,8 @@ fn of_journal(checked: Result<Record, Fault>) -> Option<Record> {
 }
 
 fn read(core: &[u8]) -> Result<Record, Wrong> {
-    upcast::read(core).map_err(|unreadable| Wrong::Unreadable(unreadable.to_string()))
+    upcast::read(core).map_err(|unreadable| match unreadable.is_later() {
+        true => Wrong::Later(unreadable.to_string()),
+        false => Wrong::Unreadable(unreadable.to_string()),
+    })
 }

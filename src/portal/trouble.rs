@@ -50,7 +50,7 @@ fn of_store(state: StoreState) -> Option<Trouble> {
         StoreState::EndsOnly => trouble(
             "Nothing new is granted at present: there is no room left to write it down.",
             "Roles that are held last until their end, and can be handed back and taken away. Try the rest later.",
-            "Make room on the volume that holds the store. hallpass looks again every few seconds and needs no restart.",
+            "Make room on the volume that holds the store, 8 MiB at least. hallpass looks again every few seconds and needs no restart.",
         ),
         StoreState::Out => trouble(
             "Nothing new is granted at present: the journal cannot be written.",

@@ -28,14 +28,12 @@ pub enum StoreError {
         known: u32,
     },
     /// A record was written by a later version of hallpass.
-    #[error(
-        "record {sequence} has version {version}, which this hallpass does not know: run the version that wrote it, or a newer one"
-    )]
+    #[error("record {sequence} was written by a later hallpass ({why}): run the version that wrote it, or a newer one")]
     UnknownRecord {
         /// Its position.
         sequence: u64,
-        /// Its version.
-        version: u32,
+        /// What of it is not known.
+        why: Unreadable,
     },
     /// The store belongs to another signing key or another chain.
     #[error("the store belongs to another signing key: {0}")]
@@ -84,7 +82,7 @@ pub enum StoreError {
         why: String,
     },
     /// Others than the owner may read the signing key.
-    #[error("the signing key `{path}` has mode {mode:o}; it must be 600, for its owner alone")]
+    #[error("the signing key `{path}` has mode {mode:o}; it must be 600, for its owner alone: chmod 600 '{path}'")]
     KeyPermissions {
         /// The key file.
         path: PathBuf,

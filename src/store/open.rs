@@ -11,7 +11,7 @@ use redb::{StorageBackend, WriteTransaction};
 use crate::domain::event::Event;
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
-use crate::journal::upcast::{self, Unreadable};
+use crate::journal::upcast;
 use crate::journal::verify::{Fault, Verifier, Wrong};
 use crate::journal::{Cut, PublicKey, SigningKey, Tip};
 use crate::store::append::{write_head, write_seal};
@@ -19,7 +19,7 @@ use crate::store::begin::{begin_journal, create_file};
 use crate::store::handle::{begin_write, by_name_alone, guarded};
 use crate::store::key::{folder_of, load, load_or_make, next_key, retired_suffix, take_next, tell_who_may_read};
 use crate::store::lent::Lent;
-use crate::store::pin::{Pin, bind, is_pinned};
+use crate::store::pin::{Found, Pin, bind, is_pinned};
 use crate::store::rebuild::{compare, is_head, refold};
 use crate::store::scratch::Scratch;
 use crate::store::seal::{Seals, Sums};
@@ -102,7 +102,7 @@ pub(super) fn open_files(settings: &Settings, now: Timestamp) -> Result<(Place, 
         Some(pin) => pin,
         None => {
             let found = checked.pin(key_path)?;
-            bind(&found, key_path)?;
+            bind(&found, key_path, if is_there { Found::Store } else { Found::Nothing })?;
             found
         }
     };
@@ -379,9 +379,7 @@ fn verify_tail(
 /// What a fault of a record means: one that is authentic but of a later version is no damage.
 fn not_verified(core: &[u8], fault: &Fault) -> StoreError {
     match (&fault.wrong, upcast::read(core)) {
-        (Wrong::Unreadable(_), Err(Unreadable::Version(version))) => {
-            StoreError::UnknownRecord { sequence: fault.sequence, version }
-        }
+        (Wrong::Later(_), Err(why)) => StoreError::UnknownRecord { sequence: fault.sequence, why },
         _ => StoreError::Damaged(fault.to_string()),
     }
 }

@@ -197,11 +197,28 @@ impl Pin {
     }
 }
 
+/// What a key without a pin is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A store that was there.
+    Store,
+    /// A journal that was begun just now.
+    Nothing,
+}
+
 /// Binds a key that has no pin to the journal it was found with. Where nothing may be written beside the key, as where a
 /// platform mounts it, that is told and changes nothing else: the pin can be put there as the key was.
-pub(super) fn bind(pin: &Pin, key_path: &Path) -> Result<(), StoreError> {
+pub(super) fn bind(pin: &Pin, key_path: &Path, found: Found) -> Result<(), StoreError> {
     let (file, realm, root_key) = (pin.path.display(), &pin.since.realm, &pin.root);
     match pin.write(key_path) {
+        Ok(()) if found == Found::Store => tracing::warn!(
+            %file,
+            realm,
+            %root_key,
+            "the signing key had no pin, and is bound to the journal that was found from now on. So it is after a restore, or \
+             after an update from a version without pins; otherwise somebody took the pin away, and may have changed the \
+             journal: hold it against its root key and its anchors with `hallpass audit verify`"
+        ),
         Ok(()) => tracing::info!(%file, realm, %root_key, "the signing key is bound to this journal from now on"),
         Err(error @ (StoreError::ReadOnly { .. } | StoreError::Full(_))) => tracing::error!(
             %file,

@@ -43,7 +43,7 @@ impl StoreState {
         match self {
             Self::Open => None,
             Self::EndsOnly => Some(
-                "there is no room left for the journal; rights can be ended, and nothing new is granted until there is room",
+                "there is no room left for the journal; rights can be ended, and nothing new is granted until there is room, 8 MiB at least",
             ),
             Self::Out => Some(
                 "the journal takes no commands; known rights are enforced until they end, and nothing new is granted",

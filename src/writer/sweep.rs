@@ -20,14 +20,24 @@ pub async fn once(reader: &Reader, writer: &Writer, clock: &Clock) -> Result<(),
 /// Sweeps until `stop`: at every due instant, and again when the journal moves and may have brought an earlier one.
 pub async fn run(reader: Reader, writer: Writer, standings: Standings, clock: Clock, stop: CancellationToken) {
     let mut head = standings.watch();
+    // an outage is told once, and not every second
+    let mut is_told = false;
     // a journal in doubt takes none of it, for as long as this process lives
     while !stop.is_cancelled() && standings.doubted().is_none() {
         head.mark_unchanged();
         let next = match sweep(&reader, &writer, &clock).await {
-            Ok(Swept::All { next_due }) => next_due,
+            Ok(Swept::All { next_due }) => {
+                is_told = false;
+                next_due
+            }
             Ok(Swept::Unable) => Some(clock.now().plus(RETRY)),
             Err(error) => {
-                tracing::warn!(%error, "what is overdue could not be read");
+                match std::mem::replace(&mut is_told, true) {
+                    false => {
+                        tracing::warn!(%error, "what is overdue could not be read; it is tried again every second")
+                    }
+                    true => tracing::debug!(%error, "what is overdue could still not be read"),
+                }
                 Some(clock.now().plus(RETRY))
             }
         };

@@ -148,7 +148,7 @@ fn a_file_of_anchors_that_lost_its_end_is_doubt() {
     let (first, last) = (signed(&years, 10, None, THEN), signed(&years, 43, None, "2021-10-02T00:00:00Z"));
     told(&years).append(&first).unwrap();
     told(&years).append(&last).unwrap();
-    let rotate = || years.run(&["key", "rotate", "--config", "hallpass.toml", "--because", "yearly"]);
+    let rotate = || years.run(&["key", "rotate", "--yes", "--config", "hallpass.toml", "--because", "yearly"]);
     let damaged = last.to_string().replace("time", "tide");
     for end in ["", &damaged] {
         fs::write(years.path("anchors"), format!("{first}\n{end}")).unwrap();
@@ -161,6 +161,25 @@ fn a_file_of_anchors_that_lost_its_end_is_doubt() {
     anchored(&years, &[first, last]);
     let done = rotate();
     assert!(done.code == 0 && done.out.contains("anchored  record 44"), "{done:?}");
+}
+
+#[test]
+fn what_cannot_be_taken_back_wants_a_reason_and_asks() {
+    let years = Years::write();
+    for command in [
+        &["key", "rotate"][..],
+        &["key", "lost", "--old-store", "old.redb", "--key", &years.root],
+        &["anchor", "confirm"],
+        &["audit", "cut", "--before", "2020-01-01", "--archive", "archive"],
+    ] {
+        for because in ["", " \t"] {
+            let refused = years.run(&[command, &["--because", because, "--yes", "--config", "hallpass.toml"]].concat());
+            assert!(refused.code == 2 && refused.err.contains("say why"), "{refused:?}");
+        }
+    }
+    let asked = years.run(&["key", "rotate", "--because", "yearly", "--config", "hallpass.toml"]);
+    assert!(asked.code == 2 && asked.err.contains("give --yes"), "{asked:?}");
+    assert_eq!(head(&years), 43, "no record was written");
 }
 
 #[test]
@@ -243,19 +262,34 @@ fn a_backup_whose_end_was_cut_does_not_say_what_was_signed() {
         assert!(verified.code == 1 && verified.err.contains(told[1]), "{case}: {verified:?}");
         assert!(!years.path("cut.redb").exists(), "{case}");
     }
-    // without what was signed it is a backup like those before: whoever restores it is told
+    // without what was signed it is a backup like those before: nobody takes it who was not told to
     let (restored, verified) = cut(&|header| {
         fits(header);
         header["version"] = json!(1);
         header.as_object_mut().unwrap().remove("checkpoint");
     });
+    for refused in [restored, verified] {
+        assert!(refused.code == 1 && refused.err.contains("nobody signed where this backup ends"), "{refused:?}");
+    }
+    assert!(!years.path("cut.redb").exists());
+    let told = years.verify(&["cut", "--json"]);
+    let json: Value = serde_json::from_str(&told.out).unwrap();
+    assert!(
+        json["verified"] == false && json["reservation"].as_str().is_some_and(|why| why.contains("signed")),
+        "{json}"
+    );
+    let verified = years.verify(&["cut", "--unsigned-end"]);
+    assert!(
+        verified.code == 0 && verified.err.contains("warning: nobody signed where this backup ends"),
+        "{verified:?}"
+    );
+    let restored = years.run(&["restore", "--from", "cut", "--to", "cut.redb", "--unsigned-end"]);
     assert!(
         restored.code == 0 && restored.err.contains("warning: nobody signed where this backup ends"),
         "{restored:?}"
     );
-    assert!(verified.code == 0 && verified.err.contains("nobody signed where this backup ends"), "{verified:?}");
     anchored(&years, &[signed(&years, 43, None, THEN)]);
-    assert_eq!(years.verify(&["cut", "--anchor", "anchors"]).code, 1, "anchors tell");
+    assert_eq!(years.verify(&["cut", "--unsigned-end", "--anchor", "anchors"]).code, 1, "anchors tell");
 
     // a key that is not the one in force signs nothing that anybody believes
     let stranger = Years::write();

@@ -71,7 +71,7 @@ fn what_is_cut_verifies_as_an_archive_joins_what_remains_and_is_gone_from_the_st
 #[test]
 fn cuts_follow_one_another_across_new_keys_and_stop_at_what_is_open() {
     let years = Years::write();
-    let rotate = ["key", "rotate", "--because", "yearly", "--config", "hallpass.toml"];
+    let rotate = ["key", "rotate", "--yes", "--because", "yearly", "--config", "hallpass.toml"];
     assert_eq!(years.run(&rotate).code, 0);
     assert_eq!(years.cut("2020-04-15", "one").code, 0);
     assert_eq!(years.run(&rotate).code, 0);
@@ -105,7 +105,7 @@ fn cuts_follow_one_another_across_new_keys_and_stop_at_what_is_open() {
         let done = years.run(&["store", command, "journal.redb"]);
         assert_eq!(done.code, 0, "{command}: {done:?}");
     }
-    let backup = ["backup", "--store", "journal.redb", "--to", "backup", "--public-key", &years.root];
+    let backup = ["backup", "--store", "journal.redb", "--to", "backup", "--key", "signing.key"];
     assert_eq!(years.run(&backup).code, 0);
     let restored = years.run(&["restore", "--from", "backup", "--to", "again.redb", "--key", "signing.key"]);
     assert_eq!(restored.code, 0, "{restored:?}");

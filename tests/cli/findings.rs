@@ -93,7 +93,8 @@ impl Kept {
     }
 
     fn backup(&self, to: &Path) -> Said {
-        said(program().args(["backup", "--store"]).arg(self.store()).arg("--to").arg(to))
+        let key = self.path("signing.key");
+        said(program().args(["backup", "--store"]).arg(self.store()).arg("--key").arg(key).arg("--to").arg(to))
     }
 
     /// Changes a byte of what was done, where no digest of the database knows.
@@ -233,12 +234,29 @@ fn a_start_tells_when_the_file_of_uses_was_lost_and_only_then() {
     };
     let told = "the file of uses was missing or empty";
     let sound = log_of_a_start();
-    assert!(!sound.contains(told), "{sound}");
+    assert!(!sound.contains(told) && !sound.contains("had no pin"), "{sound}");
+    fs::remove_file(kept.path("signing.key.journal")).unwrap();
+    let log = log_of_a_start();
+    let unbound = log.split('{').find(|line| line.contains("the signing key had no pin")).unwrap();
+    assert!(unbound.contains("\"level\":\"WARN\"") || unbound.contains("warn"), "{unbound}");
     fs::remove_file(kept.uses()).unwrap();
     for start in ["missing", "empty, as the start before left it"] {
         let log = log_of_a_start();
         assert!(log.contains(told) && log.contains("journal.uses"), "{start}: {log}");
     }
+}
+
+#[test]
+fn a_file_of_uses_that_is_damaged_is_named_with_what_to_do() {
+    let kept = Kept::write();
+    let configuration = crate::serve::config("127.0.0.1:0", "info").replace("shop.redb", "journal.redb");
+    fs::write(kept.path("keys.json"), crate::serve::KEYS).unwrap();
+    fs::write(kept.path("hallpass.toml"), configuration.replace("shop.key", "signing.key")).unwrap();
+    fs::write(kept.uses(), "no database").unwrap();
+    let refused = kept.run(&["serve", "--config"], &kept.path("hallpass.toml"));
+    let told =
+        format!("the file of uses `{}` cannot be opened. When it is damaged, move it aside", kept.uses().display());
+    assert!(refused.code == 70 && refused.err.contains(&told), "{refused:?}");
 }
 
 /// A backup of these lines, whose own end fits them.

@@ -14,10 +14,29 @@ fn every_backup_ever_shipped_verifies_and_becomes_a_store() {
     for (name, records, rows, is_signed) in SHIPPED {
         let folder = tempfile::tempdir().unwrap();
         let (file, store) = (Path::new("tests/golden").join(name), folder.path().join("store.redb"));
-        let verified = said(program().args(["audit", "verify", "--public-key", ROOT]).arg(&file));
+        let whose = ["--public-key", ROOT];
+        let verify = || {
+            let mut command = program();
+            command.args(["audit", "verify"]).args(whose).arg(&file);
+            command
+        };
+        let restore = || {
+            let mut command = program();
+            command.args(["restore", "--from"]).arg(&file).arg("--to").arg(&store).args(whose);
+            command
+        };
+        let accepted: &[&str] = if is_signed { &[] } else { &["--unsigned-end"] };
+        if !is_signed {
+            for refused in [said(&mut verify()), said(&mut restore())] {
+                assert_eq!(refused.code, 1, "{name}: {refused:?}");
+                let told = ["nobody signed where this backup ends", "give --unsigned-end"];
+                assert!(told.iter().all(|told| refused.err.contains(told)), "{name}: {refused:?}");
+                assert!(!refused.out.contains("verified") && !store.exists(), "{name}: {refused:?}");
+            }
+        }
+        let verified = said(verify().args(accepted));
         assert_eq!(verified.code, 0, "{name}: {verified:?}");
-        let restored =
-            said(program().args(["restore", "--public-key", ROOT, "--from"]).arg(&file).arg("--to").arg(&store));
+        let restored = said(restore().args(accepted));
         assert_eq!(restored.code, 0, "{name}: {restored:?}");
         let checked = said(program().args(["store", "check", "--public-key", ROOT]).arg(&store));
         assert_eq!(checked.code, 0, "{name}: {checked:?}");

@@ -59,6 +59,8 @@ impl Kept {
             program()
                 .args(["backup", "--public-key", &self.public_key, "--store"])
                 .arg(self.store())
+                .arg("--key")
+                .arg(self.path("signing.key"))
                 .arg("--to")
                 .arg(to),
         )

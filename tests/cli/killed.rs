@@ -63,7 +63,7 @@ fn a_kill_leaves_neither_an_unfinished_file_nor_a_changed_one() {
     let (before, names) = (fs::read(&store).unwrap(), names_in(folder.path()));
     let again = |name: &str| folder.path().join(name);
     let mut restore = program();
-    restore.args(["restore", "--from"]).arg(&backup).arg("--to").arg(again("restored.redb"));
+    restore.args(["restore", "--from"]).arg(&backup).arg("--to").arg(again("restored.redb")).arg("--unsigned-end");
     for (what, command) in [
         ("compact", program().args(["store", "compact"]).arg(&store)),
         ("rebuild", program().args(["store", "rebuild"]).arg(&store)),

@@ -23,7 +23,7 @@ fn is_refused_everywhere(house: &House, why: &str) {
     assert!(matches!(house.refused(), StoreError::AnotherJournal { .. }), "{}", house.refused());
     let serve = house.run(&["serve", "--config", "hallpass.toml"]);
     assert!(serve.code == 70 && serve.err.contains(why), "{serve:?}");
-    for command in [&["key", "show"][..], &["key", "rotate", "--because", "so"]] {
+    for command in [&["key", "show"][..], &["key", "rotate", "--yes", "--because", "so"]] {
         let refused = house.run(&[command, &["--config", "hallpass.toml"]].concat());
         assert!(refused.code == 70 && refused.err.contains(why), "{refused:?}");
     }
@@ -49,7 +49,8 @@ fn a_journal_begun_by_somebody_else_and_rotated_to_our_key_is_refused() {
 
     // the attack is a real one: a key that nothing binds believes it, and says whose it is
     fs::remove_file(house.path("signing.key.journal")).unwrap();
-    let restore = house.run(&["restore", "--from", "backup", "--to", "again.redb", "--key", "signing.key"]);
+    let restore = ["restore", "--from", "backup", "--to", "again.redb", "--key", "signing.key", "--unsigned-end"];
+    let restore = house.run(&restore);
     assert!(restore.code == 0 && restore.err.contains("the root key it names itself"), "{restore:?}");
     assert_eq!(store::open(&house.settings(), at(100)).unwrap().reader.public_key().to_string(), root);
 }
@@ -267,9 +268,9 @@ fn what_root_does_for_a_stopped_service_leaves_the_files_to_it() {
     }
     fs::set_permissions(house.path("hallpass.toml"), fs::Permissions::from_mode(0o644)).unwrap();
     let config = house.path("hallpass.toml").display().to_string();
-    let rotated = house.run(&["key", "rotate", "--because", "somebody left", "--config", &config]);
+    let rotated = house.run(&["key", "rotate", "--yes", "--because", "somebody left", "--config", &config]);
     assert_eq!(rotated.code, 0, "{rotated:?}");
-    let backup = house.run(&["backup", "--store", "journal.redb", "--to", "backup"]);
+    let backup = house.run(&["backup", "--store", "journal.redb", "--to", "backup", "--key", "signing.key"]);
     assert_eq!(backup.code, 0, "{backup:?}");
     fs::remove_file(house.path("journal.redb")).unwrap();
     let restore = house.run(&["restore", "--from", "backup", "--to", "journal.redb", "--key", "signing.key"]);

@@ -35,3 +35,17 @@ fn the_folder_of_archives_must_be_there_and_nobody_elses() {
     }
     assert!(load(MINIMAL).unwrap().retention.is_none(), "nothing is cut unless somebody says so");
 }
+
+#[test]
+fn a_folder_of_the_key_that_others_may_write_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys");
+    fs::create_dir(&keys).unwrap();
+    let text = format!("{MINIMAL}\n[store]\nkey_file = \"{}\"\n", keys.join("signing.key").display());
+    for (mode, warned) in [(0o700, false), (0o755, false), (0o1777, false), (0o777, true), (0o770, true)] {
+        fs::set_permissions(&keys, PermissionsExt::from_mode(mode)).unwrap();
+        let told: Vec<String> = load(&text).unwrap().warnings.iter().map(ToString::to_string).collect();
+        let is_warned = told.iter().any(|told| told.contains("store.key_file") && told.contains("chmod 700"));
+        assert_eq!(is_warned, warned, "{mode:o}: {told:?}");
+    }
+}

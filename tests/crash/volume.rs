@@ -265,6 +265,26 @@ async fn files_are_for_their_owner_alone_and_wider_ones_are_told_of() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_finds_no_room_says_where() {
+    let mut program = Program::new("http://127.0.0.1:9", "").await;
+    let Some(volume) = Volume::mount(program.folder(), 1, "a backup to a volume without room") else { return };
+    program.start(&ROOT).await;
+    let token = program.folder().join("token");
+    std::fs::write(&token, program.token(&ROOT)).expect("written");
+    volume.fill();
+    let to = volume.path().join("backup");
+    let (to, token) = (to.to_str().expect("a path"), token.to_str().expect("a path"));
+    let live = program.run(&["backup", "--to", to, "--portal", &program.portal, "--token-file", token]);
+    program.kill();
+    let stopped = program.run(&["backup", "--to", to, "--store", program.store().to_str().expect("a path")]);
+    for (exit, said) in [live, stopped] {
+        assert_eq!(exit, 70, "{said}");
+        assert!(said.contains(to) && said.contains("No space left"), "{said}");
+        assert!(!said.contains("demo.redb"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_of_a_later_version_is_left_alone() {
     let mut program = Program::new("http://127.0.0.1:9", "").await;
     program.start(&ROOT).await;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use hallpass::clock::Clock;
-use hallpass::demo::issuer::{ADA, ROOT};
+use hallpass::demo::issuer::{ADA, Person, ROOT};
 use hallpass::demo::upstream::Upstream;
 use hallpass::journal::SignedCheckpoint;
 use hallpass::journal::checkpoint::read_all;
@@ -86,11 +86,48 @@ async fn is_shut(program: &Program, why: &str) {
     program.expect_logged(why).await;
     let (_, metrics) = text(program, format!("{}/metrics", program.admin)).await;
     assert!(metrics.contains("hallpass_journal_doubted 1\n"), "{metrics}");
+    commands_say_so(program, why);
     let root = program.token(&ROOT);
     let (status, told) = program.post(&root, "/audit/anchors", &json!({})).await.expect("an answer");
     // a journal that only just began has no administrators, and in doubt it gets none
     let expected = if why == "this is journal" { 403 } else { 503 };
     assert_eq!(status, expected, "{why}: a head in doubt is told to nobody: {told}");
+}
+
+/// What commands say of a journal in doubt.
+fn commands_say_so(program: &Program, why: &str) {
+    let run = |who: &Person, arguments: &[&str]| {
+        let token = program.folder().join("a-token");
+        fs::write(&token, program.token(who)).expect("written");
+        let portal = ["--portal", &program.portal, "--token-file", token.to_str().expect("a path")];
+        program.run(&[arguments, &portal].concat())
+    };
+    let (code, told) = run(&ADA, &["request", "shop/records-editor", "--because", "it is urgent, really"]);
+    assert!(code == 70 && told.contains("not now: ") && told.contains("trying again does not help"), "{code}: {told}");
+    assert!(!told.contains("try again in") && told.matches("what to do").count() == 1, "{told}");
+    let (code, told) = run(&ADA, &["list"]);
+    assert!(code == 0 && told.contains("No role opens anything at present"), "{code}: {told}");
+    // a journal that only just began has no administrators
+    if why == "this is journal" {
+        return;
+    }
+    let (code, told) = run(&ROOT, &["audit", "verify"]);
+    assert!(
+        code == 1 && told.contains("the portal doubts that this is its journal") && told.contains(why),
+        "{code}: {told}"
+    );
+    assert!(!told.contains("verified  "), "{told}");
+    let (code, json) = run(&ROOT, &["audit", "verify", "--json"]);
+    assert!(code == 1 && json.contains("\"verified\": false") | json.contains("\"verified\":false"), "{code}: {json}");
+    let backup = program.folder().join("backup-in-doubt");
+    let to = backup.to_str().expect("a path");
+    let (code, told) = run(&ROOT, &["backup", "--to", to]);
+    assert!(code == 1 && told.contains("since the portal doubts its journal") && told.contains(why), "{code}: {told}");
+    assert!(backup.exists() && !told.contains("ask the portal"), "{told}");
+    let again = program.folder().join("again.redb");
+    let (code, told) = program.run(&["restore", "--from", to, "--to", again.to_str().expect("a path")]);
+    assert!(code == 1 && told.contains("--unsigned-end") && !again.exists(), "{code}: {told}");
+    fs::remove_file(backup).expect("removed");
 }
 
 #[tokio::test]

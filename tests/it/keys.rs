@@ -40,7 +40,7 @@ async fn a_rotated_key_signs_on_and_the_root_still_verifies_everything() {
     assert_eq!(before["root_key"], before["signing_key"]);
     let root = before["root_key"].as_str().expect("a key").to_owned();
     for _ in 0..2 {
-        let rotate = ["key", "rotate", "--because", "somebody left", "--config", &program.config()];
+        let rotate = ["key", "rotate", "--yes", "--because", "somebody left", "--config", &program.config()];
         let (code, told) = program.run(&rotate);
         assert!(code == 0 && told.contains("from now on"), "{code}: {told}");
         run_for_a_while(&mut program).await;
@@ -64,7 +64,7 @@ async fn a_rotated_key_signs_on_and_the_root_still_verifies_everything() {
 
     // while it runs nothing can be rotated, and the key in force is still told
     program.start(&ADA).await;
-    let (code, told) = program.run(&["key", "rotate", "--because", "now", "--config", &program.config()]);
+    let (code, told) = program.run(&["key", "rotate", "--yes", "--because", "now", "--config", &program.config()]);
     assert!(code == 70 && told.contains("stop that hallpass first"), "{code}: {told}");
     for told in ["signing_key", "root_key", "realm"] {
         assert_eq!(shown(&program)[told], after[told], "{told}");
@@ -78,7 +78,8 @@ async fn a_rotation_cut_off_before_the_key_was_replaced_is_finished_at_the_next_
     let mut program = program().await;
     let key = program.folder().join("demo.key");
     let former = fs::read(&key).expect("a key");
-    let (code, told) = program.run(&["key", "rotate", "--because", "somebody left", "--config", &program.config()]);
+    let (code, told) =
+        program.run(&["key", "rotate", "--yes", "--because", "somebody left", "--config", &program.config()]);
     assert_eq!(code, 0, "{told}");
     // as if the machine had stopped between the record and the file
     fs::rename(&key, program.folder().join("demo.key.next")).expect("moved");

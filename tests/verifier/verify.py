@@ -5,7 +5,8 @@
 
 Several exports must join: archives, oldest first, and then what remained. What lies beside an archive as EXPORT.uses is held
 against what its records seal. Exit code 0 and the head when all is as it was written; 1 and the first bad record, or the
-uses that are not those that were sealed, when it is not.
+uses that are not those that were sealed, when it is not; 70 and the first record that only a later hallpass knows, which is
+authentic, and leaves open what follows from it.
 """
 
 import argparse
@@ -22,11 +23,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 ORIGIN = "hallpass.dev/journal/"
 MEMBERS = ["sequence", "time", "core", "previous", "hash", "signature"]
+EVENTS = """journal_opened configuration_applied assignment_made assignment_changed assignment_ended activation_requested
+    activation_decided activation_started extension_requested extension_ended activation_extended activation_shortened
+    activation_ended uses_sealed principal_locked principal_unlocked credentials_revoked key_rotated anchor_confirmed
+    journal_succeeded notes_erased journal_cut""".split()
 OF_JOURNAL = ["journal_opened", "key_rotated", "anchor_confirmed", "journal_succeeded", "journal_cut"]
 
 
 class Bad(Exception):
     """A record is not as it was written."""
+
+
+class Later(Bad):
+    """A record is authentic, and of a version or type that this verifier does not know."""
 
 
 def check(holds, what):
@@ -170,13 +179,12 @@ class Chain:
         """A record behind the end of the chain; its event."""
         core = record["core"].encode()
         header = json.loads(record["core"])
-        event = header["event"]
         if self.realm is None:
+            event = header["event"]
             check(event["type"] == "journal_opened", "it does not begin a journal")
             check(hexadecimal(event["public_key"], 32) == self.keys[0][1], "it begins the journal of another root key")
             realm = event["realm"]
         else:
-            check(event["type"] != "journal_opened", "it begins another journal")
             realm = self.realm
         check(hexadecimal(record["previous"], 32) == self.previous, "it does not follow the record before")
         number = record["sequence"].to_bytes(8, "big")
@@ -184,7 +192,12 @@ class Chain:
         check(digest == hexadecimal(record["hash"], 32), "its hash is not that of its content")
         signature = hexadecimal(record["signature"], 64)
         check(verifies(self.keys[-1][1], b"hallpass/1 event" + digest, signature), "its signature is not by the key in force")
-        check(header["version"] == 1, "its version is not known")
+        if header["version"] != 1:
+            raise Later("it was written by a later hallpass: version %s is not known" % header["version"])
+        event = header["event"]
+        if event["type"] not in EVENTS:
+            raise Later("it was written by a later hallpass: an event %s is not known" % event["type"])
+        check(self.realm is None or event["type"] != "journal_opened", "it begins another journal")
         check(self.time is None or header["time"] >= self.time, "its time lies before that of the record before")
         noted(record, header)
         if "detail" in header and "note" not in record:
@@ -410,7 +423,7 @@ def main():
         told = bad.args[0] if isinstance(bad, Bad) else "it cannot be read: %s" % bad
         sequence, why = told if isinstance(told, tuple) else (journal.sequence + 1, told)
         print("record %d: %s" % (sequence, why))
-        return 1
+        return 70 if isinstance(bad, Later) else 1
     print("verified %d records, head %d:%s" % (len(journal.hashes), journal.sequence, journal.chain.previous.hex()))
     try:
         for path, sealed in beside:

@@ -9,7 +9,7 @@ use crate::backup::{self, UseReader};
 use crate::cli::backup::refused;
 use crate::cli::failure::Failure;
 use crate::cli::files::Files;
-use crate::cli::offline::{agreed, anchor, anchors_can_be_written, failed, is_beyond_doubt, reason};
+use crate::cli::offline::{agreed, anchor, anchors_can_be_written, because, failed, is_beyond_doubt, reason};
 use crate::cli::progress::Bar;
 use crate::cli::terminal::{Streams, safe};
 use crate::clock::{Clock, format_rfc3339, parse_rfc3339};
@@ -32,7 +32,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
     archive: Option<PathBuf>,
     /// Why; kept with the record of the cut
-    #[arg(long = "because", value_name = "TEXT", required_unless_present = "dry_run")]
+    #[arg(long = "because", value_name = "TEXT", value_parser = because, required_unless_present = "dry_run")]
     because: Option<String>,
     /// Tell what would be cut, and change nothing
     #[arg(long)]

@@ -102,6 +102,8 @@ pub(super) struct Found {
     pub(super) joined: usize,
     /// What the last file says about its end.
     pub(super) end: End,
+    /// Whether the last file is an export, as archives are.
+    pub(super) of_export: bool,
     pub(super) result: Result<Verified, Fault>,
     /// What is wrong beside the chain.
     pub(super) findings: Findings,
@@ -211,7 +213,7 @@ impl Judge {
         } else if sequence != named || tip.hash != said.hash {
             Some(Fault { sequence, wrong: Wrong::Head })
         } else if !verifier.keys().last().is_some_and(|span| note.is_by(&span.key)) {
-            Some(Fault { sequence, wrong: Wrong::UnsignedAnchor })
+            Some(Fault { sequence, wrong: Wrong::UnsignedEnd })
         } else {
             None
         };
@@ -279,7 +281,18 @@ impl Judge {
         let joined = self.verifier.as_ref().map_or(0, |verifier| self.joined(verifier));
         let notes = self.verifier.as_ref().map(|verifier| verifier.absent().missing()).unwrap_or_default();
         let findings = Findings { notes, ..self.findings };
-        Found { root: self.root, tally: self.tally, held, of_portal, end: self.end, joined, result, findings }
+        let of_export = !self.files.is_empty() && self.end == End::NotOfBackup;
+        Found {
+            of_export,
+            root: self.root,
+            tally: self.tally,
+            held,
+            of_portal,
+            end: self.end,
+            joined,
+            result,
+            findings,
+        }
     }
 
     fn conclude(&self) -> Result<(Verified, Held), Fault> {
@@ -316,10 +329,9 @@ impl Judge {
 
 /// The root key that a journal's first record names.
 fn own_root(first: &Exported) -> Result<PublicKey, Wrong> {
-    let record = upcast::read(&first.sealed.core).map_err(|error| Wrong::Unreadable(error.to_string()))?;
-    match &record.event {
-        Event::JournalOpened { public_key, .. } => public_key.parse().map_err(|_| Wrong::Root),
-        _ if first.sequence > 1 => Err(Wrong::Missing { found: Some(first.sequence) }),
-        _ => Err(Wrong::Root),
+    match upcast::begun(&first.sealed.core).map_err(|error| Wrong::Unreadable(error.to_string()))? {
+        Some(begun) => begun.public_key.parse().map_err(|_| Wrong::Root),
+        None if first.sequence > 1 => Err(Wrong::Missing { found: Some(first.sequence) }),
+        None => Err(Wrong::Root),
     }
 }

@@ -112,13 +112,12 @@ fn each_of(journal: &Snapshot, judge: &mut Judge) -> Result<(), StoreError> {
 }
 
 fn cannot_read(path: &Path, error: StoreError) -> Failure {
-    let what_to_do = match error {
-        StoreError::Locked => "; stop that hallpass first, or verify through its portal: leave out the file",
-        _ => "",
-    };
+    if matches!(error, StoreError::Locked) {
+        let told = "stop that hallpass first, or verify through its portal: leave out the file";
+        return Failure::Unusable(format!("a hallpass runs on the store `{}`: {told}", path.display()));
+    }
     let place = if error.names_its_file() { String::new() } else { format!(" `{}`", path.display()) };
-    let why = anyhow::Error::new(error);
-    Failure::Unusable(format!("cannot read the store{place}: {why:#}{what_to_do}"))
+    Failure::Unusable(format!("cannot read the store{place}: {:#}", anyhow::Error::new(error)))
 }
 
 /// Why no further record is read from a store.

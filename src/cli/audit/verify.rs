@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::cli::audit::elsewhere::{Elsewhere, Held, Reach};
 use crate::cli::audit::found::{End, Found, Judge, Root};
 use crate::cli::audit::source;
+use crate::cli::backup::{DOUBT_REMEDY, UNSIGNED_END};
 use crate::cli::client::{Client, Options};
 use crate::cli::desk::print_json;
 use crate::cli::failure::Failure;
@@ -23,7 +24,7 @@ use crate::cli::wire::Head;
 use crate::clock::format_rfc3339;
 use crate::domain::event::RecordRun;
 use crate::journal::checkpoint::{Notes, read_file};
-use crate::journal::verify::{Anchor, Verified, Wrong};
+use crate::journal::verify::{Anchor, Fault, Verified, Wrong};
 use crate::journal::{PublicKey, SignedCheckpoint};
 
 /// What to verify, and against what
@@ -50,6 +51,10 @@ pub(super) struct Arguments {
     /// its end are counted, not held
     #[arg(long, requires = "anchor")]
     older_copy: bool,
+    /// Verify a backup although nobody signed where it ends: an end that was cut off does not show. Backups of the first format,
+    /// and those taken without the signing key, need it
+    #[arg(long)]
+    unsigned_end: bool,
     /// The portal.
     #[command(flatten)]
     pub(super) portal: Options,
@@ -79,6 +84,7 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
     let reach = if arguments.older_copy { Reach::OlderCopy } else { Reach::Whole };
     let mut elsewhere = Elsewhere { heads, of_portal: None, notes, reach };
     let given = arguments.public_key.map_or(Root::Unknown, Root::Given);
+    let mut doubt = None;
     let judge = match (arguments.files.as_slice(), &arguments.store) {
         ([only], _) if only == Path::new("-") => {
             let mut judge = Judge::new(given, elsewhere);
@@ -104,23 +110,32 @@ pub(super) async fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Res
         ([], None) => {
             let client = Client::new(&arguments.portal)?;
             // the head first: the export that follows must hold it, so a portal cannot leave out its end unnoticed
-            let (told, head) = head_of(&client).await?;
+            let (told, head, doubted) = head_of(&client).await?;
             elsewhere.of_portal = Some(head);
+            doubt = doubted;
             let mut judge = Judge::new(arguments.public_key.map_or(Root::OfPortal(told), Root::Given), elsewhere);
             source::portal(&client, &mut judge).await?;
             judge
         }
     };
     let nothing_elsewhere = arguments.expect_head.is_none() && arguments.anchor.is_none();
-    tell(&judge.finish(), nothing_elsewhere, arguments.portal.json, streams)
+    let found = judge.finish();
+    let reservation = match (found.end, doubt) {
+        (_, Some(doubt)) => {
+            Some(format!("the portal doubts that this is its journal: {}; {DOUBT_REMEDY}", safe(&doubt)))
+        }
+        (End::Unsigned, None) if !arguments.unsigned_end => Some(UNSIGNED_END.to_owned()),
+        _ => None,
+    };
+    tell(&found, reservation, nothing_elsewhere, arguments.portal.json, streams)
 }
 
-/// The root key and the head that the portal tells.
-async fn head_of(client: &Client) -> Result<(PublicKey, Anchor), Failure> {
+/// The root key and the head that the portal tells, and why it doubts its journal, while it does.
+async fn head_of(client: &Client) -> Result<(PublicKey, Anchor, Option<String>), Failure> {
     let head: Head = client.get("/audit/head", &[]).await?.read()?;
     let strange = |what: &str| Failure::Unreachable(format!("the portal's {what} is none; is --portal right?"));
     let told = head.public_key.parse().map_err(|_| strange("public key"))?;
-    Ok((told, anchor(head.sequence, &head.hash).ok_or_else(|| strange("head"))?))
+    Ok((told, anchor(head.sequence, &head.hash).ok_or_else(|| strange("head"))?, head.doubt))
 }
 
 fn anchors_in(path: &Path, streams: &mut Streams<'_>) -> Result<Vec<SignedCheckpoint>, Failure> {
@@ -139,21 +154,24 @@ fn anchors_in(path: &Path, streams: &mut Streams<'_>) -> Result<Vec<SignedCheckp
     Ok(whole)
 }
 
-fn tell(found: &Found, nothing_elsewhere: bool, json: bool, streams: &mut Streams<'_>) -> Result<(), Failure> {
+/// `reservation` is why a chain that is whole is not to be relied on all the same.
+fn tell(
+    found: &Found,
+    reservation: Option<String>,
+    nothing_elsewhere: bool,
+    json: bool,
+    streams: &mut Streams<'_>,
+) -> Result<(), Failure> {
     if json {
-        print_json(streams, &as_json(found).to_string())?;
+        print_json(streams, &as_json(found, reservation.as_deref()).to_string())?;
     }
     match &found.result {
-        Ok(verified) if !json => describe(found, verified, streams)?,
-        Ok(_) => {}
-        Err(fault) => {
-            let what_to_do = match fault.wrong {
-                Wrong::Behind { at: Some(_), .. } => "; for a copy older than the anchors give --older-copy",
-                Wrong::ForeignAnchor(_) => "; give the anchors of this journal only",
-                _ => "",
-            };
-            return Err(Failure::False(format!("the journal is not as it was written: {fault}{what_to_do}")));
+        Ok(verified) if !json => {
+            let label = if reservation.is_none() { "verified" } else { "read" };
+            describe(found, verified, label, streams)?;
         }
+        Ok(_) => {}
+        Err(fault) => return Err(faulty(fault, found.root)),
     }
     let named_by = match found.root {
         Root::OfJournal(_) | Root::Unknown => Some("the journal"),
@@ -167,9 +185,9 @@ fn tell(found: &Found, nothing_elsewhere: bool, json: bool, streams: &mut Stream
     if !nothing_elsewhere && found.held.held == 0 {
         writeln!(streams.err, "note: no head kept elsewhere could be held against it: nothing vouches for its end")?;
     }
-    if found.end == End::Unsigned {
-        let told = "nobody signed where this backup ends: --key FILE of `hallpass backup`, or a running portal, does";
-        writeln!(streams.err, "note: {told}")?;
+    if found.end == End::Unsigned && reservation.is_none() {
+        let told = "nobody signed where this backup ends: an end that was cut off would not show";
+        writeln!(streams.err, "warning: {told}")?;
     }
     if nothing_elsewhere {
         let hidden = if matches!(found.end, End::Signed(_)) { "an older copy in its place" } else { "a cut end" };
@@ -183,19 +201,49 @@ fn tell(found: &Found, nothing_elsewhere: bool, json: bool, streams: &mut Stream
         );
         writeln!(streams.err, "note: {}", safe(&told))?;
     }
-    if !found.findings.notes.is_empty() {
-        let told = "an archive lacks what was erased after its records were written: give what follows it as well, which holds \
-            the order";
+    if found.of_export && !found.findings.notes.is_empty() {
+        let told = "if this is an archive, it lacks what was erased after its records were written: give what follows it as \
+            well, which holds the order";
         writeln!(streams.err, "note: {told}")?;
     }
-    none_found(&found.findings, streams.err)
+    let sound = none_found(&found.findings, streams.err);
+    reservation.map_or(sound, |reservation| Err(Failure::False(reservation)))
 }
 
-fn describe(found: &Found, verified: &Verified, streams: &mut Streams<'_>) -> io::Result<()> {
+/// What is wrong, with what it is wrong with, and what to do.
+fn faulty(fault: &Fault, root: Root) -> Failure {
+    let Fault { sequence, wrong } = fault;
+    let not_as_written = |what_to_do: &str| format!("the journal is not as it was written: {fault}{what_to_do}");
+    Failure::False(match wrong {
+        Wrong::Later(_) => {
+            return Failure::Unusable(format!(
+                "this hallpass cannot tell whether the journal is as it was written: {fault}; up to there it is: verify with \
+                 the version that wrote it, or a newer one"
+            ));
+        }
+        Wrong::Behind { at: Some(_), .. } => not_as_written("; for a copy older than the anchors give --older-copy"),
+        Wrong::ForeignAnchor(realm) => format!(
+            "an anchor that was given is not of this journal: it names record {sequence} of another one, {realm}; give the \
+             anchors of this journal only"
+        ),
+        // somebody else's journal of this name would not hold this one's anchors either
+        Wrong::UnsignedAnchor if matches!(root, Root::Given(_)) => format!(
+            "an anchor that was given is not of this journal: no key of the journal signed the one that names record \
+             {sequence}; give anchors as hallpass published them"
+        ),
+        Wrong::UnsignedAnchor => format!(
+            "anchors and journal do not belong together: no key of the journal signed the anchor that names record \
+             {sequence}; with --key it would be proven which of them is the right one"
+        ),
+        _ => not_as_written(""),
+    })
+}
+
+fn describe(found: &Found, verified: &Verified, label: &str, streams: &mut Streams<'_>) -> io::Result<()> {
     let Found { tally, .. } = found;
     let hash = HEXLOWER.encode(&verified.tip.hash);
     let mut line = |label: &str, value: &str| writeln!(streams.out, "{label:<12}{value}");
-    line("verified", &format!("{} records, each in its place and signed", tally.records))?;
+    line(label, &format!("{} records, each in its place and signed", tally.records))?;
     line("head", &format!("{}:{hash}", verified.tip.sequence))?;
     if let (Some(first), Some(last)) = (tally.first, tally.last) {
         line("span", &format!("{} to {}", format_rfc3339(first), format_rfc3339(last)))?;
@@ -260,11 +308,12 @@ fn told_of(held: &Held) -> Vec<(&'static str, String)> {
     some.map(|(label, count, told)| (label, format!("{count} {told}"))).collect()
 }
 
-fn as_json(found: &Found) -> Value {
+fn as_json(found: &Found, reservation: Option<&str>) -> Value {
     let tally = &found.tally;
     match &found.result {
         Ok(verified) => json!({
-            "verified": found.findings.is_empty(),
+            "verified": found.findings.is_empty() && reservation.is_none(),
+            "reservation": reservation,
             "records": tally.records,
             "head": { "sequence": verified.tip.sequence, "hash": HEXLOWER.encode(&verified.tip.hash) },
             "first_at": tally.first.map(format_rfc3339),

@@ -82,8 +82,18 @@ impl Problem {
 
     /// What the process tells its caller.
     #[must_use]
-    pub const fn exit(&self) -> Exit {
-        match self.status {
+    pub fn exit(&self) -> Exit {
+        match (self.status, self.code()) {
+            // waiting does not help: the store is not the one to work on
+            (_, "journal_doubted") => Exit::Internal,
+            // hallpass itself speaks: the portal was reached
+            (503, code) if !code.is_empty() => Exit::NotNow,
+            (status, _) => Self::exit_of(status),
+        }
+    }
+
+    const fn exit_of(status: u16) -> Exit {
+        match status {
             502..=504 => Exit::Unreachable,
             500..=599 => Exit::Internal,
             300..=399 => Exit::Unreachable,
@@ -93,7 +103,12 @@ impl Problem {
 
     /// Tells it.
     pub(in crate::cli) fn tell(&self, err: &mut dyn Write) -> io::Result<()> {
-        let said = if self.status >= 500 { "the portal failed" } else { "refused" };
+        let said = match (self.status, self.code()) {
+            (_, "not_durable") => "half done",
+            (503, code) if !code.is_empty() => "not now",
+            (500.., _) => "the portal failed",
+            _ => "refused",
+        };
         let mut headline = self.headline();
         // of several rules the first names the problem; here all follow
         if let [first, _, ..] = self.errors.as_slice()
@@ -110,8 +125,16 @@ impl Problem {
                 advice.push(line);
             }
         }
+        let wait = self.retry_after.filter(|_| !is_for_operators(self.code()));
         if advice.is_empty() {
-            advice.extend(advise_status(self.status));
+            match (self.status, wait) {
+                (500..=599, Some(seconds)) => {
+                    writeln!(err, "what to do: try again in {seconds} s; {WHEN_IT_STAYS}")?;
+                    return Ok(());
+                }
+                (500..=599, None) => writeln!(err, "what to do: try again; {WHEN_IT_STAYS}")?,
+                (status, _) => advice.extend(advise_status(status)),
+            }
         }
         for line in advice {
             writeln!(err, "what to do: {line}")?;
@@ -123,7 +146,7 @@ impl Problem {
                 "what to do: if it was over by {until}, look in the archive: older ones were cut from the journal"
             )?;
         }
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = wait {
             writeln!(err, "what to do: try again in {seconds} s")?;
         }
         Ok(())
@@ -194,17 +217,38 @@ fn advise(code: &str) -> Option<&'static str> {
         "unknown" | "not_found" => {
             "check the id or name; things you may not see look the same as things that are not there"
         }
+        "journal_doubted" => {
+            "trying again does not help: whoever runs hallpass stops it and restores the right store, or, when this one is to go \
+             on, says so with `hallpass anchor confirm`"
+        }
+        "not_durable" => {
+            "nothing: it holds, and hallpass writes it down as soon as the store can be written. Tell whoever runs hallpass, to \
+             look at its log and its disk"
+        }
+        "disk_full" => {
+            "make room on the volume of the store, or tell whoever runs hallpass; it goes on by itself within seconds. Rights can \
+             be ended meanwhile"
+        }
+        "clock_behind" => {
+            "correct the clock of the machine that hallpass runs on, or tell whoever runs it. Rights can be ended meanwhile"
+        }
         "invalid_token" | "not_signed_in" => "take a new token and put it into HALLPASS_TOKEN or HALLPASS_TOKEN_FILE",
         _ => return None,
     })
 }
+
+/// Trying again helps nobody before whoever runs hallpass has done something; what ends a right works all the same.
+fn is_for_operators(code: &str) -> bool {
+    matches!(code, "journal_doubted" | "not_durable" | "disk_full" | "clock_behind")
+}
+
+const WHEN_IT_STAYS: &str = "when it stays so, look at the portal's log and its readiness";
 
 fn advise_status(status: u16) -> Option<&'static str> {
     Some(match status {
         401 => "take a new token and put it into HALLPASS_TOKEN or HALLPASS_TOKEN_FILE",
         404 => "check the id or name, and that --portal names a hallpass portal",
         300..=399 => "give the portal's own address as --portal; redirects are not followed with a token",
-        500..=599 => "try again; when it stays so, look at the portal's log and its readiness",
         _ => return None,
     })
 }
@@ -252,6 +296,31 @@ mod tests {
         the portal failed: the portal answered 502
         what to do: try again; when it stays so, look at the portal's log and its readiness
         ");
+    }
+
+    #[test]
+    fn what_the_portal_cannot_do_now_is_told_once_and_by_its_own_remedy() {
+        let problem = |code: &str| {
+            let body =
+                format!(r#"{{"type":"https://hallpass.dev/problems/{code}","title":"t","detail":"why","status":503}}"#);
+            let problem = Problem { retry_after: Some(2), ..Problem::read(503, body.as_bytes()) };
+            let mut text = Vec::new();
+            problem.tell(&mut text).unwrap();
+            (problem.exit(), String::from_utf8(text).unwrap())
+        };
+        for (code, exit, said, remedy) in [
+            ("journal_doubted", Exit::Internal, "not now: why", "`hallpass anchor confirm`"),
+            ("not_durable", Exit::NotNow, "half done: why", "nothing: it holds"),
+            ("disk_full", Exit::NotNow, "not now: why", "make room"),
+            ("clock_behind", Exit::NotNow, "not now: why", "correct the clock"),
+            ("busy", Exit::NotNow, "not now: why", "try again in 2 s; when it stays so"),
+        ] {
+            let (told_exit, told) = problem(code);
+            assert_eq!(told_exit, exit, "{code}");
+            assert!(told.starts_with(said) && told.contains(remedy), "{code}: {told}");
+            assert_eq!(told.matches("what to do:").count(), 1, "{code}: {told}");
+            assert_eq!(told.contains("try again in"), code == "busy", "{code}: {told}");
+        }
     }
 
     #[test]

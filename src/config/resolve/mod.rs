@@ -13,6 +13,8 @@ mod secret;
 mod settings;
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 pub(crate) use context::Context;
 pub(crate) use settings::Effective;
@@ -95,14 +97,29 @@ pub(crate) fn resolve(raw: Configuration, context: &mut Context<'_>) -> Option<C
     })
 }
 
+/// Whoever may write the folder can put another key and another pin in the place of ours. Where each owns what they put there
+/// (sticky, as platforms mount secrets) that is not so. A warning only: volumes are mounted with modes nobody chose.
+fn open_to_others(key: &std::path::Path) -> Option<String> {
+    let folder = key.parent().filter(|folder| !folder.as_os_str().is_empty())?;
+    let mode = fs::metadata(folder).ok().filter(fs::Metadata::is_dir)?.permissions().mode() & 0o7777;
+    let shown = folder.display();
+    (mode & 0o022 != 0 && mode & 0o1000 == 0).then(|| {
+        format!(
+            "the folder `{shown}` has mode {mode:o}: others could put another key there, and a pin that binds it to another \
+             journal: chmod 700 '{shown}'"
+        )
+    })
+}
+
 fn store(raw: &Configuration, context: &mut Context<'_>) -> store::Settings {
     let path = Path::default().key("store");
     let store = &raw.store;
     if store.path == store.key_file {
         context.error(&path.key("key_file"), "the key and the store cannot be the same file");
     }
-    store::Settings {
-        path: context.file(&store.path.0.0, &path.key("path")),
-        key_path: context.file(&store.key_file.0.0, &path.key("key_file")),
+    let key_path = context.file(&store.key_file.0.0, &path.key("key_file"));
+    if let Some(warning) = open_to_others(&key_path) {
+        context.warning(&path.key("key_file"), warning);
     }
+    store::Settings { path: context.file(&store.path.0.0, &path.key("path")), key_path }
 }

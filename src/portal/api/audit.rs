@@ -150,7 +150,8 @@ pub(super) async fn head(State(portal): State<Portal>, caller: SignedIn) -> Resu
     let head = portal.read(&caller.identity, |desk| {
         all_or_nothing(desk)?;
         let reader = desk.reader();
-        Ok(JournalHead::of(&reader.head()?, reader.realm()?, reader.signing_key()))
+        let doubt = desk.portal.shared.parts.standings.doubted().map(AsRef::as_ref);
+        Ok(JournalHead::of(&reader.head()?, reader.realm()?, reader.signing_key(), doubt))
     });
     head.await.map(axum::Json)
 }

@@ -18,7 +18,10 @@ use crate::writer::Outcome;
 /// Who the caller is, and what it holds, may activate and awaits.
 #[utoipa::path(get, path = "/me", tag = "me", operation_id = "me", responses((status = 200, body = Me)))]
 pub(super) async fn me(State(portal): State<Portal>, caller: SignedIn) -> Result<axum::Json<Me>, Problem> {
-    let me = portal.read_even_locked(&caller.identity, |desk| Ok(Me::of(&desk.viewer, &desk.names)));
+    let me = portal.read_even_locked(&caller.identity, |desk| {
+        let trouble = desk.portal.trouble().map(|trouble| trouble.means.to_owned());
+        Ok(Me::of(&desk.viewer, &desk.names, trouble))
+    });
     me.await.map(axum::Json)
 }
 

@@ -21,6 +21,10 @@ pub(in crate::portal) struct JournalHead {
     public_key: String,
     /// The key that signs the next record; the root key until it was rotated.
     signing_key: String,
+    /// Why hallpass doubts that this is its journal, as it does until somebody restored or confirmed it; left out when it does
+    /// not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    doubt: Option<String>,
 }
 
 /// An anchor as it was published.
@@ -46,8 +50,14 @@ pub(in crate::portal) struct Missed {
 }
 
 impl JournalHead {
-    pub(in crate::portal) fn of(head: &Head, (realm, public_key): (String, String), signing_key: PublicKey) -> Self {
+    pub(in crate::portal) fn of(
+        head: &Head,
+        (realm, public_key): (String, String),
+        signing_key: PublicKey,
+        doubt: Option<&str>,
+    ) -> Self {
         Self {
+            doubt: doubt.map(str::to_owned),
             sequence: head.position.0,
             hash: HEXLOWER.encode(&head.hash),
             time: Instant(head.time),

@@ -20,6 +20,9 @@ pub(in crate::portal) struct Me {
     pub(in crate::portal) groups: Vec<String>,
     pub(in crate::portal) assurance: Assurance,
     pub(in crate::portal) locked: bool,
+    /// Why what is held opens nothing at present, or why nothing is granted; left out when all is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::portal) trouble: Option<String>,
     pub(in crate::portal) held: Vec<HeldRole>,
     pub(in crate::portal) eligible: Vec<EligibleRole>,
     pub(in crate::portal) pending: Vec<PendingRole>,
@@ -107,7 +110,7 @@ pub(in crate::portal) struct Erasure {
 }
 
 impl Me {
-    pub(in crate::portal) fn of(viewer: &Viewer, names: &IssuerNames) -> Self {
+    pub(in crate::portal) fn of(viewer: &Viewer, names: &IssuerNames, trouble: Option<String>) -> Self {
         let (identity, now) = (viewer.identity(), viewer.now());
         let held = viewer.standings().flat_map(|(via, standing)| {
             standing.held.iter().filter(move |held| held.counts_for(identity, now)).map(move |held| {
@@ -153,6 +156,7 @@ impl Me {
             groups: identity.groups.iter().map(|group| names.of_group(group)).collect(),
             assurance: (&identity.assurance).into(),
             locked: viewer.is_locked(),
+            trouble,
             held: if viewer.is_locked() { Vec::new() } else { held.collect() },
             eligible: eligible.collect(),
             pending: pending.collect(),

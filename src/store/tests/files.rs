@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::*;
+use crate::journal::upcast::Unreadable;
 use crate::store::tables::Rows;
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -254,5 +255,5 @@ fn an_authentic_record_of_a_later_version_is_refused_and_said_to_be_one() {
         row[65..129].copy_from_slice(&sealed.signature);
     });
     let error = refused(&settings);
-    assert!(matches!(error, StoreError::UnknownRecord { sequence: 4, version: 9 }), "{error}");
+    assert!(matches!(error, StoreError::UnknownRecord { sequence: 4, why: Unreadable::Version(9) }), "{error}");
 }
