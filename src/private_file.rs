@@ -1,12 +1,17 @@
 //! Files for their owner alone, as durable as their names: secrets, made once and refused when others may read them, and
 //! small files that are appended to or replaced as a whole.
+//!
+//! What takes the place of a file has another name for a moment, always the same (`fresh_file`): a kill may leave a secret
+//! there, and [`clear`](crate::fresh_file::clear) takes it away, as does whoever writes the file again.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
+
+use crate::fresh_file::{FreshFile, folder_of, make_folder_of, sync_folder_of};
 
 /// Why a file with a secret cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -75,15 +80,14 @@ const fn forbidden(owner: u32, us: u32) -> u32 {
 /// # Errors
 /// [`PrivateFileError::Io`].
 pub fn make(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> {
-    let failed = |source| PrivateFileError::Io { path: path.to_owned(), source };
-    let folder = folder_of(path).map_err(failed)?;
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-    let file = beside(path, bytes).map_err(failed)?;
-    own_as_folder(file.as_file(), path).map_err(failed)?;
-    match file.persist_noclobber(path) {
-        Ok(_) => sync_names(path).map_err(failed),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(failed(error.error)),
+    make_folder_of(path).map_err(|source| PrivateFileError::Io { path: folder_of(path).to_owned(), source })?;
+    let made = filled(path, bytes).and_then(|file| {
+        own_as_folder(file.file(), path)?;
+        file.place()
+    });
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map_err(|source| PrivateFileError::Io { path: path.to_owned(), source }),
     }
 }
 
@@ -101,7 +105,7 @@ pub fn append(path: &Path, text: &str) -> io::Result<()> {
     let is_torn = file.seek(SeekFrom::End(0))? > 0 && !ends_a_line(&mut file)?;
     file.write_all(format!("{}{text}", if is_torn { "\n" } else { "" }).as_bytes())?;
     file.sync_all()?;
-    sync_names(path)
+    sync_folder_of(path)
 }
 
 /// Puts a file with these bytes at `path`, in the place of the one that is there, for the same owner and mode. Durable when
@@ -118,11 +122,9 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// As [`replace`].
 pub fn replace_like(path: &Path, bytes: &[u8], like: &Path) -> io::Result<()> {
-    let file = beside(path, bytes)?;
-    own_as(file.as_file(), like)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    sync_names(path)
+    let file = filled(path, bytes)?;
+    own_as(file.file(), like)?;
+    file.replace()
 }
 
 /// Gives `file`, new and ours, to the owner and mode of the one at `like`, or to the owner of its folder when there is none:
@@ -148,7 +150,7 @@ pub fn own_as(file: &File, like: &Path) -> io::Result<()> {
 /// # Errors
 /// As [`own_as`].
 pub fn own_as_folder(file: &File, path: &Path) -> io::Result<()> {
-    let folder = fs::metadata(folder_of(path)?)?;
+    let folder = fs::metadata(folder_of(path))?;
     if file.metadata()?.uid() != folder.uid() {
         given(file, &folder)?;
     }
@@ -169,35 +171,17 @@ fn given(file: &File, like: &fs::Metadata) -> io::Result<bool> {
 /// What the file system says.
 pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
-        Ok(()) => sync_names(path),
+        Ok(()) => sync_folder_of(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// A file with these bytes, which has no name of its own yet.
-fn beside(path: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
-    let mut file = tempfile::Builder::new().prefix(".hallpass-new").tempfile_in(folder_of(path)?)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    Ok(file)
-}
-
-/// Makes a name as durable as what it names.
-fn sync_names(path: &Path) -> io::Result<()> {
-    folder_of(path).and_then(File::open)?.sync_all()
-}
-
-/// The folder that the file at `path` is in.
-///
-/// # Errors
-/// [`io::ErrorKind::IsADirectory`] when it can be no file's path.
-pub fn folder_of(path: &Path) -> io::Result<&Path> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => Ok(folder),
-        Some(_) => Ok(Path::new(".")),
-        None => Err(io::ErrorKind::IsADirectory.into()),
-    }
+/// A file with these bytes, for `path`.
+fn filled(path: &Path, bytes: &[u8]) -> io::Result<FreshFile> {
+    let fresh = FreshFile::beside(path)?;
+    fresh.file().write_all(bytes)?;
+    Ok(fresh)
 }
 
 fn ends_a_line(file: &mut File) -> io::Result<bool> {
@@ -209,6 +193,11 @@ fn ends_a_line(file: &mut File) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::mem::MaybeUninit;
+
+    use rustix::fs::inotify;
+
     use super::*;
 
     #[test]
@@ -242,6 +231,43 @@ mod tests {
             let refused = read(&path, 100).unwrap_err().to_string();
             assert!(refused.contains(&format!("has mode {mode:04o}")) && refused.contains("chmod 600 '"), "{refused}");
         }
+    }
+
+    /// Every name that there was in `folder` while `work` was done, however short.
+    fn names_during(folder: &Path, work: impl FnOnce()) -> BTreeSet<String> {
+        let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+        inotify::add_watch(&watch, folder, inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVE).unwrap();
+        work();
+        let (mut buffer, mut names) = ([MaybeUninit::uninit(); 4096], BTreeSet::new());
+        let mut events = inotify::Reader::new(&watch, &mut buffer);
+        while let Ok(event) = events.next() {
+            names.extend(event.file_name().map(|name| name.to_str().unwrap().to_owned()));
+        }
+        names
+    }
+
+    #[test]
+    fn nothing_ever_has_a_name_that_the_next_write_does_not_take_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let made = names_during(folder.path(), || {
+            make(&path, b"first").unwrap();
+            make(&path, b"second").unwrap();
+            append(&path, "third\n").unwrap();
+        });
+        assert_eq!(made, BTreeSet::from(["secret".to_owned()]));
+        let replaced = names_during(folder.path(), || replace(&path, b"fourth").unwrap());
+        assert_eq!(replaced, ["secret", "secret.unfinished"].map(str::to_owned).into());
+
+        // a kill left the half of another secret, or all of it, for somebody else to read
+        let left = folder.path().join("secret.unfinished");
+        fs::write(&left, "a former secret, which is destroyed by now").unwrap();
+        fs::set_permissions(&left, PermissionsExt::from_mode(0o644)).unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o400)).unwrap();
+        replace(&path, b"fifth").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"fifth");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o400);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -32,6 +32,8 @@ mod keeping;
 mod killed;
 #[path = "cli/offline.rs"]
 mod offline;
+#[path = "cli/orphaned.rs"]
+mod orphaned;
 #[path = "cli/pins.rs"]
 mod pins;
 #[path = "cli/portal.rs"]
@@ -40,6 +42,8 @@ mod portal;
 mod reading;
 #[path = "cli/serve.rs"]
 mod serve;
+#[path = "cli/steps.rs"]
+mod steps;
 #[path = "fixtures/terms.rs"]
 mod terms;
 #[path = "cli/used.rs"]

@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use crate::fresh_file::folder_of;
 use crate::journal::SignedCheckpoint;
 use crate::journal::checkpoint::read_all;
 use crate::private_file;
@@ -68,7 +69,7 @@ impl AnchorFile {
     pub fn prepare(&self) -> io::Result<()> {
         match OpenOptions::new().append(true).open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                tempfile::tempfile_in(private_file::folder_of(&self.path)?).map(drop)
+                tempfile::tempfile_in(folder_of(&self.path)).map(drop)
             }
             opened => opened.map(drop),
         }

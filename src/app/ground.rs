@@ -15,6 +15,7 @@ use crate::app::pace::Pacing;
 use crate::app::retention::{self, Retaining};
 use crate::app::serving::RunningListener;
 use crate::app::{CLOCK_BEHIND_MAX, STANDINGS_MAX, Swapped, Threads, chores, settings};
+use crate::backup;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::event::Event;
@@ -48,6 +49,7 @@ impl Ground {
         clock: Clock,
         metrics: &Metrics,
     ) -> anyhow::Result<(Self, Threads, UseRecorder)> {
+        backup::takes_over_no_uses(&config.store).context("no journal is begun")?;
         let opened = store::open(&config.store, clock.now()).map_err(|error| not_opened(&config.store.path, error))?;
         let reader = opened.reader;
         let newest = reader.head().context("the head of the journal cannot be read")?.time;

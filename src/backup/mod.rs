@@ -26,7 +26,7 @@ pub use crate::uses::{Proof, Unproven, UseReader};
 pub use archive::{Archived, archive, discard, forget_archived, unsealed, uses_of_archive};
 pub use findings::{Findings, Uncarried};
 pub use left_over::{make_way, path_of_archive};
-pub use restore::{free, restore};
+pub use restore::{free, restore, takes_over_no_uses};
 pub use verify::{Proven, verify};
 
 /// Why a backup could not be taken, proven or brought back.
@@ -50,6 +50,19 @@ pub enum CarryError {
     /// A file stands where one was to be made.
     #[error("`{}` is there already: nothing is ever overwritten", .0.display())]
     Taken(PathBuf),
+    /// Uses lie where a store is to be made, without one.
+    #[error(
+        "`{}` is there, and the store it belongs to, `{}`, is not: it was left behind when that was moved away, or by a restore \
+         that was cut off. Move it to where its store is, or aside when it has none, and try again",
+        .uses.display(),
+        .store.display()
+    )]
+    Orphaned {
+        /// The uses.
+        uses: PathBuf,
+        /// Where their store would be.
+        store: PathBuf,
+    },
     /// An archive lies where retention keeps its own, and is not of this journal.
     #[error(
         "`{}` is named like an archive of this journal, but holds what the journal does not, and no cut names it: keep it elsewhere",

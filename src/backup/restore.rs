@@ -1,4 +1,4 @@
-//! A store made from a backup.
+//! A store made from a backup, and what keeps uses apart from journals that are not theirs.
 
 use std::io::BufRead;
 use std::path::Path;
@@ -7,8 +7,8 @@ use crate::backup::verify::{each_piece, each_row, root_of};
 use crate::backup::{CarryError, is_free, uses_beside};
 use crate::journal::PublicKey;
 use crate::journal::backup::Reader;
-use crate::store::{Head, Piece, stopped};
-use crate::uses;
+use crate::store::{Head, Piece, Pin, Settings, StoreError, stopped};
+use crate::uses::{self, UseSnapshot};
 
 /// Makes the store at `path` and the uses beside it, where neither may be, from a backup that was [verified](super::verify)
 /// before; everything is verified once more on the way. The store has its name only when it is whole.
@@ -37,11 +37,10 @@ pub fn restore(
     })?;
     let beside = uses_beside(path);
     let uses = uses::bring_back(&beside, |take| each_row(rest.take(), &mut reader, take))?;
-    // the store last: where there is one, its uses are there
-    uses.place()?;
+    // the store last: where there is one, its uses are there. Whoever starts on their name meanwhile cannot open them
+    let uses = uses.place_held()?;
     if let Err(error) = store.place() {
-        // nobody can have begun to use it: there was no store
-        std::fs::remove_file(&beside)?;
+        uses.take_back()?;
         return Err(error.into());
     }
     Ok(ended.head)
@@ -50,10 +49,33 @@ pub fn restore(
 /// Whether neither the store nor its uses are there.
 ///
 /// # Errors
-/// [`CarryError::Taken`] names the one that is.
+/// [`CarryError::Taken`] when the store is; [`CarryError::Orphaned`] when only uses are.
 pub fn free(path: &Path) -> Result<(), CarryError> {
-    for file in [path.to_owned(), uses_beside(path)] {
-        is_free(&file)?;
+    is_free(path)?;
+    let beside = uses_beside(path);
+    if beside.try_exists()? { Err(orphaned(path)) } else { Ok(()) }
+}
+
+/// Whether a journal that would be begun where `settings` say takes over no uses: those of another journal would be held
+/// against seals that are not theirs. Where a journal is, or should be, this is no question.
+///
+/// # Errors
+/// [`CarryError::Orphaned`] when uses lie there; [`CarryError::Store`] when nobody can tell.
+pub fn takes_over_no_uses(settings: &Settings) -> Result<(), CarryError> {
+    let Settings { path, key_path } = settings;
+    let beside = uses_beside(path);
+    let is_something = std::fs::metadata(&beside).is_ok_and(|found| found.len() > 0);
+    if !is_something || path.try_exists()? || Pin::beside(key_path)?.is_some() {
+        return Ok(());
     }
-    Ok(())
+    let mut rows = 0_u64;
+    UseSnapshot::of_file(&beside)?.each_row(|_| {
+        rows += 1;
+        Ok::<_, StoreError>(())
+    })?;
+    if rows > 0 { Err(orphaned(path)) } else { Ok(()) }
+}
+
+fn orphaned(path: &Path) -> CarryError {
+    CarryError::Orphaned { uses: uses_beside(path), store: path.to_owned() }
 }

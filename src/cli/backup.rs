@@ -290,6 +290,7 @@ pub(super) fn refused(error: CarryError, path: &Path) -> Failure {
     let shown = path.display();
     match error {
         CarryError::Taken(_) => Failure::Usage(format!("{error}; name another file, or move that one away")),
+        CarryError::Orphaned { .. } => Failure::Usage(error.to_string()),
         CarryError::Store(StoreError::Locked) => Failure::Unusable(format!(
             "a hallpass runs on `{shown}`: stop it first, or ask its portal where the command can"
         )),

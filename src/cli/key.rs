@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use data_encoding::HEXLOWER;
 use serde_json::json;
 
-use crate::anchor::AnchorFile;
+use crate::anchor::{AnchorFile, Newest, newest};
 use crate::backup;
 use crate::cli::backup::refused;
 use crate::cli::desk::print_json;
@@ -17,10 +17,10 @@ use crate::cli::terminal::{Streams, safe};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::event::ChainPoint;
-use crate::journal::PublicKey;
 use crate::journal::checkpoint::verifier_key;
 use crate::journal::verify::Verifier;
-use crate::store::{self, Rotated, StoreError};
+use crate::journal::{Exported, PublicKey, SignedCheckpoint};
+use crate::store::{self, Begun, Rotated, StoreError, stopped};
 
 /// Show, rotate or replace the key that signs the journal
 #[derive(Debug, Args)]
@@ -175,38 +175,47 @@ fn lost(arguments: &LostArguments, streams: &mut Streams<'_>) -> Result<(), Fail
     let config = files.load()?;
     let end = verified_end(old_store, root)?;
     writeln!(streams.out, "the old journal is as it was written, up to {}:{}", end.sequence, end.hash)?;
-    if let Some(path) = &config.anchor.file {
-        let newest = crate::anchor::newest(path).map_err(|error| Failure::Internal(error.into()))?;
-        if let crate::anchor::Newest::Note(note) = newest {
-            let said = &note.checkpoint;
-            let holds = said.realm == end.realm && said.sequence <= end.sequence;
-            let told =
-                if holds { "it ends no earlier than" } else { "NOTE: it is not the journal of, or ends before," };
-            writeln!(
-                streams.out,
-                "{told} the newest anchor, record {} of journal {}",
-                said.sequence,
-                safe(&said.realm)
-            )?;
-        }
+    if let Some(path) = &config.anchor.file
+        && let Newest::Note(note) = newest(path).map_err(|error| Failure::Internal(error.into()))?
+    {
+        let said = &note.checkpoint;
+        let holds = said.realm == end.realm && said.sequence <= end.sequence;
+        let told = if holds { "it ends no earlier than" } else { "NOTE: it is not the journal of, or ends before," };
+        writeln!(streams.out, "{told} the newest anchor, record {} of journal {}", said.sequence, safe(&said.realm))?;
     }
-    // the uses of the old journal would be taken for those of the new one
-    backup::free(&config.store.path).map_err(|error| refused(error, &config.store.path))?;
+    let path = &config.store.path;
+    let begun = store::begun_successor(&config.store, &end, root).map_err(|error| failed(path, error))?;
+    match begun {
+        // the uses of the old journal would be taken for those of the new one
+        Begun::No => backup::free(path).map_err(|error| refused(error, path))?,
+        Begun::Yes(_) => writeln!(streams.out, "the new journal is there, for the reason given when it was begun")?,
+    }
     agreed("begin a new journal, with nothing but what the configuration gives?", *yes, streams)?;
     anchors_can_be_written(&config)?;
     let (now, realm) = (Clock::system().now(), end.realm.clone());
     let successor = store::begin_successor(&config.store, end, root, now, reason(because));
     let successor = successor.map_err(|error| failed(&config.store.path, error))?;
     writeln!(streams.out, "new root key  {}", successor.root)?;
-    put_anchors_aside(&config, &realm, streams)?;
+    put_anchors_aside(&config, &realm, &successor.checkpoint, streams)?;
     anchor(&config, &successor.checkpoint, streams)?;
     let told = "keep the old store and its root key: they are the proof of what was; the new journal names its end";
     Ok(writeln!(streams.err, "note: {told}")?)
 }
 
-/// Lets the anchors of the journal that is over stay together. Where that cannot be, both journals share the file.
-fn put_anchors_aside(config: &Config, realm: &str, streams: &mut Streams<'_>) -> Result<(), Failure> {
+/// Lets the anchors of the journal that is over, of `realm`, stay together. Where that cannot be, both journals share the file.
+fn put_anchors_aside(
+    config: &Config,
+    realm: &str,
+    head: &SignedCheckpoint,
+    streams: &mut Streams<'_>,
+) -> Result<(), Failure> {
     let Some(path) = &config.anchor.file else { return Ok(()) };
+    if let Ok(Newest::Note(note)) = newest(path)
+        && note.checkpoint.realm == head.checkpoint.realm
+    {
+        // done when this was given before
+        return Ok(());
+    }
     match AnchorFile::new(path, &config.store.path).put_aside(realm) {
         Ok(None) => Ok(()),
         Ok(Some(kept)) => {
@@ -224,12 +233,13 @@ fn put_anchors_aside(config: &Config, realm: &str, streams: &mut Streams<'_>) ->
 fn verified_end(path: &std::path::Path, root: &PublicKey) -> Result<ChainPoint, Failure> {
     let mut verifier = Verifier::new(*root);
     let mut fault = None;
-    let read = store::each_record(path, |record| {
+    let mut check = |record: Exported| {
         if fault.is_none() {
             fault = verifier.check(record.sequence, &record.sealed, record.note.as_ref()).err();
         }
-    });
-    read.map_err(|error| failed(path, error))?;
+        Ok(())
+    };
+    stopped::snapshot(path).and_then(|journal| journal.each_record(&mut check)).map_err(|error| failed(path, error))?;
     match (fault.or_else(|| verifier.ended().err()), verifier.realm()) {
         (Some(fault), _) => Err(Failure::False(format!("the old journal is not as it was written: {fault}"))),
         (None, None) => Err(Failure::False("the old journal is empty".to_owned())),

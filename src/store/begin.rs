@@ -7,14 +7,14 @@ use std::sync::Arc;
 use redb::Database;
 
 use crate::domain::event::{Actor, Detail, Event};
-use crate::domain::id::CommandId;
 use crate::domain::time::Timestamp;
 use crate::journal::{SigningKey, Tip};
 use crate::store::append::Draft;
 use crate::store::build::Fresh;
 use crate::store::fold::Folded;
 use crate::store::handle::begin_write;
-use crate::store::open::{make_tables, random, write_meta};
+use crate::store::open::{make_tables, write_meta};
+use crate::store::random::{random, random_id};
 use crate::store::seal::Seals;
 use crate::store::{Header, StoreError};
 
@@ -54,13 +54,12 @@ pub(super) fn begin_journal(
     let transaction = begin_write(database)?;
     make_tables(&transaction)?;
     write_meta(&transaction, &realm, &public_key)?;
-    let header =
-        Header { command: CommandId::from_random(random()?), time: now, actor: Actor::Hallpass, idempotency: None };
+    let header = Header { command: random_id()?, time: now, actor: Actor::Hallpass, idempotency: None };
     let mut draft = Draft::new(Tip::START, Folded::new(Arc::new(Seals::new(key, &realm))));
     let opened = Event::JournalOpened { realm: realm.clone(), public_key };
     draft.append(&transaction, key, &realm, &header, &[opened], &Detail::default())?;
     if let Some(Succession { event, detail }) = succession {
-        let header = Header { command: CommandId::from_random(random()?), actor: Actor::Operator, ..header };
+        let header = Header { command: random_id()?, actor: Actor::Operator, ..header };
         draft.append(&transaction, key, &realm, &header, &[event], &detail)?;
     }
     draft.write_head(&transaction)?;

@@ -11,14 +11,13 @@ use redb::{Builder, Database, WriteTransaction};
 
 use crate::domain::event::RecordRun;
 use crate::domain::standing::Position;
-use crate::fresh_file::FreshFile;
+use crate::fresh_file::{FreshFile, Placed, folder_of, make_folder_of};
 use crate::journal::backup::Row;
 use crate::journal::{Cut, Exported, Note, PublicKey, SealedUses, Tip};
 use crate::private_file;
 use crate::store::append::write_head;
 use crate::store::fold::Folded;
 use crate::store::handle::begin_write;
-use crate::store::key::folder_of;
 use crate::store::open::{make_tables, write_meta};
 use crate::store::rebuild::is_head;
 use crate::store::refold::{Refold, Taken};
@@ -138,7 +137,7 @@ impl Fresh {
     /// # Errors
     /// [`StoreError`] when no file can be made there.
     pub fn beside(path: &Path) -> Result<Self, StoreError> {
-        folder_of(path)?;
+        make_folder_of(path).map_err(|error| failed(folder_of(path), error))?;
         let file = FreshFile::beside(path).map_err(|error| failed(path, error))?;
         Ok(Self { file, path: path.to_owned() })
     }
@@ -171,6 +170,16 @@ impl Fresh {
         let Self { file, path } = self;
         private_file::own_as_folder(file.file(), &path).map_err(|error| failed(&path, error))?;
         file.place().map_err(|error| failed(&path, error))
+    }
+
+    /// The same; nobody can open it, as stores are opened, as long as what is returned lives.
+    ///
+    /// # Errors
+    /// As [`place`](Self::place).
+    pub fn place_held(self) -> Result<Placed, StoreError> {
+        let Self { file, path } = self;
+        private_file::own_as_folder(file.file(), &path).map_err(|error| failed(&path, error))?;
+        file.place_held().map_err(|error| failed(&path, error))
     }
 
     /// Puts it in the place of the file that has its name, for the same owner and mode. Until then that one is whole.

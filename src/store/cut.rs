@@ -12,7 +12,7 @@ use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 use crate::domain::activation::{Activation, Phase};
 use crate::domain::assignment::Assignment;
 use crate::domain::event::{Actor, Detail, Event, RecordRun};
-use crate::domain::id::{ActivationId, CommandId};
+use crate::domain::id::ActivationId;
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
 use crate::journal::{Carried, Cut, Digest, upcast};
@@ -20,7 +20,7 @@ use crate::store::bounds::{Bound, Wanted, bounded};
 use crate::store::fold::Folded;
 use crate::store::handle::guarded;
 use crate::store::index::{IndexRows, activation_indexes, move_indexes};
-use crate::store::open::random;
+use crate::store::random::random_id;
 use crate::store::refold::Refold;
 use crate::store::rows::{self, Placed, existing, position_in};
 use crate::store::seal::Seals;
@@ -292,7 +292,7 @@ impl Appender {
             plan.change.apply(database)
         })?;
         let time = now.max(transaction.head().time);
-        let command = CommandId::from_random(random()?);
+        let command = random_id()?;
         let header = Header { command, time, actor, idempotency: None };
         transaction.append(&header, &[plan.event(archive)], detail)?;
         transaction.commit()

@@ -5,11 +5,12 @@
 //! next, both of which the journal holds by then. The former key stays beside under another name, with its pin, for opening
 //! copies that were made before; nothing else needs it.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::fresh_file::{self, sync_folder_of};
 use crate::journal::{PublicKey, SigningKey};
 use crate::private_file::{self, PrivateFileError};
 use crate::store::StoreError;
@@ -65,9 +66,18 @@ pub(super) fn take_next(path: &Path, former: &PublicKey) -> Result<PathBuf, Stor
     if let Some(bytes) = private_file::read(path, KEY_BYTES_MAX).map_err(of_file)? {
         private_file::replace_like(&kept, &bytes, path).map_err(|error| StoreError::file(&kept, error))?;
     }
-    fs::rename(next_path(path), path).map_err(|error| StoreError::file(path, error))?;
-    sync_folder(folder_of(path)?)?;
+    let taken = fs::rename(next_path(path), path).and_then(|()| sync_folder_of(path));
+    taken.map_err(|error| StoreError::file(path, error))?;
     Ok(kept)
+}
+
+/// Takes away what a kill left of the key at `path`, of its next one and of their pins, before they had their names. Nobody
+/// may be making them now.
+pub(super) fn clear_unfinished(path: &Path) -> Result<(), StoreError> {
+    for path in [path.to_owned(), next_path(path), beside(path, PIN)] {
+        fresh_file::clear(&path).map_err(|error| StoreError::file(&path, error))?;
+    }
+    Ok(())
 }
 
 /// Where the key at `path` is kept when it was `former` and signs no longer.
@@ -92,21 +102,6 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The folder of `path`, made for its owner alone when it is not there.
-pub(super) fn folder_of(path: &Path) -> Result<&Path, StoreError> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        Some(_) | None => Path::new("."),
-    };
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| StoreError::file(folder, error))?;
-    Ok(folder)
-}
-
-/// Makes a new name in `folder` durable.
-pub(super) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
-    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| StoreError::file(folder, error))
-}
-
 fn of_file(error: PrivateFileError) -> StoreError {
     match error {
         PrivateFileError::Io { path, source } => StoreError::file(&path, source),
@@ -117,4 +112,6 @@ fn of_file(error: PrivateFileError) -> StoreError {
     }
 }
 
+/// What is appended to the name of a key's file for its pin.
+pub(super) const PIN: &str = ".journal";
 const KEY_BYTES_MAX: usize = 4096;

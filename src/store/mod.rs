@@ -5,7 +5,7 @@
 //!
 //! - `open`, `begin`, `key`, `pin`: first start, the checks of every start, the signing key's file and the journal it is bound to
 //! - `reserve`: room for ending rights when the disk is full
-//! - `operator`: what is done to a store while no hallpass runs on it: another key, a confirmed head, a new beginning
+//! - `operator`, `succession`: what is done to a store while no hallpass runs on it: another key, a confirmed head, a new beginning
 //! - `append`, `case`: one transaction, and what a decision in it may read
 //! - `cut`, `carried`: old records taken out behind a signed record, and what they had come to · `refold`, `scratch`: all folded anew
 //! - `fold`: event → rows · `rows`: rows as they are read · `tables`: every table and key layout
@@ -29,10 +29,10 @@ mod key;
 mod lent;
 mod open;
 mod operator;
-mod outside;
 mod overlay;
 mod pin;
 mod query;
+mod random;
 mod rebuild;
 mod records;
 mod refold;
@@ -43,6 +43,7 @@ mod seal;
 mod search;
 mod snapshot;
 pub mod stopped;
+mod succession;
 mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -75,14 +76,13 @@ pub use cut::{Plan, Planned};
 pub use error::StoreError;
 pub(crate) use handle::{Handle, by_name_alone, guarded};
 pub(crate) use key::tell_who_may_read;
-pub use operator::{
-    Rotated, Successor, begin_successor, bound_key_in_file, confirm_head, open_existing, public_key_in_file, rotate_key,
-};
-pub use outside::each_record;
+pub use operator::{Rotated, bound_key_in_file, confirm_head, open_existing, public_key_in_file, rotate_key};
 pub use pin::Pin;
 pub use query::Reader;
+pub(crate) use random::random_id;
 pub use rebuild::TableDigest;
 pub use snapshot::Snapshot;
+pub use succession::{Begun, Successor, begin_successor, begun_successor};
 
 /// What redb may hold in memory.
 const CACHE_BYTES: usize = 32 << 20;

@@ -17,7 +17,7 @@ use crate::journal::{Cut, PublicKey, SigningKey, Tip};
 use crate::store::append::{write_head, write_seal};
 use crate::store::begin::{begin_journal, create_file};
 use crate::store::handle::{begin_write, by_name_alone, guarded};
-use crate::store::key::{folder_of, load, load_or_make, next_key, retired_suffix, take_next, tell_who_may_read};
+use crate::store::key::{clear_unfinished, load, load_or_make, next_key, retired_suffix, take_next, tell_who_may_read};
 use crate::store::lent::Lent;
 use crate::store::pin::{Found, Pin, bind, is_pinned};
 use crate::store::rebuild::{compare, is_head, refold};
@@ -73,7 +73,6 @@ pub(super) fn open_files(settings: &Settings, now: Timestamp) -> Result<(Place, 
         (true, _) => load(key_path)?.ok_or_else(|| StoreError::KeyMissing(key_path.clone()))?,
         (false, Some(pin)) => return Err(pin.gone(settings)),
         (false, None) => {
-            folder_of(key_path)?;
             let key = load_or_make(key_path)?;
             create_file(path, &key, now, None)?;
             key
@@ -84,7 +83,11 @@ pub(super) fn open_files(settings: &Settings, now: Timestamp) -> Result<(Place, 
         // a rotation that was cut off between its record and its file is finished now
         Err(StoreError::Foreign(why)) => match next_key(key_path)? {
             Some(next) => {
-                let checked = place.open_checked(&next, pin.as_ref()).map_err(|_| StoreError::Foreign(why))?;
+                let checked = place.open_checked(&next, pin.as_ref()).map_err(|error| match error {
+                    // not that key's either: then what counts is the one in its place
+                    StoreError::Foreign(_) => StoreError::Foreign(why),
+                    other => other,
+                })?;
                 let found = checked.pin(key_path)?;
                 take_into_use(key_path, key.public_key(), pin.as_ref(), &found)?;
                 (next, checked, Some(found))
@@ -107,6 +110,8 @@ pub(super) fn open_files(settings: &Settings, now: Timestamp) -> Result<(Place, 
         }
     };
     pin.is_of_key(key.public_key(), key_path)?;
+    // whoever has the store open has its keys to themselves
+    clear_unfinished(key_path)?;
     Ok((place, checked, Trust { key, chain, pin: Some(pin) }))
 }
 
@@ -382,13 +387,6 @@ fn not_verified(core: &[u8], fault: &Fault) -> StoreError {
         (Wrong::Later(_), Err(why)) => StoreError::UnknownRecord { sequence: fault.sequence, why },
         _ => StoreError::Damaged(fault.to_string()),
     }
-}
-
-/// Fresh random bytes.
-pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
-    let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| StoreError::Randomness)?;
-    Ok(bytes)
 }
 
 /// Up to this size every page's checksum is verified at every start, at one to three seconds for each GiB; beyond it that

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::domain::event::{Actor, ChainPoint, Detail, Event};
-use crate::domain::id::CommandId;
 use crate::domain::time::Timestamp;
 use crate::journal::{PublicKey, SignedCheckpoint};
-use crate::store::begin::{Succession, create_file};
-use crate::store::key::{self, load, load_or_make, make_next};
-use crate::store::open::{Trust, random, take_into_use};
+use crate::store::key::{load, make_next};
+use crate::store::open::{Trust, take_into_use};
+use crate::store::random::random_id;
 use crate::store::{Appender, Committed, Header, Opened, Pin, Settings, StoreError, open};
 
 /// A key was rotated.
@@ -76,54 +75,6 @@ pub fn confirm_head(
     reader.checkpoint(now)
 }
 
-/// A journal began that names the one before.
-#[derive(Debug, Clone)]
-pub struct Successor {
-    /// Its root key.
-    pub root: PublicKey,
-    /// Its head.
-    pub checkpoint: SignedCheckpoint,
-}
-
-/// Begins a new journal with a new key, whose second record names where the one before, with root key `root`, was verified
-/// to end. Neither the store's file nor the key's may exist, save a key that was made for this and not used yet. The lost
-/// key's pin, which must be of that journal, is kept as that of a retired key.
-///
-/// # Errors
-/// [`StoreError`]; nothing that exists is replaced. Cut off on the way, the pin of the lost key keeps hallpass from starting.
-pub fn begin_successor(
-    settings: &Settings,
-    predecessor: ChainPoint,
-    root: &PublicKey,
-    now: Timestamp,
-    detail: Detail,
-) -> Result<Successor, StoreError> {
-    let Settings { path, key_path } = settings;
-    let taken = |path| Err(StoreError::file(path, std::io::ErrorKind::AlreadyExists.into()));
-    if path.try_exists().map_err(|error| StoreError::file(path, error))? {
-        return taken(path);
-    }
-    let pin = Pin::beside(key_path)?;
-    if let Some(key) = load(key_path)?
-        && pin.as_ref().is_none_or(|pin| pin.key == *key.public_key())
-    {
-        return taken(key_path);
-    }
-    if let Some(pin) = &pin {
-        pin.is_of(&predecessor.realm, *root)?;
-        pin.is_reached_by(predecessor.sequence)?;
-    }
-    key::folder_of(key_path)?;
-    let key = load_or_make(key_path)?;
-    let event = Event::JournalSucceeded { predecessor, public_key: root.to_string() };
-    create_file(path, &key, now, Some(Succession { event, detail }))?;
-    if let Some(pin) = pin {
-        pin.retire(key_path)?;
-    }
-    let Opened { reader, .. } = open(settings, now)?;
-    Ok(Successor { root: reader.public_key(), checkpoint: reader.checkpoint(now)? })
-}
-
 /// The public half of the key in the file at `path`; none when there is no file.
 ///
 /// # Errors
@@ -147,7 +98,7 @@ fn append(appender: &mut Appender, event: Event, now: Timestamp, detail: &Detail
     let mut transaction = appender.begin()?;
     // a clock that was set back must not keep the operator from working
     let time = now.max(transaction.head().time);
-    let header = Header { command: CommandId::from_random(random()?), time, actor: Actor::Operator, idempotency: None };
+    let header = Header { command: random_id()?, time, actor: Actor::Operator, idempotency: None };
     transaction.append(&header, &[event], detail)?;
     transaction.commit()
 }

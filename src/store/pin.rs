@@ -21,7 +21,7 @@ use crate::domain::standing::Position;
 use crate::journal::verify::{Fault, Wrong};
 use crate::journal::{PublicKey, Sealed, chain};
 use crate::private_file::{self, PrivateFileError};
-use crate::store::key::{beside, retired_path};
+use crate::store::key::{PIN, beside, retired_path};
 use crate::store::open::{Chain, about, format};
 use crate::store::tables::{FORMAT, Source};
 use crate::store::{Settings, StoreError, rows};
@@ -249,7 +249,7 @@ struct Written {
 }
 
 fn path_beside(key_path: &Path) -> PathBuf {
-    beside(key_path, ".journal")
+    beside(key_path, PIN)
 }
 
 fn hash_of(realm: &str, sequence: u64, sealed: &Sealed) -> [u8; 32] {

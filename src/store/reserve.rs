@@ -24,10 +24,12 @@ impl Reserve {
 
     /// Sets the room aside, unless that was done before; only when there is room for it twice.
     pub(super) fn hold(&self) -> io::Result<()> {
+        let probe = self.path.with_extension("probe");
+        // a kill may have left it, and nobody else would take it away
+        remove(&probe)?;
         if fs::metadata(&self.path).is_ok_and(|found| found.len() == BYTES) {
             return Ok(());
         }
-        let probe = self.path.with_extension("probe");
         let held = fill(&probe).and_then(|()| fill(&self.path));
         let cleared = remove(&probe);
         if held.is_err() {
@@ -82,5 +84,24 @@ mod tests {
         reserve.hold().unwrap();
         assert_eq!(length(), Some(BYTES));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
+    }
+
+    #[test]
+    fn room_that_a_kill_left_taken_is_given_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let reserve = Reserve::beside(&folder.path().join("store.redb"));
+        let names = || {
+            let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+            names.collect::<Vec<_>>()
+        };
+        // killed while it filled the one, the other, and behind both
+        for (probe, held) in [(BYTES / 2, 0), (BYTES, BYTES / 2), (BYTES, BYTES)] {
+            for (name, length) in [("store.redb.probe", probe), ("store.redb.reserve", held)] {
+                File::create(folder.path().join(name)).unwrap().set_len(length).unwrap();
+            }
+            reserve.hold().unwrap();
+            assert_eq!(names(), ["store.redb.reserve"], "{probe} {held}");
+            assert_eq!(fs::metadata(folder.path().join("store.redb.reserve")).unwrap().len(), BYTES);
+        }
     }
 }

@@ -19,7 +19,7 @@ use redb::{ReadTransaction, ReadableTable};
 use crate::journal::record::Digest;
 use crate::journal::{SigningKey, Tip};
 use crate::store::StoreError;
-use crate::store::open::random;
+use crate::store::random::random;
 use crate::store::rows;
 use crate::store::tables::{OF_ACTIVATION, OF_ASSIGNMENT, Rows, Source};
 

@@ -4,7 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use tokio::sync::mpsc;
@@ -20,7 +19,7 @@ use crate::domain::principal::Party;
 use crate::domain::refusal::{Refusal, Refusals};
 use crate::domain::time::Timestamp;
 use crate::standings::Standings;
-use crate::store::{Appender, Aside, Committed, Header, StoreError, Transaction};
+use crate::store::{Appender, Aside, Committed, Header, StoreError, Transaction, random_id};
 use crate::telemetry::Metrics;
 use crate::writer::health::Health;
 use crate::writer::outage::{Outage, Room};
@@ -54,8 +53,6 @@ pub(super) enum BatchError {
     Store(#[from] StoreError),
     #[error("a panic while deciding or storing")]
     Panicked,
-    #[error("no random bits")]
-    NoRandomness,
 }
 
 impl Batches {
@@ -269,15 +266,10 @@ fn carry_out_one(
         return Ok(Ok(Outcome { position, events, activation, assignment, replayed: Replayed::No }));
     }
     let id = match decided_at {
-        DecidedAt::Now => random_id(),
-        DecidedAt::Earlier(_, id) => Some(id),
+        DecidedAt::Now => random_id()?,
+        DecidedAt::Earlier(_, id) => id,
     };
-    let header = Header {
-        command: id.ok_or(BatchError::NoRandomness)?,
-        time: now,
-        actor: caller.actor(),
-        idempotency: idempotency.clone(),
-    };
+    let header = Header { command: id, time: now, actor: caller.actor(), idempotency: idempotency.clone() };
     transaction.append(&header, &events, &command.detail(caller))?;
     let position = transaction.head().position;
     outcome(transaction, events, position, Replayed::No).map(Ok)
@@ -361,13 +353,6 @@ pub(super) fn grants(command: &Command) -> bool {
 /// more takes it further away from the one that was anchored, and makes of an old copy a fork.
 fn is_wished_end(Submission { caller, command, .. }: &Submission) -> bool {
     effect_of(command) == Effect::Ends && matches!(caller, Caller::Identity(_))
-}
-
-/// A fresh id; nothing when the system gives no random bits.
-pub(super) fn random_id() -> Option<CommandId> {
-    let mut bits = [0; 16];
-    SystemRandom::new().fill(&mut bits).ok()?;
-    Some(CommandId::from_random(bits))
 }
 
 impl From<Refusals> for SubmitError {

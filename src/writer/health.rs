@@ -119,9 +119,9 @@ impl Health {
             BatchError::Store(StoreError::Full(_)) => "full",
             BatchError::Store(StoreError::Io(_) | StoreError::File { .. }) => "io",
             BatchError::Store(StoreError::Damaged(_)) => "damaged",
+            BatchError::Store(StoreError::Randomness) => "randomness",
             BatchError::Store(_) => "store",
             BatchError::Panicked => "panic",
-            BatchError::NoRandomness => "randomness",
         };
         self.failures.get_or_create(&FailureLabels { reason }).inc();
     }

@@ -13,8 +13,8 @@ use crate::domain::refusal::Refusal;
 use crate::domain::standing::Position;
 use crate::domain::time::Timestamp;
 use crate::standings::EndedInMemory;
-use crate::store::{Entry, PAGE_MAX, RecordFilter, StoreError};
-use crate::writer::batch::{BatchError, Batches, DecidedAt, random_id};
+use crate::store::{Entry, PAGE_MAX, RecordFilter, StoreError, random_id};
+use crate::writer::batch::{BatchError, Batches, DecidedAt};
 use crate::writer::{LostEnd, Outcome, Purpose, Replayed, Submission, SubmitError};
 
 /// What took effect in memory and must be made durable: decided then, with the authority its caller had then, which may
@@ -117,7 +117,7 @@ impl Owed {
 impl Batches {
     /// Lets a command that ends a right take effect at once, and owes it to the journal; `false` when too much is owed.
     pub(super) fn owe(&mut self, submission: &Submission, now: Timestamp) -> bool {
-        let Some(id) = random_id().filter(|_| self.outage.owed.len() < OWED_MAX) else { return false };
+        let Some(id) = random_id().ok().filter(|_| self.outage.owed.len() < OWED_MAX) else { return false };
         let after = self.standings.position();
         let mut owed = Owed { id, after, ended_at: now, submission: submission.clone(), is_kept: false };
         self.standings.end_in_memory(|ended| owed.take_effect(ended));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hallpass::journal::SigningKey;
-use hallpass::store::{self, StoreError};
+use hallpass::store::{self, StoreError, stopped};
 
 use crate::bound::{Forger, House, at, forged, place};
 use crate::hallpass::Said;
@@ -16,7 +16,12 @@ use crate::years::CONFIGURATION;
 fn is_refused_everywhere(house: &House, why: &str) {
     let records = || {
         let mut records = Vec::new();
-        store::each_record(&house.path("journal.redb"), |record| records.push(record.sealed.clone())).unwrap();
+        let journal = stopped::snapshot(&house.path("journal.redb")).unwrap();
+        let each = journal.each_record(|record| {
+            records.push(record.sealed);
+            Ok::<_, StoreError>(())
+        });
+        each.unwrap();
         records
     };
     let before = records();
@@ -194,8 +199,12 @@ fn a_rotation_cut_off_anywhere_is_undone_or_finished_with_its_pin() {
     states.push(("pin", files.clone()));
     files.push(named(&kept, of(&before, key)));
     states.push(("former key kept", files.clone()));
-    for (cut, files) in &states {
-        house.put_back(files);
+    for (number, (cut, files)) in states.iter().enumerate() {
+        // and whatever had no name of its own yet
+        let mut left = vec![(key, key), (next, key), (pin, pin), (&kept, key)];
+        left.extend((number < 2).then_some((kept_pin.as_str(), pin)));
+        let unfinished = left.iter().map(|(name, bytes)| named(&format!("{name}.unfinished"), of(&before, bytes)));
+        house.put_back(&files.iter().cloned().chain(unfinished).collect::<Vec<_>>());
         house.locks("somebody-else", 40);
         let (finished, whole) = (house.files(), after.clone());
         let rest =
@@ -239,9 +248,24 @@ fn a_lost_key_is_followed_by_the_pin_of_the_new_one_even_when_that_was_cut_off()
     assert!(matches!(house.refused(), StoreError::JournalGone { .. }), "it must be given once more");
     let done = lost(old.to_str().unwrap(), &house.root);
     assert_eq!(done.code, 0, "{done:?}");
-    let pin = house.pin();
+    let (pin, key) = (house.pin(), house.key());
     assert_eq!((pin.root, pin.key.to_string(), pin.since.sequence), (pin.key, house.key(), 1));
-    assert!(house.path(&format!("signing.key{}.journal", House::retired(&house.root))).exists());
+
+    // as if it had been cut off when the new store was made, or when the lost key's pin was kept
+    let kept_pin = house.path(&format!("signing.key{}.journal", House::retired(&house.root)));
+    for is_kept in [false, true] {
+        fs::copy(&kept_pin, house.path("signing.key.journal")).unwrap();
+        if !is_kept {
+            fs::remove_file(&kept_pin).unwrap();
+        }
+        assert!(matches!(house.refused(), StoreError::AnotherJournal { .. }), "the lost key's pin");
+        let refused = lost(other.path("journal.redb").to_str().unwrap(), &other.root);
+        assert!(refused.code == 2 && refused.err.contains("journal.redb"), "it follows another one: {refused:?}");
+        let done = lost(old.to_str().unwrap(), &house.root);
+        assert!(done.code == 0 && done.out.contains("the new journal is there"), "{done:?}");
+        assert_eq!((house.key(), house.pin()), (key.clone(), pin.clone()));
+    }
+    assert!(kept_pin.exists());
     house.locks("somebody", 10_000_000);
     let taken = lost(old.to_str().unwrap(), &house.root);
     assert!(taken.code == 2 && taken.err.contains("journal.redb"), "{taken:?}");

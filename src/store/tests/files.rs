@@ -257,3 +257,37 @@ fn an_authentic_record_of_a_later_version_is_refused_and_said_to_be_one() {
     let error = refused(&settings);
     assert!(matches!(error, StoreError::UnknownRecord { sequence: 4, why: Unreadable::Version(9) }), "{error}");
 }
+
+#[test]
+fn what_is_wrong_with_a_store_is_told_also_while_a_rotation_is_finished() {
+    let (folder, settings) = written();
+    let (former, next) = (fs::read(&settings.key_path).unwrap(), settings.key_path.with_extension("key.next"));
+    let former_pin = Pin::beside(&settings.key_path).unwrap().unwrap();
+    rotate_key(&settings, at(100), &Detail::default()).unwrap();
+    let store = fs::read(&settings.path).unwrap();
+    // cut off behind the record
+    let cut_off = || {
+        fs::write(&settings.path, &store).unwrap();
+        if !next.exists() {
+            fs::rename(&settings.key_path, &next).unwrap();
+        }
+        fs::write(&settings.key_path, &former).unwrap();
+        set_mode(&settings.key_path, 0o600);
+        former_pin.write(&settings.key_path).unwrap();
+    };
+    cut_off();
+    tamper(&settings, META, "applied", |row| row[7] ^= 1);
+    let error = refused(&settings);
+    assert!(matches!(&error, StoreError::Damaged(what) if what.contains("rows are folded up to")), "{error}");
+
+    // a next key that is not the one in force says nothing about the one that is
+    cut_off();
+    let other = self::settings(&tempfile::tempdir_in(folder.path()).unwrap());
+    drop(open(&other, at(1)).unwrap());
+    let kept = fs::read(&next).unwrap();
+    fs::copy(&other.key_path, &next).unwrap();
+    let error = refused(&settings);
+    assert!(matches!(&error, StoreError::Foreign(why) if why.contains("it is signed with the public key")), "{error}");
+    fs::write(&next, kept).unwrap();
+    open(&settings, at(101)).unwrap();
+}

@@ -56,7 +56,7 @@ fn settings(folder: &TempDir) -> Settings {
 }
 
 fn header(actor: Actor, time: Timestamp) -> Header {
-    let command = CommandId::from_random(super::open::random().unwrap());
+    let command = super::random_id().unwrap();
     Header { command, time, actor, idempotency: None }
 }
 

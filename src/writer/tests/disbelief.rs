@@ -28,6 +28,7 @@ async fn cut_and_broken() -> (World, u64) {
 }
 
 type Heal = Box<dyn FnOnce(&Disk)>;
+type Harm<'h> = &'h dyn Fn(&Disk, u64) -> Heal;
 
 #[tokio::test]
 async fn what_is_damaged_when_it_is_reopened_opens_nothing_until_it_is_itself_again() {
@@ -38,7 +39,7 @@ async fn what_is_damaged_when_it_is_reopened_opens_nothing_until_it_is_itself_ag
             Box::new(move |disk| drop(rewrite(disk, sequence, &said)))
         }
     };
-    let cases: [(&str, &dyn Fn(&Disk, u64) -> Heal); 4] = [
+    let cases: [(&str, Harm<'_>); 4] = [
         ("the record of a cut", &|disk, cut| garble(cut)(disk)),
         ("the newest record but one", &|disk, cut| garble(cut + 1)(disk)),
         ("a record of another kind among the keys", &|disk, cut| {

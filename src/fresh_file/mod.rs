@@ -1,4 +1,4 @@
-//! Files that have their name only when they are whole.
+//! Files that have their name only when they are whole, and the folders they lie in.
 //!
 //! Decided (2026-11): until then such a file has no name at all (`O_TMPFILE`), so that a kill leaves nothing behind: neither
 //! room that is gone, nor words that somebody orders to be erased meanwhile. Where the file system knows no such files it has
@@ -6,12 +6,15 @@
 //! name is written over by whoever makes the file again, and [`clear`] takes it away. Rejected: names that chance makes,
 //! which nobody dares to remove.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, OFlags, linkat};
+use rustix::fs::{AtFlags, CWD, OFlags, RenameFlags, linkat, renameat_with};
 
 /// A file, readable by its owner only, that is gone when it is dropped before it has its name.
 #[derive(Debug)]
@@ -63,17 +66,18 @@ impl FreshFile {
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`] when the name is taken; what the file system says.
     pub fn place(mut self) -> io::Result<()> {
-        self.file.sync_all()?;
-        match self.stage {
-            Stage::Unnamed => self.link(&self.path)?,
-            Stage::Unfinished | Stage::Done => {
-                self.is_ours()?;
-                fs::hard_link(unfinished(&self.path), &self.path)?;
-                fs::remove_file(unfinished(&self.path))?;
-            }
-        }
-        self.stage = Stage::Done;
-        sync_folder_of(&self.path)
+        self.name()
+    }
+
+    /// The same. As long as what is returned lives, whoever locks files before using them can wait, or give up, but not begin.
+    ///
+    /// # Errors
+    /// As [`place`](Self::place); [`io::ErrorKind::WouldBlock`] when somebody has locked it already.
+    pub fn place_held(mut self) -> io::Result<Placed> {
+        lock(&self.file)?;
+        self.name()?;
+        let (file, path) = (self.file.try_clone()?, self.path.clone());
+        Ok(Placed { file, path })
     }
 
     /// Puts it in the place of the file that has its name, if there is one. It is durable when this returns.
@@ -93,6 +97,19 @@ impl FreshFile {
         sync_folder_of(&self.path)
     }
 
+    fn name(&mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        match self.stage {
+            Stage::Unnamed => self.link(&self.path)?,
+            Stage::Unfinished | Stage::Done => {
+                self.is_ours()?;
+                rename_to_free(&unfinished(&self.path), &self.path)?;
+            }
+        }
+        self.stage = Stage::Done;
+        sync_folder_of(&self.path)
+    }
+
     fn unnamed(path: &Path) -> io::Result<Self> {
         let flags = OFlags::TMPFILE.bits().try_into().map_err(|_| io::ErrorKind::Unsupported)?;
         let opened = OpenOptions::new().read(true).write(true).mode(0o600).custom_flags(flags).open(folder_of(path));
@@ -108,7 +125,8 @@ impl FreshFile {
         lock(&file)?;
         let fresh = Self { file, path: path.to_owned(), stage: Stage::Unfinished };
         fresh.is_ours()?;
-        // what a kill left in it
+        // what a kill left in it, and whoever may read that
+        fresh.file.set_permissions(fs::Permissions::from_mode(0o600))?;
         fresh.file.set_len(0)?;
         Ok(fresh)
     }
@@ -136,6 +154,31 @@ impl Drop for FreshFile {
         if self.stage == Stage::Unfinished && self.is_ours().is_ok() {
             // what stays is written over
             let _ = fs::remove_file(unfinished(&self.path));
+        }
+    }
+}
+
+/// A file that has its name, and that nobody else has begun to use.
+#[derive(Debug)]
+pub struct Placed {
+    file: File,
+    path: PathBuf,
+}
+
+impl Placed {
+    /// Takes the file away again; one that has its name meanwhile stays.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn take_back(self) -> io::Result<()> {
+        match is_at(&self.file, &self.path) {
+            Ok(true) => {
+                fs::remove_file(&self.path)?;
+                sync_folder_of(&self.path)
+            }
+            Ok(false) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
         }
     }
 }
@@ -176,6 +219,45 @@ pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }
 
+/// Makes the folder of `path`, and those above it, for their owner alone where they are not there. They are durable when this
+/// returns: a name that is lost with the power takes with it all that was written below it.
+///
+/// # Errors
+/// What the file system says.
+pub fn make_folder_of(path: &Path) -> io::Result<()> {
+    make_folder(folder_of(path), &mut sync_folder_of)
+}
+
+fn make_folder(folder: &Path, sync_above: &mut dyn FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
+    let make = || DirBuilder::new().mode(0o700).create(folder);
+    let above = folder_of(folder);
+    let made = match make() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && above != folder => {
+            make_folder(above, sync_above)?;
+            make()
+        }
+        made => made,
+    };
+    match made {
+        Ok(()) => sync_above(folder),
+        // it was there, or somebody else was faster
+        Err(_) if folder.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Renames where nothing may be overwritten.
+fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE).map_err(io::Error::from) {
+        // the file system, or the kernel, does not know how: not in one step then
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            fs::hard_link(from, to)?;
+            fs::remove_file(from)
+        }
+        renamed => renamed,
+    }
+}
+
 /// What a file for `path` is called until it has its name, where it must have one.
 fn unfinished(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -192,76 +274,3 @@ fn lock(file: &File) -> io::Result<()> {
 
 /// How a name ends under which a kill may have left what was not finished.
 pub const UNFINISHED: &str = ".unfinished";
-
-#[cfg(test)]
-mod tests {
-    use std::io::{Read as _, Write as _};
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-
-    /// As many names as there are in the folder of `path`.
-    fn names_beside(path: &Path) -> usize {
-        fs::read_dir(folder_of(path)).unwrap().count()
-    }
-
-    fn filled(made: io::Result<FreshFile>, text: &str) -> FreshFile {
-        let fresh = made.unwrap();
-        fresh.file().write_all(text.as_bytes()).unwrap();
-        fresh
-    }
-
-    /// Both kinds: without a name, and, as on file systems that know none such, with one.
-    const KINDS: [fn(&Path) -> io::Result<FreshFile>; 2] = [FreshFile::unnamed, FreshFile::named];
-
-    #[test]
-    fn a_file_has_its_name_when_it_is_placed_and_takes_no_other_place() {
-        for make in KINDS {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("file");
-            drop(filled(make(&path), "given up"));
-            assert_eq!(names_beside(&path), 0, "what is given up is gone");
-            filled(make(&path), "first").place().unwrap();
-            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
-            let refused = filled(make(&path), "second").place().unwrap_err();
-            assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
-            assert_eq!(fs::read_to_string(&path).unwrap(), "first");
-            filled(make(&path), "third").replace().unwrap();
-            assert_eq!(fs::read_to_string(&path).unwrap(), "third");
-            assert_eq!(names_beside(&path), 1);
-        }
-    }
-
-    #[test]
-    fn what_a_kill_left_is_written_over_or_cleared() {
-        for make in KINDS {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("file");
-            let left = || fs::write(unfinished(&path), "words that were erased since, at some length").unwrap();
-            left();
-            filled(make(&path), "short").replace().unwrap();
-            assert_eq!(fs::read_to_string(&path).unwrap(), "short");
-            assert_eq!(names_beside(&path), 1);
-            left();
-            clear(&path).unwrap();
-            clear(&path).unwrap();
-            assert_eq!(names_beside(&path), 1);
-        }
-    }
-
-    #[test]
-    fn an_unnamed_file_cannot_be_found_and_a_named_one_is_made_by_one_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("file");
-        let unnamed = filled(FreshFile::beside(&path), "secret");
-        assert_eq!(names_beside(&path), 0, "a kill would leave nothing");
-        let named = filled(FreshFile::named(&path), "one");
-        assert_eq!(FreshFile::named(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
-        let mut text = String::new();
-        File::open(unfinished(&path)).unwrap().read_to_string(&mut text).unwrap();
-        assert_eq!(text, "one", "who came second has changed nothing");
-        named.place().unwrap();
-        assert!(is_at(&File::open(&path).unwrap(), &path).unwrap());
-        assert!(!is_at(unnamed.file(), &path).unwrap());
-    }
-}
