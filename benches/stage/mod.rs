@@ -77,7 +77,8 @@ impl Stage {
         submit(&writer, Caller::Configuration, Command::Reconcile { declared: vec![eligible], digest: String::new() })
             .await;
 
-        let (uses, ..) = uses::start(&folder.path().join("s.uses"), &metrics).expect("a record of uses");
+        let (uses, ..) =
+            uses::start(&folder.path().join("s.uses"), uses::Settings::default(), &metrics).expect("a record of uses");
         let lines = Lines::start(std::io::sink(), &metrics).expect("a log");
         let (sign_ins, _) = SignIns::new(authenticator.clone(), folder.path().join("s.sessions")).expect("sign-ins");
         let (policies, paces) = (Arc::default(), Arc::default());

@@ -39,10 +39,13 @@ async fn readiness_names_what_is_missing_and_forgets_what_came_back() {
     assert_eq!(ask(&admin, "/startupz", &[HOST]).await.0, 200);
     assert_eq!(ask(&admin, "/readyz", &[HOST]).await.0, 200);
     let shared = admin.readiness.clone();
-    shared.missing("journal", "no space left\non device");
+    shared.missing("journal", "the file's end: no space left\non device");
     shared.missing("clock", "set back");
     let (status, _, report) = ask(&admin, "/readyz", &[HOST]).await;
-    assert_eq!((status, report.as_str()), (503, "clock: set back\njournal: no space left\\non device\n"));
+    assert_eq!(
+        (status, report.as_str()),
+        (503, "clock: set back\njournal: the file's end: no space left\\u{a}on device\n")
+    );
     assert_eq!(ask(&admin, "/livez", &[HOST]).await.0, 200, "not ready is not dead");
     shared.holds("journal");
     shared.holds("clock");

@@ -1,4 +1,4 @@
-//! Small things done beside: sealing uses, watching health, counting.
+//! Small things done beside: watching health, counting.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -11,47 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::Readiness;
 use crate::clock::Clock;
-use crate::domain::activation::Phase;
-use crate::domain::command::{Caller, Command};
-use crate::domain::time::Span;
 use crate::identity::Authenticator;
-use crate::store::{Reader, StoreError};
+use crate::store::Reader;
 use crate::telemetry::Metrics;
-use crate::uses::{self, UseReader};
-use crate::writer::{Health, Purpose, Submission, SubmitError, Writer};
-
-/// Seals in the journal how often each ended activation was used, until `stop`.
-///
-/// No request can pass under an activation after its end, so a while later all its uses are written down.
-pub(super) async fn seal_uses(uses: UseReader, reader: Reader, writer: Writer, clock: Clock, stop: CancellationToken) {
-    loop {
-        if let Err(error) = seal_ended(&uses, &reader, &writer, &clock).await {
-            tracing::warn!(%error, "uses could not be sealed; they will be later");
-        }
-        let next = clock.now().plus(SEAL_AFTER);
-        if stop.run_until_cancelled(clock.wait_until(next)).await.is_none() {
-            return;
-        }
-    }
-}
-
-async fn seal_ended(uses: &UseReader, reader: &Reader, writer: &Writer, clock: &Clock) -> Result<(), StoreError> {
-    for (id, stretch) in uses.unsealed()? {
-        let phase = reader.activation(id)?.map(|listed| listed.item.phase);
-        let Some(Phase::Ended { at, .. }) = phase else { continue };
-        if clock.now() < at.plus(SEAL_AFTER) {
-            continue;
-        }
-        let command = Command::SealUses { id, count: stretch.count, digest: stretch.digest.clone() };
-        let submission = Submission { caller: Caller::Hallpass, command, idempotency: None, purpose: Purpose::Commit };
-        match writer.submit(submission).await {
-            // a refusal means that it was sealed before
-            Ok(_) | Err(SubmitError::Refused(_)) => uses.sealed(id, &stretch)?,
-            Err(error) => tracing::debug!(%error, "uses could not be sealed now"),
-        }
-    }
-    Ok(())
-}
+use crate::uses;
+use crate::writer::Health;
 
 /// What readiness depends on.
 pub(super) struct Watched {
@@ -218,6 +182,4 @@ impl Collector for Activations {
     }
 }
 
-/// How long after an activation's end its uses are sealed, and how often it is looked for such.
-const SEAL_AFTER: Span = Span::seconds(5);
 const PULSE: std::time::Duration = std::time::Duration::from_millis(500);

@@ -13,8 +13,9 @@ use tokio_util::task::TaskTracker;
 use crate::anchor::{self, AnchorFile, Anchors, Compared, Publisher};
 use crate::app::pace::Pacing;
 use crate::app::retention::{self, Retaining};
+use crate::app::sealing::Sealing;
 use crate::app::serving::RunningListener;
-use crate::app::{CLOCK_BEHIND_MAX, STANDINGS_MAX, Swapped, Threads, chores, settings};
+use crate::app::{CLOCK_BEHIND_MAX, STANDINGS_MAX, Swapped, Threads, settings};
 use crate::backup;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -80,8 +81,8 @@ impl Ground {
         )
         .context("the writer cannot be started")?;
         let path_of_uses = config.store.path.with_extension("uses");
-        let (recorder, uses, uses_thread) =
-            uses::start(&path_of_uses, metrics).with_context(|| cannot_be_opened(&path_of_uses))?;
+        let (recorder, uses, uses_thread) = uses::start(&path_of_uses, uses::Settings::default(), metrics)
+            .with_context(|| cannot_be_opened(&path_of_uses))?;
         look_for_lost_uses(&path_of_uses, &uses, &reader).context("the record of uses cannot be read")?;
         let threads = Threads { writer: writer_thread, uses: uses_thread };
         // a head in doubt is told to nobody: the newest anchor must stay the one that was right
@@ -146,7 +147,7 @@ impl Ground {
         Retaining { settings, parts, told: retention::Told::new(metrics) }
     }
 
-    pub(super) fn start_chores(&mut self, tasks: &TaskTracker, stop: &CancellationToken) {
+    pub(super) fn start_chores(&mut self, tasks: &TaskTracker, stop: &CancellationToken, closing: uses::Closing) {
         if let Some(publisher) = self.publisher.take() {
             tasks.spawn(publisher.run(stop.clone()));
         }
@@ -154,8 +155,14 @@ impl Ground {
         let jumps = clock.clone();
         tasks.spawn(stop.clone().run_until_cancelled_owned(async move { jumps.watch_for_jumps().await }));
         tasks.spawn(sweep::run(reader.clone(), writer.clone(), standings.clone(), clock.clone(), stop.clone()));
-        let sealing = chores::seal_uses(uses.clone(), reader.clone(), writer.clone(), clock.clone(), stop.clone());
-        tasks.spawn(sealing);
+        let sealing = Sealing {
+            uses: uses.clone(),
+            closing,
+            reader: reader.clone(),
+            writer: writer.clone(),
+            clock: clock.clone(),
+        };
+        tasks.spawn(sealing.run(stop.clone()));
         let pacing = Pacing {
             reader: reader.clone(),
             standings: standings.clone(),

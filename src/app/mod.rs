@@ -7,6 +7,7 @@ mod chores;
 mod ground;
 mod pace;
 mod retention;
+mod sealing;
 mod serving;
 mod settings;
 
@@ -103,7 +104,7 @@ impl App {
         let sessions = config.store.path.with_extension("sessions");
         let (sign_ins, sign_in_worker) = SignIns::new(authenticator.clone(), sessions.clone())
             .with_context(|| format!("the file of sessions `{}` cannot be opened", sessions.display()))?;
-        let uses_health = recorder.health().clone();
+        let closing = recorder.closing();
         let services = Services {
             authenticator: authenticator.clone(),
             sign_ins: sign_ins.clone(),
@@ -124,10 +125,10 @@ impl App {
         let tasks = TaskTracker::new();
         tasks.spawn(refresher.run(stop.clone()));
         tasks.spawn(sign_in_worker.run(stop.clone()));
-        ground.start_chores(&tasks, &stop);
+        ground.start_chores(&tasks, &stop, closing.clone());
         let watched = chores::Watched {
             health: ground.writer.health().clone(),
-            uses: uses_health,
+            uses: closing.health().clone(),
             clock: ground.clock.clone(),
             authenticator: authenticator.clone(),
             issuers: config.identity.issuers.len(),

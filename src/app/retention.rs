@@ -214,7 +214,9 @@ impl Parts {
                 return Ok(None);
             }
         };
-        for path in backup::make_way(&snapshot, &plan, &settings.archive, &self.reader.archives()?)? {
+        let mut removed = backup::make_way(&snapshot, &plan, &settings.archive, &self.reader.archives()?)?;
+        removed.extend(backup::remove_orphans(&self.uses.snapshot()?, &plan, &settings.archive)?);
+        for path in removed {
             tracing::warn!(path = %path.display(), "an archive was removed: its cut never came to be, and the journal holds all of it");
         }
         let path = backup::path_of_archive(&settings.archive, &plan);

@@ -9,7 +9,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::backup::{CarryError, is_free, uses_beside};
 use crate::domain::id::ActivationId;
-use crate::fresh_file::{FreshFile, sync_folder_of};
+use crate::fresh_file::{FreshFile, is_at, sync_folder_of};
 use crate::journal::backup::row_line;
 use crate::journal::export::read_json_lines;
 use crate::journal::verify::Verifier;
@@ -53,6 +53,7 @@ pub fn archive(
     match go_on() {
         Ok(()) => Ok(archived),
         Err(error) => {
+            // what cannot be removed now is removed before the next is written
             discard(path, &archived)?;
             Err(error)
         }
@@ -155,11 +156,25 @@ fn written_whole(
     if read(file)? != written {
         return Err(StoreError::Damaged("the archive reads otherwise than it was written".to_owned()).into());
     }
-    fresh.place().map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => CarryError::Taken(path.to_owned()),
-        _ => error.into(),
-    })?;
-    Ok(written)
+    let again = fresh.file().try_clone()?;
+    match fresh.place() {
+        Ok(()) => Ok(written),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(CarryError::Taken(path.to_owned())),
+        Err(error) => {
+            take_back(&again, path)?;
+            Err(error.into())
+        }
+    }
+}
+
+/// Takes its name from a file that may have got it and cannot be relied upon; what else has that name keeps it.
+fn take_back(file: &File, path: &Path) -> io::Result<()> {
+    match is_at(file, path) {
+        Ok(true) => fs::remove_file(path),
+        Ok(false) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads an archive as an auditor would: it verifies alone, and holds every record that `plan` takes out.
@@ -216,5 +231,26 @@ impl Write for Digested<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_cannot_be_relied_upon_is_taken_back_and_that_of_another_file_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("archive");
+        let fresh = FreshFile::beside(&path).unwrap();
+        let again = fresh.file().try_clone().unwrap();
+        take_back(&again, &path).unwrap();
+        fresh.place().unwrap();
+        assert!(path.exists());
+        take_back(&again, &path).unwrap();
+        assert!(!path.exists());
+        fs::write(&path, "somebody else's").unwrap();
+        take_back(&again, &path).unwrap();
+        assert!(path.exists());
     }
 }

@@ -58,7 +58,7 @@ pub fn make_way(
 }
 
 /// The last record in the archive of this name; nothing when it is none of retention's.
-fn last_in(name: &str) -> Option<u64> {
+pub(super) fn last_in(name: &str) -> Option<u64> {
     let (_, last) = name.strip_prefix(BEGIN)?.strip_suffix(END)?.split_once('-')?;
     last.parse().ok()
 }

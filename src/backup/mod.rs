@@ -6,6 +6,7 @@
 mod archive;
 mod findings;
 mod left_over;
+mod orphan;
 mod restore;
 mod verify;
 
@@ -26,6 +27,7 @@ pub use crate::uses::{Proof, Unproven, UseReader};
 pub use archive::{Archived, archive, discard, forget_archived, unsealed, uses_of_archive};
 pub use findings::{Findings, Uncarried};
 pub use left_over::{make_way, path_of_archive};
+pub use orphan::remove_orphans;
 pub use restore::{free, restore, takes_over_no_uses};
 pub use verify::{Proven, verify};
 

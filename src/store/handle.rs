@@ -4,23 +4,24 @@ use std::cell::Cell;
 use std::os::unix::fs::MetadataExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Once, PoisonError, RwLock};
+use std::sync::{Arc, Once, PoisonError, RwLock};
 
-use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
+use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use crate::fresh_file;
 use crate::store::StoreError;
 
-/// The database, or nothing while it is being reopened. The lock is held only to begin a transaction, never to run one.
+/// The database, or nothing while it is being reopened. The lock is held to begin to read, which waits for nobody; never
+/// while a transaction runs, nor while somebody waits to write.
 #[derive(Debug)]
 pub(crate) struct Handle {
-    database: RwLock<Option<Database>>,
+    database: RwLock<Option<Arc<Database>>>,
 }
 
 impl Handle {
     /// Shares an open database.
-    pub(crate) const fn new(database: Database) -> Self {
-        Self { database: RwLock::new(Some(database)) }
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database: RwLock::new(Some(Arc::new(database))) }
     }
 
     /// Runs `read` on one consistent state.
@@ -33,22 +34,31 @@ impl Handle {
 
     /// Begins to read one consistent state.
     pub(crate) fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
-        guarded(|| self.with(|database| Ok(database.begin_read()?)))
+        guarded(|| {
+            let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            Ok(database.as_ref().ok_or(StoreError::Closed)?.begin_read()?)
+        })
     }
 
     /// Begins the one write transaction; blocks while another runs. What it writes is durable when it commits, in two
     /// phases because stored text may be hostile, and a crash needs no long repair.
     pub(crate) fn write(&self) -> Result<WriteTransaction, StoreError> {
-        guarded(|| self.with(begin_write))
+        guarded(|| {
+            // the lock is given back first: who waits for another's commit holds up neither readers nor `close`
+            let database = self.database.read().unwrap_or_else(PoisonError::into_inner).clone();
+            begin_write(&*database.ok_or(StoreError::Closed)?)
+        })
     }
 
-    /// Closes the database: from now on there is none.
+    /// Closes the database: from now on there is none. While somebody writes, or waits to, it is closed when they are done, and
+    /// [`DatabaseError::TransactionInProgress`] says so.
     pub(crate) fn close(&self) -> Result<(), StoreError> {
         let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
-        match database {
-            Some(database) => guarded(|| Ok(database.close()?)),
-            None => Ok(()),
-        }
+        let Some(database) = database else { return Ok(()) };
+        guarded(|| match Arc::try_unwrap(database) {
+            Ok(database) => Ok(database.close()?),
+            Err(_) => Err(DatabaseError::TransactionInProgress.into()),
+        })
     }
 
     /// Closes it so that it can be opened anew, as it is on disk.
@@ -67,12 +77,7 @@ impl Handle {
 
     /// Shares another one.
     pub(crate) fn set(&self, database: Database) {
-        *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
-    }
-
-    fn with<T>(&self, begin: impl FnOnce(&Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        begin(database.as_ref().ok_or(StoreError::Closed)?)
+        *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(database));
     }
 }
 
@@ -141,6 +146,29 @@ thread_local! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whoever waits to write must hold up nobody else. Without the promise this never ends.
+    #[test]
+    fn who_waits_to_write_holds_up_neither_readers_nor_whoever_closes() {
+        let database = Database::builder().create_with_backend(redb::backends::InMemoryBackend::new()).unwrap();
+        let handle = Handle::new(database);
+        let writing = handle.write().unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| handle.write().map(drop));
+            let others = || Arc::strong_count(handle.database.read().unwrap().as_ref().unwrap()) > 1;
+            while !others() {
+                std::thread::yield_now();
+            }
+            drop(handle.begin_read().unwrap());
+            let Err(StoreError::Database(error)) = handle.close() else { panic!("somebody writes") };
+            assert!(matches!(*error, redb::Error::TransactionInProgress), "{error}");
+            assert!(matches!(handle.begin_read(), Err(StoreError::Closed)));
+            writing.commit().unwrap();
+            waiting.join().unwrap().unwrap();
+        });
+        assert!(matches!(handle.write(), Err(StoreError::Closed)));
+        handle.close().unwrap();
+    }
 
     #[test]
     fn what_was_replaced_while_it_was_opened_is_opened_again() {

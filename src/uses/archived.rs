@@ -9,7 +9,7 @@ use super::file::{Place, UseFile};
 use super::{BLOCKS, UseReader};
 use crate::domain::id::ActivationId;
 use crate::journal::Digest;
-use crate::store::StoreError;
+use crate::store::{StoreError, guarded};
 
 /// Uses that an archive holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,20 +36,22 @@ impl UseReader {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn archived(&self) -> Result<Vec<ArchivedUses>, StoreError> {
-        let noted = match self.handle.begin_read()?.open_table(ARCHIVED) {
-            Ok(noted) => noted,
-            Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-            Err(error) => return Err(error.into()),
-        };
-        noted
-            .iter()?
-            .map(|row| {
-                let (id, about) = row?;
-                let (archive, last) = about.value();
-                let activation = ActivationId::from_random(id.value());
-                Ok(ArchivedUses { activation, last, archive: Digest(archive) })
-            })
-            .collect()
+        self.handle.read(|source| {
+            let noted = match source.open_table(ARCHIVED) {
+                Ok(noted) => noted,
+                Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                Err(error) => return Err(error.into()),
+            };
+            noted
+                .iter()?
+                .map(|row| {
+                    let (id, about) = row?;
+                    let (archive, last) = about.value();
+                    let activation = ActivationId::from_random(id.value());
+                    Ok(ArchivedUses { activation, last, archive: Digest(archive) })
+                })
+                .collect()
+        })
     }
 
     /// Notes these as archived, and no others.
@@ -58,14 +60,16 @@ impl UseReader {
     /// [`StoreError`]; then what was noted before is.
     pub fn note_archived(&self, archived: &[ArchivedUses]) -> Result<(), StoreError> {
         let transaction = self.handle.write()?;
-        transaction.delete_table(ARCHIVED)?;
-        {
-            let mut noted = transaction.open_table(ARCHIVED)?;
-            for ArchivedUses { activation, last, archive } in archived {
-                noted.insert(activation.to_bytes(), (archive.0, *last))?;
+        guarded(|| {
+            transaction.delete_table(ARCHIVED)?;
+            {
+                let mut noted = transaction.open_table(ARCHIVED)?;
+                for ArchivedUses { activation, last, archive } in archived {
+                    noted.insert(activation.to_bytes(), (archive.0, *last))?;
+                }
             }
-        }
-        Ok(transaction.commit()?)
+            Ok(transaction.commit()?)
+        })
     }
 
     /// Takes these out, a few at a time, so that nobody who writes meanwhile waits for long. Uses behind those that were
@@ -77,7 +81,7 @@ impl UseReader {
         let mut left = archived.iter().peekable();
         while left.peek().is_some() {
             let transaction = self.handle.write()?;
-            {
+            guarded(|| {
                 let (mut blocks, mut noted) = (transaction.open_table(BLOCKS)?, transaction.open_table(ARCHIVED)?);
                 let mut room = FORGOTTEN_AT_ONCE;
                 while let Some(each) = left.peek().filter(|_| room > 0) {
@@ -98,8 +102,9 @@ impl UseReader {
                     noted.remove(id)?;
                     left.next();
                 }
-            }
-            transaction.commit()?;
+                drop((blocks, noted));
+                Ok(transaction.commit()?)
+            })?;
         }
         Ok(())
     }

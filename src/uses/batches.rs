@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
 use redb::ReadableTable;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::block::{self, Block, Digest, NOTHING};
 use super::file::UseFile;
 use super::health::{Health, Keeping};
-use super::{BLOCKS, Queued, UNSEALED};
+use super::{BLOCKS, Queued, Settings, UNSEALED};
 use crate::clock::awake;
 use crate::store::{StoreError, guarded};
 
@@ -33,7 +33,10 @@ type Last = ([u8; 16], Tip);
 /// Writes what is queued.
 pub(super) struct Writing {
     pub(super) file: UseFile,
+    pub(super) settings: Settings,
     pub(super) queue: mpsc::Receiver<Queued>,
+    /// How many uses were written, ever.
+    pub(super) progress: watch::Sender<u64>,
     pub(super) waiting: Gauge,
     pub(super) health: Health,
 }
@@ -52,10 +55,11 @@ impl Writing {
 
     fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH_LENGTH);
-        // this thread alone writes blocks: what it remembers of them stays true
+        // this thread alone adds blocks; others only take out those of cases that were cut from the journal, long after they
+        // ended, and of which no further use is taken: what it remembers of all others stays true
         let mut tips = HashMap::new();
         while self.queue.blocking_recv_many(&mut batch, BATCH_LENGTH) > 0 {
-            gather(&mut self.queue, &mut batch);
+            gather(&mut self.queue, &mut batch, self.settings.gather_for);
             // uses of one activation lie side by side, and stay in their order
             batch.sort_by_key(|used| used.activation);
             if let Err(error) = self.write(&batch, &mut tips) {
@@ -68,6 +72,8 @@ impl Writing {
                 }
             }
             self.waiting.dec_by(i64::try_from(batch.len()).unwrap_or(0));
+            // uses are written in the order in which they were queued: so many are, from the first on
+            self.progress.send_modify(|written| *written += u64::try_from(batch.len()).unwrap_or(0));
             batch.clear();
             if tips.len() > TIPS_MAX {
                 tips.clear();
@@ -152,8 +158,8 @@ struct Failed {
 
 /// A commit costs the same for one use and for hundreds: those that follow within a moment go with it. Whoever fills a
 /// batch, or closes the queue, ends the wait.
-fn gather(queue: &mut mpsc::Receiver<Queued>, batch: &mut Vec<Queued>) {
-    let until = awake() + GATHER_FOR;
+fn gather(queue: &mut mpsc::Receiver<Queued>, batch: &mut Vec<Queued>, gather_for: Duration) {
+    let until = awake() + gather_for;
     while batch.len() + queue.len() < BATCH_LENGTH && !queue.is_closed() {
         let left = until.saturating_duration_since(awake());
         if left.is_zero() {
@@ -215,8 +221,6 @@ fn tip_of(blocks: &impl ReadableTable<([u8; 16], u64), &'static [u8]>, id: [u8; 
 pub(super) const BATCH_LENGTH: usize = 4_096;
 /// A page of uses reads whole blocks: none is much longer than a page.
 const BLOCK_LENGTH: usize = 256;
-/// At most so much longer a use waits in memory; far below what would fill the queue.
-const GATHER_FOR: Duration = Duration::from_millis(50);
 /// Between tries to write again, at first.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// And at most.

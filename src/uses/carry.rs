@@ -6,7 +6,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable, Tabl
 
 use crate::domain::id::ActivationId;
 use crate::journal::backup::Row;
-use crate::store::{Fresh, StoreError, stopped};
+use crate::store::{Fresh, StoreError, guarded, stopped};
 use crate::uses::{BLOCKS, UNSEALED, UseReader};
 
 /// All uses at one moment. While it lives the pages it needs are not used again: it should not live for long.
@@ -33,8 +33,12 @@ impl UseSnapshot {
     /// # Errors
     /// [`StoreError::Locked`] while a process runs on it.
     pub fn of_file(path: &Path) -> Result<Self, StoreError> {
-        let database = stopped::read_only(path)?;
-        Ok(Self { source: database.begin_read()?, _own: Some(database) })
+        Self::of(stopped::read_only(path)?)
+    }
+
+    /// Of a database that nobody else has open.
+    fn of(database: Database) -> Result<Self, StoreError> {
+        Ok(Self { source: guarded(|| Ok(database.begin_read()?))?, _own: Some(database) })
     }
 
     /// Hands every row to `each`; its first error ends it.
@@ -42,19 +46,25 @@ impl UseSnapshot {
     /// # Errors
     /// What `each` says; [`StoreError`] when the file fails.
     pub fn each_row<E: From<StoreError>>(&self, mut each: impl FnMut(Row) -> Result<(), E>) -> Result<(), E> {
-        if let Some(uses) = self.table(BLOCKS)? {
-            for row in uses.iter().map_err(StoreError::from)? {
-                let (key, value) = row.map_err(StoreError::from)?;
-                each(block_row(key.value(), value.value()))?;
+        self.hand_over(&mut each, |take| {
+            if let Some(uses) = self.table(BLOCKS)? {
+                for row in uses.iter()? {
+                    let (key, value) = row?;
+                    if take(block_row(key.value(), value.value())) == Handed::Last {
+                        return Ok(());
+                    }
+                }
             }
-        }
-        if let Some(unsealed) = self.table(UNSEALED)? {
-            for row in unsealed.iter().map_err(StoreError::from)? {
-                let (key, _) = row.map_err(StoreError::from)?;
-                each(Row { table: UNSEALED_NAME.to_owned(), key: key.value().to_vec(), value: Vec::new() })?;
+            if let Some(unsealed) = self.table(UNSEALED)? {
+                for row in unsealed.iter()? {
+                    let key = row?.0.value().to_vec();
+                    if take(Row { table: UNSEALED_NAME.to_owned(), key, value: Vec::new() }) == Handed::Last {
+                        return Ok(());
+                    }
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Hands every row of these activations to `each`; its first error ends it.
@@ -66,15 +76,31 @@ impl UseSnapshot {
         activations: &[ActivationId],
         mut each: impl FnMut(Row) -> Result<(), E>,
     ) -> Result<(), E> {
-        let Some(uses) = self.table(BLOCKS)? else { return Ok(()) };
-        for activation in activations {
-            let id = activation.to_bytes();
-            for row in uses.range((id, 0)..=(id, u64::MAX)).map_err(StoreError::from)? {
-                let (key, value) = row.map_err(StoreError::from)?;
-                each(block_row(key.value(), value.value()))?;
+        self.hand_over(&mut each, |take| {
+            let Some(uses) = self.table(BLOCKS)? else { return Ok(()) };
+            for activation in activations {
+                let id = activation.to_bytes();
+                for row in uses.range((id, 0)..=(id, u64::MAX))? {
+                    let (key, value) = row?;
+                    if take(block_row(key.value(), value.value())) == Handed::Last {
+                        return Ok(());
+                    }
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
+    }
+
+    /// Whether this row is here, as it is.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file fails.
+    pub fn holds(&self, row: &Row) -> Result<bool, StoreError> {
+        guarded(|| {
+            let Some(key) = block_key(&row.key).filter(|_| row.table == USES_NAME) else { return Ok(false) };
+            let Some(uses) = self.table(BLOCKS)? else { return Ok(false) };
+            Ok(uses.get(key)?.is_some_and(|block| block.value() == row.value))
+        })
     }
 
     /// Activations that were used and whose uses are not sealed yet.
@@ -82,8 +108,26 @@ impl UseSnapshot {
     /// # Errors
     /// [`StoreError`] when the file fails.
     pub fn unsealed(&self) -> Result<Vec<ActivationId>, StoreError> {
-        let Some(unsealed) = self.table(UNSEALED)? else { return Ok(Vec::new()) };
-        unsealed.iter()?.map(|row| Ok(ActivationId::from_random(row?.0.value()))).collect()
+        guarded(|| {
+            let Some(unsealed) = self.table(UNSEALED)? else { return Ok(Vec::new()) };
+            unsealed.iter()?.map(|row| Ok(ActivationId::from_random(row?.0.value()))).collect()
+        })
+    }
+
+    /// Runs `read`, which stops after the row that `each` had an error for.
+    fn hand_over<E: From<StoreError>>(
+        &self,
+        each: &mut impl FnMut(Row) -> Result<(), E>,
+        read: impl FnOnce(&mut dyn FnMut(Row) -> Handed) -> Result<(), StoreError>,
+    ) -> Result<(), E> {
+        let mut ended = Ok(());
+        guarded(|| {
+            read(&mut |row| {
+                ended = each(row);
+                if ended.is_ok() { Handed::More } else { Handed::Last }
+            })
+        })?;
+        ended
     }
 
     /// A table; none in a file that was never written.
@@ -139,6 +183,13 @@ pub fn is_row(row: &Row) -> Result<(), StoreError> {
     Kept::of(row).map(|_| ())
 }
 
+/// Whether further rows are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Handed {
+    More,
+    Last,
+}
+
 /// Where a row is kept.
 enum Kept {
     Block(([u8; 16], u64)),
@@ -161,8 +212,7 @@ impl Kept {
 /// # Errors
 /// [`StoreError::Locked`] while a process runs on it; then the file is as it was.
 pub fn compact(path: &Path) -> Result<(), StoreError> {
-    let database = stopped::alone(path)?;
-    let all = UseSnapshot { source: database.begin_read()?, _own: Some(database) };
+    let all = UseSnapshot::of(stopped::alone(path)?)?;
     bring_back(path, |take| all.each_row(|row| take(&row)))?.replace()
 }
 

@@ -1,8 +1,8 @@
 //! Record of requests made under an elevation: bounded queue, batches, back-pressure.
 //!
 //! Uses live in a file of their own, so that their commits never wait for a command's, nor a command for theirs. Within an
-//! activation they are numbered from 1 and chained (`block`); once the activation has ended, count and digest are sealed
-//! in the journal. A full queue makes requests wait; nothing is dropped silently. What was queued but not yet written when
+//! activation they are numbered from 1 and chained (`block`); once the activation has ended no further one is taken
+//! (`intake`), and count and digest are sealed in the journal. A full queue makes requests wait; nothing is dropped silently. What was queued but not yet written when
 //! the machine dies is lost: at most one batch. While the file cannot be written what was taken is kept, requests under an
 //! elevation are refused rather than passed unrecorded, and it is tried again until it can.
 
@@ -12,6 +12,7 @@ mod block;
 mod carry;
 mod file;
 mod health;
+mod intake;
 mod proof;
 mod read;
 #[cfg(test)]
@@ -21,11 +22,12 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::Thread;
+use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
 use redb::TableDefinition;
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
 
 use crate::domain::id::ActivationId;
 use crate::domain::principal::Principal;
@@ -38,8 +40,25 @@ pub(crate) use carry::block_key;
 pub use carry::{UseSnapshot, bring_back, compact, is_row};
 use file::{Place, UseFile};
 pub use health::{Health, Keeping};
+use intake::Intake;
+pub use intake::{Closed, Closing};
 pub use proof::{Proof, Unproven, WrongUses};
 pub use read::UseReader;
+
+/// How uses are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// At most so much longer a use waits in memory for others that are written with it, since a commit costs the same for
+    /// one and for hundreds. A full batch, and the end of the recorder, do not wait.
+    pub gather_for: Duration,
+}
+
+/// A moment, far below what would fill the queue.
+impl Default for Settings {
+    fn default() -> Self {
+        Self { gather_for: Duration::from_millis(50) }
+    }
+}
 
 /// One request that passed because of an activation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +104,8 @@ pub struct UseRecorder {
     // before `wake`: who is woken finds the queue closed
     queue: mpsc::Sender<Queued>,
     wake: Wake,
+    intake: Arc<Intake>,
+    written: watch::Receiver<u64>,
     waiting: Gauge,
     health: Health,
 }
@@ -102,8 +123,8 @@ pub enum Taken {
     Full,
 }
 
-/// The record of uses cannot be kept: the request must not pass.
-#[derive(Debug, thiserror::Error)]
+/// The record of uses cannot be kept, or the activation was closed for further uses: the request must not pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the record of uses cannot be kept")]
 pub struct UsesUnavailable;
 
@@ -116,24 +137,45 @@ pub struct Running {
 ///
 /// # Errors
 /// When the file cannot be opened, or no thread can be had.
-pub fn start(path: &Path, metrics: &Metrics) -> Result<(UseRecorder, UseReader, Running), StoreError> {
-    start_at(Place::File(path.to_owned()), metrics)
+pub fn start(
+    path: &Path,
+    settings: Settings,
+    metrics: &Metrics,
+) -> Result<(UseRecorder, UseReader, Running), StoreError> {
+    start_at(Place::File(path.to_owned()), settings, metrics)
 }
 
-fn start_at(place: Place, metrics: &Metrics) -> Result<(UseRecorder, UseReader, Running), StoreError> {
+/// The same on a disk that can be told to fail.
+#[cfg(test)]
+pub(crate) fn start_on(
+    disk: &crate::store::tests::disk::Disk,
+    settings: Settings,
+    metrics: &Metrics,
+) -> (UseRecorder, UseReader, Running) {
+    start_at(Place::Disk(disk.clone()), settings, metrics).expect("a recorder")
+}
+
+fn start_at(
+    place: Place,
+    settings: Settings,
+    metrics: &Metrics,
+) -> Result<(UseRecorder, UseReader, Running), StoreError> {
     let file = UseFile::open(place)?;
     let reader = UseReader::new(Arc::clone(&file.handle));
     let (queue, receiver) = mpsc::channel(QUEUE_LENGTH);
     let (waiting, health) = (Gauge::default(), Health::new(metrics));
+    let (progress, written) = watch::channel(0);
     metrics.register(|registry| {
         registry.register("uses_queue", "uses that wait to be written", waiting.clone());
     });
-    let writing = Writing { file, queue: receiver, waiting: waiting.clone(), health: health.clone() };
+    let writing =
+        Writing { file, settings, queue: receiver, progress, waiting: waiting.clone(), health: health.clone() };
     let thread = std::thread::Builder::new()
         .name("hallpass-uses".to_owned())
         .spawn(move || writing.run_to_the_end())
         .map_err(StoreError::Io)?;
-    let recorder = UseRecorder { queue, wake: Wake(thread.thread().clone()), waiting, health };
+    let wake = Wake(thread.thread().clone());
+    let recorder = UseRecorder { queue, wake, intake: Arc::default(), written, waiting, health };
     Ok((recorder, reader, Running { thread }))
 }
 
@@ -152,7 +194,8 @@ impl UseRecorder {
     pub(crate) fn unwritten(length: usize) -> (Self, mpsc::Receiver<Queued>) {
         let (queue, receiver) = mpsc::channel(length);
         let (wake, waiting, health) = (Wake(std::thread::current()), Gauge::default(), Health::unmeasured());
-        (Self { queue, wake, waiting, health }, receiver)
+        let (_, written) = watch::channel(0);
+        (Self { queue, wake, intake: Arc::default(), written, waiting, health }, receiver)
     }
 
     /// Whether uses can be written down.
@@ -164,38 +207,47 @@ impl UseRecorder {
     /// Queues one use if there is room.
     ///
     /// # Errors
-    /// While uses cannot be written.
+    /// While uses cannot be written, and when the activation was [closed](Closing).
     pub fn try_record(&self, used: &Use<'_>) -> Result<Taken, UsesUnavailable> {
         if self.health.keeping() == Keeping::Out {
             return Err(UsesUnavailable);
         }
-        match self.queue.try_send(Queued::new(used)) {
-            Ok(()) => {
-                self.queued();
-                Ok(Taken::Yes)
-            }
+        let queued = Queued::new(used);
+        let taken = self.intake.take(used, || match self.queue.try_send(queued) {
+            Ok(()) => Ok(Taken::Yes),
             Err(TrySendError::Full(_)) => Ok(Taken::Full),
             Err(TrySendError::Closed(_)) => Err(UsesUnavailable),
+        })?;
+        if taken == Taken::Yes {
+            self.queued();
         }
+        Ok(taken)
     }
 
     /// Queues one use; waits while the queue is full.
     ///
     /// # Errors
-    /// While uses cannot be written; also those that wait are told when that begins.
+    /// While uses cannot be written; also those that wait are told when that begins. When the activation was
+    /// [closed](Closing), also while it waited.
     pub async fn record(&self, used: &Use<'_>) -> Result<(), UsesUnavailable> {
-        tokio::select! {
+        let room = tokio::select! {
             biased;
             () = self.health.becomes(Keeping::Out) => return Err(UsesUnavailable),
-            sent = self.queue.send(Queued::new(used)) => sent.map_err(|_| UsesUnavailable)?,
-        }
+            room = self.queue.reserve() => room.map_err(|_| UsesUnavailable)?,
+        };
+        let queued = Queued::new(used);
+        self.intake.take(used, || {
+            room.send(queued);
+            Ok(Taken::Yes)
+        })?;
         self.queued();
         Ok(())
     }
 
     fn queued(&self) {
-        self.waiting.inc();
-        if self.queue.max_capacity() - self.queue.capacity() >= batches::BATCH_LENGTH {
+        let before = self.waiting.inc();
+        // those in its hands and those that are queued
+        if usize::try_from(before).is_ok_and(|before| before + 1 >= batches::BATCH_LENGTH) {
             self.wake.0.unpark();
         }
     }

@@ -1,4 +1,5 @@
-//! Reading recorded uses, and checking that they are those that were recorded.
+//! Reading recorded uses, and checking that they are those that were recorded. A file whose pages are damaged is an error
+//! and never a panic.
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use redb::{ReadableTable, ReadableTableMetadata as _};
 use super::block::{self, NOTHING};
 use super::{BLOCKS, Stretch, UNSEALED, Use, damaged};
 use crate::domain::id::ActivationId;
-use crate::store::{Handle, StoreError};
+use crate::store::{Handle, StoreError, guarded};
 
 /// Reads recorded uses. Cheap to clone.
 #[derive(Clone)]
@@ -31,24 +32,26 @@ impl UseReader {
         after: u64,
         limit: usize,
     ) -> Result<Vec<(u64, Use<'static>)>, StoreError> {
-        let blocks = self.handle.begin_read()?.open_table(BLOCKS)?;
-        let id = activation.to_bytes();
-        let mut found = Vec::new();
-        // the first of these blocks is the one that `after` lies in, or the next
-        for row in blocks.range((id, after.saturating_add(1))..=(id, u64::MAX))? {
-            let (key, bytes) = row?;
-            let last = key.value().1;
-            let uses = block::uses_in(bytes.value(), activation).ok_or_else(damaged)?;
-            let numbered = uses.into_iter().rev().zip(0..).map(|(used, place)| (last.saturating_sub(place), used));
-            let mut numbered: Vec<_> = numbered.take_while(|(number, _)| *number > after).collect();
-            numbered.reverse();
-            found.extend(numbered);
-            if found.len() >= limit {
-                break;
+        self.handle.read(|source| {
+            let blocks = source.open_table(BLOCKS)?;
+            let id = activation.to_bytes();
+            let mut found = Vec::new();
+            // the first of these blocks is the one that `after` lies in, or the next
+            for row in blocks.range((id, after.saturating_add(1))..=(id, u64::MAX))? {
+                let (key, bytes) = row?;
+                let last = key.value().1;
+                let uses = block::uses_in(bytes.value(), activation).ok_or_else(damaged)?;
+                let numbered = uses.into_iter().rev().zip(0..).map(|(used, place)| (last.saturating_sub(place), used));
+                let mut numbered: Vec<_> = numbered.take_while(|(number, _)| *number > after).collect();
+                numbered.reverse();
+                found.extend(numbered);
+                if found.len() >= limit {
+                    break;
+                }
             }
-        }
-        found.truncate(limit);
-        Ok(found)
+            found.truncate(limit);
+            Ok(found)
+        })
     }
 
     /// Whether there are none at all.
@@ -56,8 +59,7 @@ impl UseReader {
     /// # Errors
     /// When the file cannot be read.
     pub fn is_empty(&self) -> Result<bool, StoreError> {
-        let transaction = self.handle.begin_read()?;
-        Ok(transaction.open_table(BLOCKS)?.is_empty()?)
+        self.handle.read(|source| Ok(source.open_table(BLOCKS)?.is_empty()?))
     }
 
     /// Counts the uses of an activation again, and computes their digest from what is written; nothing when there are none.
@@ -65,57 +67,55 @@ impl UseReader {
     /// # Errors
     /// When the file cannot be read, or what it holds is not what was recorded.
     pub fn recount(&self, activation: ActivationId) -> Result<Option<Stretch>, StoreError> {
-        let blocks = self.handle.begin_read()?.open_table(BLOCKS)?;
-        let id = activation.to_bytes();
-        let (mut count, mut digest) = (0, NOTHING);
-        for row in blocks.range((id, 0)..=(id, u64::MAX))? {
-            let (key, bytes) = row?;
-            let uses = block::uses_in(bytes.value(), activation).ok_or_else(damaged)?;
-            count += u64::try_from(uses.len()).unwrap_or(u64::MAX);
-            if !block::follows(bytes.value(), &digest) || key.value().1 != count {
-                return Err(StoreError::Damaged(format!("the uses of {activation} up to {count} were changed")));
+        self.handle.read(|source| {
+            let blocks = source.open_table(BLOCKS)?;
+            let id = activation.to_bytes();
+            let (mut count, mut digest) = (0, NOTHING);
+            for row in blocks.range((id, 0)..=(id, u64::MAX))? {
+                let (key, bytes) = row?;
+                let uses = block::uses_in(bytes.value(), activation).ok_or_else(damaged)?;
+                count += u64::try_from(uses.len()).unwrap_or(u64::MAX);
+                if !block::follows(bytes.value(), &digest) || key.value().1 != count {
+                    return Err(StoreError::Damaged(format!("the uses of {activation} up to {count} were changed")));
+                }
+                digest = block::digest_of(bytes.value()).ok_or_else(damaged)?;
             }
-            digest = block::digest_of(bytes.value()).ok_or_else(damaged)?;
-        }
-        Ok((count > 0).then(|| Stretch { count, digest: HEXLOWER.encode(&digest) }))
+            Ok((count > 0).then(|| Stretch { count, digest: HEXLOWER.encode(&digest) }))
+        })
     }
 
-    /// Activations that were used and whose uses are not sealed yet.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn unsealed(&self) -> Result<Vec<(ActivationId, Stretch)>, StoreError> {
-        let transaction = self.handle.begin_read()?;
-        let (unsealed, blocks) = (transaction.open_table(UNSEALED)?, transaction.open_table(BLOCKS)?);
-        let mut found = Vec::new();
-        for row in unsealed.iter()? {
-            let id = row?.0.value();
-            found.extend(stretch(&blocks, id)?.map(|stretch| (ActivationId::from_random(id), stretch)));
-        }
-        Ok(found)
+    /// Count and digest of each of these, as they are written; those without uses are left out.
+    pub(super) fn stretches(&self, activations: &[ActivationId]) -> Result<Vec<(ActivationId, Stretch)>, StoreError> {
+        self.handle.read(|source| {
+            let blocks = source.open_table(BLOCKS)?;
+            let each = activations.iter().map(|id| Ok(stretch(&blocks, *id)?.map(|stretch| (*id, stretch))));
+            each.filter_map(Result::transpose).collect()
+        })
     }
 
     /// Forgets that `activation` waits for its seal, unless more than `stretch` was recorded meanwhile; its uses stay.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn sealed(&self, activation: ActivationId, stretch: &Stretch) -> Result<(), StoreError> {
+    pub fn sealed(&self, activation: ActivationId, sealed: &Stretch) -> Result<(), StoreError> {
         let transaction = self.handle.write()?;
-        {
-            let blocks = transaction.open_table(BLOCKS)?;
-            if self::stretch(&blocks, activation.to_bytes())?.as_ref() == Some(stretch) {
-                transaction.open_table(UNSEALED)?.remove(activation.to_bytes())?;
+        guarded(|| {
+            {
+                let blocks = transaction.open_table(BLOCKS)?;
+                if stretch(&blocks, activation)?.as_ref() == Some(sealed) {
+                    transaction.open_table(UNSEALED)?.remove(activation.to_bytes())?;
+                }
             }
-        }
-        transaction.commit()?;
-        Ok(())
+            Ok(transaction.commit()?)
+        })
     }
 }
 
 fn stretch(
     blocks: &impl ReadableTable<([u8; 16], u64), &'static [u8]>,
-    id: [u8; 16],
+    activation: ActivationId,
 ) -> Result<Option<Stretch>, StoreError> {
+    let id = activation.to_bytes();
     let Some((key, block)) = blocks.range((id, 0)..=(id, u64::MAX))?.next_back().transpose()? else {
         return Ok(None);
     };

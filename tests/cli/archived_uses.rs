@@ -1,8 +1,15 @@
 //! Stories of what lies beside an archive: the requests made under the cases in it, which its records seal.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
-use crate::years::Years;
+use hallpass::backup::{self, CarryError, UseReader};
+use hallpass::domain::event::{Actor, Detail};
+use hallpass::domain::time::Timestamp;
+use hallpass::journal::Digest;
+use hallpass::store::{self, Appender, Opened, Plan, Planned, Reader, Wanted};
+
+use crate::years::{Years, month, now, settings};
 
 /// Two archives, each with uses beside it, and what remained.
 fn archived() -> Years {
@@ -97,4 +104,82 @@ fn uses_that_were_sealed_and_are_not_there_are_said_to_be_missing() {
     assert!(!years.path("three.uses").exists());
     let found = years.verify(&["three"]);
     assert!(found.code == 0 && !found.err.contains("uses are sealed") && !found.out.contains("uses  "), "{found:?}");
+}
+
+/// What came of a look: what was removed, and the archive that was written then, with its plan.
+struct Looked {
+    removed: Vec<PathBuf>,
+    path: PathBuf,
+    plan: Box<Plan>,
+    digest: Digest,
+}
+
+/// What retention does on each look, up to the cut.
+struct Looks {
+    folder: PathBuf,
+    reader: Reader,
+    appender: Appender,
+    uses: UseReader,
+}
+
+impl Looks {
+    fn at(years: &Years) -> Self {
+        let folder = years.path("archives");
+        fs::create_dir(&folder).unwrap();
+        let Opened { reader, appender } = store::open_existing(&settings(years.folder.path()), now()).unwrap();
+        let uses = UseReader::of_file(&years.path("journal.uses")).unwrap();
+        Self { folder, reader, appender, uses }
+    }
+
+    fn look(&self, before: Timestamp) -> Result<Looked, CarryError> {
+        let snapshot = self.reader.snapshot().unwrap();
+        let planned = snapshot.plan_cut(&Wanted::before(before, now()), &mut |_, _| {}).unwrap();
+        let plan = match planned {
+            Planned::Cut(plan) => Some(plan),
+            Planned::Nothing(_) => None,
+        };
+        let plan = plan.unwrap();
+        let mut removed = backup::make_way(&snapshot, &plan, &self.folder, &self.reader.archives().unwrap())?;
+        removed.extend(backup::remove_orphans(&self.uses.snapshot().unwrap(), &plan, &self.folder)?);
+        let path = backup::path_of_archive(&self.folder, &plan);
+        let archived = backup::archive(&snapshot, &plan, Some(&self.uses), &path, &mut |_, _| {})?;
+        assert!(archived.uses.is_some());
+        Ok(Looked { removed, path, plan, digest: archived.records })
+    }
+}
+
+/// The uses alone, as they are left when neither they nor their name could be taken back.
+fn without_records(archive: &Path) -> PathBuf {
+    fs::remove_file(archive).unwrap();
+    backup::uses_of_archive(archive)
+}
+
+#[test]
+fn uses_without_their_records_are_removed_when_nothing_is_lost_with_them() {
+    let years = Years::write_used(&[1, 2, 6]);
+    let mut looks = Looks::at(&years);
+    let Looked { path, .. } = looks.look(month(4)).unwrap();
+    let alone = without_records(&path);
+    let Looked { removed, path: again, .. } = looks.look(month(4)).unwrap();
+    assert_eq!((removed, &again), (vec![alone.clone()], &path), "the next look goes on");
+    without_records(&path);
+    let Looked { removed, path: longer, .. } = looks.look(month(8)).unwrap();
+    assert_eq!(removed, [alone.as_path()], "also when it plans another cut");
+
+    let alone = without_records(&longer);
+    let sound = fs::read_to_string(&alone).unwrap();
+    fs::write(&alone, sound.replacen("\"value\":\"", "\"value\":\"00", 1)).unwrap();
+    let Err(strange) = looks.look(month(8)) else { panic!("nobody else has it") };
+    assert!(matches!(&strange, CarryError::Stray(path) if *path == alone), "{strange}");
+    assert!(alone.exists(), "what nobody else has is never removed");
+    fs::write(&alone, sound).unwrap();
+
+    let Looked { removed, path, plan, digest } = looks.look(month(4)).unwrap();
+    assert_eq!(removed, [alone]);
+    looks.appender.cut(&plan, digest, now(), (Actor::Operator, &Detail::default())).unwrap();
+    assert_eq!(backup::forget_archived(&looks.uses, &looks.reader).unwrap(), 2);
+    // an archive of records that somebody has moved: the uses beside it are nowhere else
+    let alone = without_records(&path);
+    let Looked { removed, .. } = looks.look(month(8)).unwrap();
+    assert!(removed.is_empty() && alone.exists(), "{removed:?}");
 }

@@ -211,7 +211,8 @@ fn uses_that_are_not_those_that_were_sealed_are_found_wherever_they_are_verified
     let told = "journal.uses` is missing or empty although the journal has sealed uses";
     assert!(checked.err.contains(told), "{checked:?}");
     // emptied, as a start leaves it
-    let (recorder, _, running) = uses::start(&kept.uses(), &hallpass::telemetry::Metrics::default()).unwrap();
+    let (recorder, _, running) =
+        uses::start(&kept.uses(), uses::Settings::default(), &hallpass::telemetry::Metrics::default()).unwrap();
     drop(recorder);
     running.join();
     let checked = kept.run(&["store", "check"], &kept.store());

@@ -105,7 +105,7 @@ fn made(number: u8) -> Event {
 }
 
 fn all_uses(path: &Path) -> Vec<(u64, Use<'static>)> {
-    let (recorder, reader, running) = uses::start(path, &Metrics::default()).unwrap();
+    let (recorder, reader, running) = uses::start(path, uses::Settings::default(), &Metrics::default()).unwrap();
     let all = reader.of(ActivationId::from_random([7; 16]), 0, 100).unwrap();
     drop(recorder);
     running.join();

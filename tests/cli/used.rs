@@ -1,6 +1,7 @@
 //! Uses as a gate records them, in a file of their own.
 
 use std::path::Path;
+use std::time::Duration;
 
 use hallpass::domain::id::ActivationId;
 use hallpass::domain::principal::Principal;
@@ -12,7 +13,9 @@ use hallpass::uses::{self, Use, UseReader};
 /// those that are there.
 pub(crate) fn three_uses(path: &Path, activation: ActivationId, subject: &str, at: Timestamp) -> UseReader {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let (recorder, reader, running) = uses::start(path, &Metrics::default()).unwrap();
+    // one block, however long it takes
+    let settings = uses::Settings { gather_for: Duration::from_hours(1) };
+    let (recorder, reader, running) = uses::start(path, settings, &Metrics::default()).unwrap();
     for number in 0..3 {
         let used = Use {
             activation,

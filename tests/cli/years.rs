@@ -188,8 +188,8 @@ fn requested(number: u8) -> Event {
 /// Three uses in a block of their own behind those that are there, sealed.
 fn seal_uses(path: &Path, number: u8) -> (u64, String) {
     let reader = three_uses(path, case(number), "person-1", month(number));
-    let (activation, stretch) = reader.unsealed().unwrap().remove(0);
-    assert_eq!(activation, case(number));
-    reader.sealed(activation, &stretch).unwrap();
+    let stretch = reader.recount(case(number)).unwrap().unwrap();
+    assert_eq!(reader.snapshot().unwrap().unsealed().unwrap(), [case(number)]);
+    reader.sealed(case(number), &stretch).unwrap();
     (stretch.count, stretch.digest)
 }

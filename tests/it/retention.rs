@@ -239,6 +239,7 @@ async fn a_folder_that_cannot_be_written_is_told_and_shuts_nothing() {
         fs::write(folder.path().join(format!("{name}.uses")), "").expect("written");
     }
     fs::write(folder.path().join("journal-000000000002-000000000004.jsonl.unfinished"), "half").expect("written");
+    fs::write(folder.path().join("journal-000000000002-000000000007.jsonl.uses"), "").expect("written");
     a_day_passes(&house, Some(&third)).await;
     until("it is cut", async || records(&house, "journal_cut").await.len() == 1).await;
     until("the log tells it", async || log.holds("old records were cut out of the journal")).await;

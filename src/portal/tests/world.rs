@@ -113,7 +113,7 @@ impl World {
         let key = Ed25519KeyPair::generate().unwrap();
         let authenticator = authenticator(&folder, &key, &clock, &metrics);
         let (sign_ins, worker) = super::notices::sign_ins(&authenticator, folder.path().join("store.sessions"));
-        let (recorder, uses, _) = uses::start(&folder.path().join("uses.redb"), &metrics).unwrap();
+        let (recorder, uses, _) = uses::start_on(&Disk::new(), uses::Settings::default(), &metrics);
         let stop = CancellationToken::new();
         let names = IssuerNames::new([("demo".into(), ISSUER.into())]);
         let anchor = anchor::Settings { file: None, webhook: None, interval: Span::minutes(5), records_max: 1000 };

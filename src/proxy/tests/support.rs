@@ -130,7 +130,8 @@ impl House {
         let log = Sink::default();
         // the writing thread ends when the gate is gone
         let lines = Lines::start(log.clone(), &metrics).unwrap();
-        let (recorder, used, _) = uses::start(&folder.path().join("uses.redb"), &metrics).unwrap();
+        let (recorder, used, _) =
+            uses::start(&folder.path().join("uses.redb"), uses::Settings::default(), &metrics).unwrap();
         let uses = uses.unwrap_or(recorder);
         let (sign_ins, _) = SignIns::new(authenticator.clone(), folder.path().join("sessions")).unwrap();
         let (policies, paces) = (Arc::default(), Arc::default());

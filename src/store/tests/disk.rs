@@ -1,8 +1,8 @@
 //! A disk in memory that can be told to fail, and that outlives the database on it.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, RwLock, RwLockWriteGuard};
 
 use arc_swap::ArcSwap;
 use redb::StorageBackend;
@@ -23,6 +23,8 @@ pub(crate) enum Trouble {
     Syncing,
     /// Mounted for reading only.
     ReadOnly,
+    /// What is read makes whoever reads it panic.
+    Mad,
 }
 
 /// A disk in memory. Cheap to clone; all clones are the same disk.
@@ -35,6 +37,7 @@ pub(crate) struct Disk {
     /// Whether a sync failed since somebody opened it.
     failed_since_opened: Arc<AtomicBool>,
     syncs_repeated: Arc<AtomicU64>,
+    held: Arc<RwLock<()>>,
 }
 
 impl Disk {
@@ -47,12 +50,18 @@ impl Disk {
             syncs_failed: Arc::default(),
             failed_since_opened: Arc::default(),
             syncs_repeated: Arc::default(),
+            held: Arc::default(),
         }
     }
 
     /// From now on this is wrong with it.
     pub(crate) fn suffer(&self, trouble: Trouble) {
         self.trouble.store(Arc::new(trouble));
+    }
+
+    /// Whoever writes to it waits as long as what is returned lives.
+    pub(crate) fn hold(&self) -> RwLockWriteGuard<'_, ()> {
+        self.held.write().expect("a lock")
     }
 
     /// What is wrong with it.
@@ -81,8 +90,9 @@ impl Disk {
     }
 
     fn writable(&self) -> io::Result<()> {
+        drop(self.held.read());
         match self.suffers() {
-            Trouble::None | Trouble::NoGrowth | Trouble::Syncing => Ok(()),
+            Trouble::None | Trouble::NoGrowth | Trouble::Syncing | Trouble::Mad => Ok(()),
             Trouble::Full => Err(io::ErrorKind::StorageFull.into()),
             Trouble::Writing => Err(io::Error::other("input/output error")),
             Trouble::ReadOnly => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
@@ -96,6 +106,7 @@ impl StorageBackend for Disk {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        assert!(self.suffers() != Trouble::Mad, "nobody can make sense of this");
         self.bytes.read(offset, out)
     }
 

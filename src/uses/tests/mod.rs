@@ -1,8 +1,12 @@
 //! Uses in their file: numbered, chained, kept over a restart, read in pages, and told when they were changed.
 
+mod closing;
+mod outage;
+
 use redb::ReadableTable as _;
 
 use super::*;
+use crate::store::Handle;
 use crate::store::tests::disk::{Disk, Trouble};
 
 fn used(activation: ActivationId, number: i64) -> Use<'static> {
@@ -22,6 +26,17 @@ fn id(number: u8) -> ActivationId {
     ActivationId::from_random([number; 16])
 }
 
+/// What waits for its seal.
+fn unsealed(reader: &UseReader) -> Vec<(ActivationId, Stretch)> {
+    let unsealed = reader.snapshot().and_then(|snapshot| snapshot.unsealed()).expect("activations");
+    reader.stretches(&unsealed).expect("stretches")
+}
+
+/// Returns once all that was taken is written.
+async fn written(recorder: &UseRecorder) {
+    recorder.closing().close(Vec::new(), Timestamp::MIN).await.expect("written");
+}
+
 #[tokio::test]
 async fn uses_are_numbered_chained_and_kept_over_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -29,7 +44,7 @@ async fn uses_are_numbered_chained_and_kept_over_a_restart() {
     let (first, second) = (id(1), id(2));
     let mut digests = Vec::new();
     for round in 0..2 {
-        let (recorder, reader, running) = start(&path, &Metrics::default()).expect("a recorder");
+        let (recorder, reader, running) = start(&path, GATHERING, &Metrics::default()).expect("a recorder");
         for number in 0..3 {
             recorder.record(&used(first, round * 3 + number)).await.expect("recorded");
         }
@@ -41,7 +56,7 @@ async fn uses_are_numbered_chained_and_kept_over_a_restart() {
         assert_eq!((count(first), count(second)), (rounds * 3, rounds));
         let (_, last) = reader.of(first, 0, 100).expect("uses").pop().expect("a last use");
         assert_eq!(last, used(first, round * 3 + 2), "oldest first, and as it was");
-        let stretches = reader.unsealed().expect("stretches");
+        let stretches = unsealed(&reader);
         for (id, stretch) in &stretches {
             assert_eq!(reader.recount(*id).expect("intact").as_ref(), Some(stretch));
         }
@@ -49,8 +64,8 @@ async fn uses_are_numbered_chained_and_kept_over_a_restart() {
     }
     assert_ne!(digests[0], digests[1], "every use moves the digest");
 
-    let (recorder, reader, running) = start(&path, &Metrics::default()).expect("a recorder");
-    let stretch = |id| reader.unsealed().expect("stretches").into_iter().find(|(found, _)| *found == id);
+    let (recorder, reader, running) = start(&path, GATHERING, &Metrics::default()).expect("a recorder");
+    let stretch = |id| unsealed(&reader).into_iter().find(|(found, _)| *found == id);
     let (_, last) = stretch(first).expect("uses of the first");
     assert_eq!(last.count, 6);
     reader.sealed(first, &Stretch { count: last.count - 1, ..last.clone() }).expect("looked at");
@@ -68,7 +83,8 @@ async fn uses_are_numbered_chained_and_kept_over_a_restart() {
 async fn pages_go_over_blocks_without_gap_or_repetition() {
     const COUNT: i64 = 700;
     let folder = tempfile::tempdir().expect("a folder");
-    let (recorder, reader, running) = start(&folder.path().join("uses.redb"), &Metrics::default()).expect("a recorder");
+    let (recorder, reader, running) =
+        start(&folder.path().join("uses.redb"), GATHERING, &Metrics::default()).expect("a recorder");
     for number in 0..COUNT {
         let taken = recorder.try_record(&used(id(1), number)).expect("recorded");
         assert_eq!(taken, Taken::Yes);
@@ -94,7 +110,7 @@ async fn what_was_changed_is_found() {
     let path = folder.path().join("uses.redb");
     // three blocks, since each recorder writes what it was given
     for round in 0..3 {
-        let (recorder, _, running) = start(&path, &Metrics::default()).expect("a recorder");
+        let (recorder, _, running) = start(&path, GATHERING, &Metrics::default()).expect("a recorder");
         recorder.record(&used(id(1), round * 2)).await.expect("recorded");
         recorder.record(&used(id(1), round * 2 + 1)).await.expect("recorded");
         drop(recorder);
@@ -136,63 +152,75 @@ async fn what_was_changed_is_found() {
 #[tokio::test]
 async fn a_full_batch_and_the_end_do_not_wait_for_more() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (recorder, reader, running) = start(&folder.path().join("uses.redb"), &Metrics::default()).expect("a recorder");
+    let (recorder, reader, running) =
+        start(&folder.path().join("uses.redb"), GATHERING, &Metrics::default()).expect("a recorder");
     let length = i64::try_from(batches::BATCH_LENGTH).expect("small");
     for number in 0..length * 2 {
         recorder.record(&used(id(1), number)).await.expect("recorded");
     }
+    written(&recorder).await;
+    recorder.record(&used(id(1), length * 2)).await.expect("recorded");
     let copy = recorder.clone();
     drop(recorder);
     drop(copy);
     running.join();
-    assert_eq!(reader.recount(id(1)).expect("intact").map(|stretch| stretch.count), Some((length * 2).unsigned_abs()));
+    assert_eq!(
+        reader.recount(id(1)).expect("intact").map(|stretch| stretch.count),
+        Some(length.unsigned_abs() * 2 + 1)
+    );
 }
 
-/// The disk fails once, in some way, while uses come in.
-async fn an_outage(trouble: Trouble) {
-    let (disk, metrics) = (Disk::new(), Metrics::default());
-    let (recorder, reader, running) = start_at(Place::Disk(disk.clone()), &metrics).expect("a recorder");
-    recorder.record(&used(id(1), 0)).await.expect("recorded");
-    disk.suffer(trouble);
-    // taken before anybody knows, and kept
-    recorder.record(&used(id(1), 1)).await.expect("recorded");
-    recorder.record(&used(id(2), 2)).await.expect("recorded");
-    recorder.health().becomes(Keeping::Out).await;
-    assert!(recorder.try_record(&used(id(1), 3)).is_err(), "{trouble:?}");
-    assert!(recorder.record(&used(id(1), 3)).await.is_err(), "{trouble:?}");
-    assert!(recorder.health().explanation().is_some());
-    assert!(metrics.encode().contains("hallpass_uses_out 1"), "{}", metrics.encode());
-
-    disk.suffer(Trouble::None);
-    recorder.health().becomes(Keeping::Kept).await;
-    assert!(metrics.encode().contains("hallpass_uses_out 0") && recorder.health().explanation().is_none());
-    recorder.record(&used(id(1), 4)).await.expect("recorded");
+#[test]
+fn a_file_that_nobody_can_make_sense_of_is_an_error_and_never_a_panic() {
+    type Look = fn(&UseReader, &UseSnapshot) -> Result<(), StoreError>;
+    const LOOKS: [(&str, Look); 14] = [
+        ("of", |reader, _| reader.of(id(1), 0, 10).map(drop)),
+        ("is_empty", |reader, _| reader.is_empty().map(drop)),
+        ("recount", |reader, _| reader.recount(id(1)).map(drop)),
+        ("stretches", |reader, _| reader.stretches(&[id(1)]).map(drop)),
+        ("sealed", |reader, _| reader.sealed(id(1), &Stretch { count: 1, digest: String::new() })),
+        ("archived", |reader, _| reader.archived().map(drop)),
+        ("note_archived", |reader, _| reader.note_archived(&[archived()])),
+        ("forget", |reader, _| reader.forget(&[archived()])),
+        ("snapshot", |reader, _| reader.snapshot()?.unsealed().map(drop)),
+        ("unsealed", |_, all| all.unsealed().map(drop)),
+        ("each_row", |_, all| all.each_row(|_| Ok(()))),
+        ("each_row_of", |_, all| all.each_row_of(&[id(1)], |_| Ok(()))),
+        ("holds", |_, all| all.holds(&row()).map(drop)),
+        ("each_row, which ends it", |_, all| all.each_row(|_| Err(damaged()))),
+    ];
+    let disk = Disk::new();
+    let (recorder, reader, running) = start_on(&disk, GATHERING, &Metrics::default());
+    for number in 0..100 {
+        for activation in 0..40 {
+            assert_eq!(recorder.try_record(&used(id(activation), number)), Ok(Taken::Yes));
+        }
+    }
     drop(recorder);
     running.join();
-    let read = |id| -> Vec<_> { reader.of(id, 0, 100).expect("uses") };
-    let first = [(1, used(id(1), 0)), (2, used(id(1), 1)), (3, used(id(1), 4))];
-    assert_eq!((read(id(1)), read(id(2))), (first.to_vec(), vec![(1, used(id(2), 2))]), "each once, after {trouble:?}");
-    assert_eq!(reader.recount(id(1)).expect("intact").map(|stretch| stretch.count), Some(3));
-    assert!(metrics.encode().contains("hallpass_uses_lost_total 0"));
-}
-
-#[tokio::test]
-async fn recording_goes_on_by_itself_after_an_outage() {
-    for trouble in [Trouble::Writing, Trouble::Syncing, Trouble::Full, Trouble::ReadOnly] {
-        an_outage(trouble).await;
+    reader.note_archived(&[archived()]).expect("noted");
+    drop(reader);
+    for (look, does) in LOOKS {
+        // what was read is read again
+        disk.suffer(Trouble::None);
+        let database = redb::Builder::new().set_cache_size(0).create_with_backend(disk.clone()).expect("opened");
+        let uses = UseReader::new(Arc::new(Handle::new(database)));
+        let all = uses.snapshot().expect("a moment");
+        disk.suffer(Trouble::Mad);
+        assert!(does(&uses, &all).is_err(), "{look}");
     }
 }
 
-#[tokio::test]
-async fn what_could_not_be_written_before_the_end_is_counted() {
-    let (disk, metrics) = (Disk::new(), Metrics::default());
-    let (recorder, _, running) = start_at(Place::Disk(disk.clone()), &metrics).expect("a recorder");
-    disk.suffer(Trouble::Writing);
-    for number in 0..3 {
-        recorder.record(&used(id(1), number)).await.expect("recorded");
-    }
-    recorder.health().becomes(Keeping::Out).await;
-    drop(recorder);
-    running.join();
-    assert!(metrics.encode().contains("hallpass_uses_lost_total 3"), "{}", metrics.encode());
+fn archived() -> ArchivedUses {
+    ArchivedUses { activation: id(1), last: 1, archive: crate::journal::Digest([7; 32]) }
 }
+
+fn row() -> crate::journal::backup::Row {
+    let key = [id(1).to_bytes().as_slice(), &1_u64.to_be_bytes()].concat();
+    crate::journal::backup::Row { table: carry::USES_NAME.to_owned(), key, value: Vec::new() }
+}
+
+/// What is recorded until the recorder ends is one batch, however long it takes.
+const GATHERING: Settings = Settings { gather_for: Duration::from_hours(1) };
+/// Nothing waits for others.
+const AT_ONCE: Settings = Settings { gather_for: Duration::ZERO };
