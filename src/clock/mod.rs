@@ -104,14 +104,18 @@ impl Clock {
         Duration::from_millis(u64::try_from(self.shared.source.since_boot()).unwrap_or_default())
     }
 
-    /// Returns once `now` is at or after `at`.
+    /// Returns once `now` is at or after `at`; or when the wall clock is followed again, and what was told before says nothing
+    /// of how long there is to wait.
     pub async fn wait_until(&self, at: Timestamp) {
         let mut moved = self.shared.moved.subscribe();
+        let mut last = self.now();
         loop {
-            let left = Duration::from_millis(at.millis_since(self.now()));
-            if left.is_zero() {
+            let now = self.now();
+            let left = Duration::from_millis(at.millis_since(now));
+            if left.is_zero() || now < last {
                 return;
             }
+            last = now;
             match self.shared.source {
                 Source::Manual { .. } => {
                     let _ = moved.changed().await;
@@ -136,7 +140,8 @@ impl Clock {
             let wall_for = Duration::from_millis(found.0.millis_since(last.0));
             // a clock that was set forward and back again between two looks has left its mark here alone
             let told_for = Duration::from_millis(found.1.millis_since(last.1));
-            if wall_for.abs_diff(awake_for) > JUMP || told_for.saturating_sub(awake_for) > JUMP {
+            let is_followed_again = found.1 < last.1;
+            if wall_for.abs_diff(awake_for) > JUMP || told_for.saturating_sub(awake_for) > JUMP || is_followed_again {
                 self.shared.moved.send_replace(());
             }
             last = found;
@@ -216,3 +221,30 @@ pub fn awake() -> Instant {
 
 const JUMP_CHECK: Duration = Duration::from_millis(250);
 const JUMP: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_waits_by_a_time_that_is_told_no_more_is_woken() {
+        let (began, hour) = (Timestamp::from_seconds(1_800_000_000), Span::hours(1));
+        let (clock, manual) = Clock::manual(began);
+        manual.set(began.plus(hour));
+        assert_eq!(clock.now(), began.plus(hour));
+        manual.set(began);
+        manual.advance(Span::minutes(30));
+        let told = clock.now();
+        assert_eq!(told, began.plus(hour).plus(Span::minutes(30)));
+        let wait = clock.wait_until(told.plus(Span::seconds(5)));
+        let catch_up = async {
+            manual.advance(Span::seconds(1));
+            tokio::task::yield_now().await;
+            // the wall clock has caught up with what it showed at first
+            manual.set(began.plus(hour));
+        };
+        let woken = tokio::time::timeout(Duration::from_secs(60), async { tokio::join!(wait, catch_up) });
+        assert!(woken.await.is_ok(), "it would wait for half an hour");
+        assert_eq!(clock.now(), began.plus(hour));
+    }
+}

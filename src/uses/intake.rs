@@ -59,6 +59,12 @@ impl Intake {
         Ok(taken)
     }
 
+    /// Uses of `now` are taken, also where a later time was told before: the wall clock is followed again.
+    fn follow(&self, now: Timestamp) {
+        let mut shut = self.shut.write().unwrap_or_else(PoisonError::into_inner);
+        shut.before = shut.before.min(now.minus(REMEMBERED_FOR));
+    }
+
     /// Takes no use of `activations` any more; how many uses were taken before, of all.
     fn shut(&self, activations: &[ActivationId], now: Timestamp) -> u64 {
         let mut shut = self.shut.write().unwrap_or_else(PoisonError::into_inner);
@@ -100,6 +106,11 @@ impl Closing {
     #[must_use]
     pub const fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// To be told now and then what time it is: it may have been told later.
+    pub fn follow(&self, now: Timestamp) {
+        self.intake.follow(now);
     }
 
     /// Takes no use of these activations any more, whose end must be in the journal, and returns when all that were taken are

@@ -15,7 +15,7 @@ use crate::used::three_uses;
 fn left_behind() -> House {
     let house = House::new();
     three_uses(&house.path("journal.uses"), ActivationId::from_random([7; 16]), "person-1", at(0));
-    let backup = house.run(&["backup", "--store", "journal.redb", "--to", "backup"]);
+    let backup = house.run(&["backup", "--store", "journal.redb", "--key", "signing.key", "--to", "backup"]);
     assert_eq!(backup.code, 0, "{backup:?}");
     fs::remove_file(house.path("journal.redb")).unwrap();
     house

@@ -165,7 +165,7 @@ fn a_restore_killed_before_any_step_is_told_by_the_next_one() {
         return println!("{LEFT_OUT}");
     }
     let house = House::new();
-    let backup = house.run(&["backup", "--store", "journal.redb", "--to", "backup"]);
+    let backup = house.run(&["backup", "--store", "journal.redb", "--key", "signing.key", "--to", "backup"]);
     assert_eq!(backup.code, 0, "{backup:?}");
     fs::remove_file(house.path("journal.redb")).unwrap();
     let restore = ["restore", "--from", "backup", "--to", "journal.redb", "--key", "signing.key"];
@@ -192,7 +192,7 @@ fn a_restore_killed_before_any_step_is_told_by_the_next_one() {
 }
 
 const LEFT_OUT: &str = "LEFT OUT, because there is no strace, or it may not trace: kills before each step";
-const ROTATE: [&str; 6] = ["key", "rotate", "--config", "hallpass.toml", "--because", "somebody left"];
+const ROTATE: [&str; 7] = ["key", "rotate", "--yes", "--config", "hallpass.toml", "--because", "somebody left"];
 /// What makes durable, gives names and takes them, under the names of all machines; the steps inside the database are
 /// `tests/crash`'s. They are counted one by one, for so does `strace`.
 const STEPS: [&str; 5] =

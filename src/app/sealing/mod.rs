@@ -46,6 +46,7 @@ impl Sealing {
 
     /// Seals all that can be sealed now.
     async fn look(&self) -> anyhow::Result<()> {
+        self.closing.follow(self.clock.now());
         // whoever runs hallpass is told of that elsewhere
         if self.closing.health().keeping() == Keeping::Out {
             return Ok(());

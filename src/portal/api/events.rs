@@ -120,7 +120,10 @@ impl Follower {
                 moved = self.head.changed() => moved.map_err(|_| "drain"),
                 () = next_look.moved() => Ok(()),
                 () = parts.clock.wait_until(next_look.follow_at()) => Ok(()),
-                () = parts.clock.wait_until(self.caller.identity().ends_at) => Err("identity_ended"),
+                () = parts.clock.wait_until(self.caller.identity().ends_at) => match self.caller.identity().ends_at {
+                    ends_at if ends_at <= parts.clock.now() => Err("identity_ended"),
+                    _ => Ok(()),
+                },
                 () = parts.stop.cancelled() => Err("drain"),
             };
             if let Err(reason) = woken {

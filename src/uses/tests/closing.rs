@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use super::*;
+use crate::domain::time::Span;
 
 /// Looks at `future` once.
 fn once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
@@ -125,7 +126,7 @@ async fn what_is_closed_is_forgotten_when_no_verdict_can_be_so_old() {
     let (recorder, _reader, _running) = start_on(&Disk::new(), AT_ONCE, &Metrics::default());
     let closing = recorder.closing();
     closing.close(vec![id(1)], now()).await.expect("closed");
-    let minutes = |number: u64| now().plus(crate::domain::time::Span::minutes(number));
+    let minutes = |number: u64| now().plus(Span::minutes(number));
     let by = |verdict: Timestamp| recorder.try_record(&Use { at: verdict, ..used(id(1), 0) });
     closing.close(vec![id(2)], minutes(10)).await.expect("closed");
     assert_eq!(by(minutes(9)), Err(UsesUnavailable), "it is remembered");
@@ -135,4 +136,16 @@ async fn what_is_closed_is_forgotten_when_no_verdict_can_be_so_old() {
     assert_eq!(by(now()), Err(UsesUnavailable), "and it stays so");
     assert_eq!(by(minutes(11)), Ok(Taken::Yes), "nobody gives such a verdict: it is remembered no more");
     assert_eq!(recorder.try_record(&Use { at: minutes(5), ..used(id(3), 0) }), Ok(Taken::Yes));
+}
+
+#[tokio::test]
+async fn uses_are_taken_also_when_a_later_time_was_told_before() {
+    let disk = Disk::new();
+    let (recorder, _reader, _running) = start_on(&disk, AT_ONCE, &Metrics::default());
+    let closing = recorder.closing();
+    closing.close(vec![id(1)], now().plus(Span::hours(2))).await.expect("closed");
+    assert_eq!(recorder.try_record(&late(id(2), 1)), Err(UsesUnavailable));
+    closing.follow(now());
+    assert_eq!(recorder.try_record(&late(id(2), 1)), Ok(Taken::Yes));
+    assert_eq!(recorder.try_record(&late(id(1), 1)), Err(UsesUnavailable), "what is closed stays closed");
 }
