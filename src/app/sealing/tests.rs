@@ -165,6 +165,8 @@ async fn a_seal_waits_for_what_was_taken_before() {
 async fn a_look_that_fails_is_followed_by_the_next() {
     let world = World::new();
     assert_eq!(world.take(), Ok(Taken::Yes));
+    // it is written, or the first look would find nothing to fail with
+    world.recorder.closing().close(Vec::new(), at(61)).await.unwrap();
     world.clock.set(at(66));
     world.journal.suffer(Trouble::Writing);
     let health = world.sealing.writer.health().clone();
